@@ -1,0 +1,44 @@
+# Each target makes its own environment first; Python 3.11 or newer is all that must be there.
+PYTHON ?= python3
+ENV ?= dev
+BIN := .venv/bin
+export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/serin/python
+
+.PHONY: setup demo test check golden synth deploy bench
+setup: .venv/ready
+
+.venv/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "Serin needs Python 3.11 or newer; name one: make PYTHON=python3.12 …" && exit 1)
+	@if command -v uv >/dev/null 2>&1; then \
+	  echo "installing with uv" && uv venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv && \
+	  uv pip install -q --python $(BIN)/python -r requirements.txt && uv pip install -q --python $(BIN)/python --no-deps -e . ; \
+	else \
+	  echo "installing with pip" && $(PYTHON) -m venv .venv && \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt && \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e . ; \
+	fi
+	@touch $@
+
+demo: setup
+	@$(BIN)/serin demo
+
+test: setup
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+golden: setup
+	@GOLDEN=renew $(BIN)/python -m pytest -q tests/contract/test_schema.py tests/infra
+
+synth: setup
+	@$(BIN)/python -m infra.synth
+
+deploy: setup
+	@$(BIN)/python -m infra.deploy $(ENV)
+
+bench: setup
+	@echo "no benchmark exists yet: the first come with the serving issue"
