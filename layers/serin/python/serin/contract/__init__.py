@@ -1,0 +1,1 @@
+"""The nouns users write, and the serving spec they compile to."""

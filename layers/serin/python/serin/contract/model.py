@@ -1,0 +1,267 @@
+"""What may a contract say?
+
+Durations are written `15m`, `6h`, `7d`; shares `1%`; a budget `40 fits`. A key exists once something reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from serin.contract.gates import Gate, parse_gate
+from serin.contract.metrics import DEFAULT_METRIC, METRICS, Metric, Task, metrics_of
+
+NAME = r"^[a-z][a-z0-9_-]{0,62}$"
+
+
+def _parse_share(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip())
+        if not match:
+            raise ValueError("write a share like 1%")
+        return float(match[1]) / 100
+    return value
+
+
+def _parse_duration(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(r"(\d+)\s*([smhd])", value.strip()) if isinstance(value, str) else None
+    if not match or int(match[1]) == 0 or len(match[1]) > 9:
+        raise ValueError("write a duration like 15m, 6h or 7d")
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
+    return timedelta(**{unit: int(match[1])})
+
+
+def _parse_fits(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d+)\s*fits?", value.strip())
+        if not match:
+            raise ValueError("write a budget like 40 fits")
+        return int(match[1])
+    return value
+
+
+Share = Annotated[
+    float,
+    BeforeValidator(_parse_share),
+    Field(ge=0, lt=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"},
+                {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+            ]
+        }
+    ),
+]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_parse_duration),
+    PlainSerializer(lambda value: f"{int(value.total_seconds())}s"),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,9}\s*[smhd]$"}),
+]
+Fits = Annotated[
+    int,
+    BeforeValidator(_parse_fits),
+    Field(ge=1, le=10_000),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": r"^\d+\s*fits?$"}, {"type": "integer", "minimum": 1}]}),
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FeatureType(StrEnum):
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    CATEGORY = "category"
+
+
+class Feature(_Section):
+    """One column that the model learns from."""
+
+    type: FeatureType
+    min: float | None = Field(None, description="the smallest value allowed; for integer and number")
+    max: float | None = Field(None, description="the largest value allowed; for integer and number")
+    values: tuple[str, ...] | None = Field(
+        None, description="the categories allowed; left out, they are learned from the data"
+    )
+    missing: Literal["allow", "refuse"] = Field("refuse", description="whether a row may leave this column empty")
+    sensitive: bool = Field(
+        False,
+        description="a fact about a person that must not decide by itself; reported in receipts and checks",
+    )
+
+    @property
+    def is_numeric(self) -> bool:
+        """Tell whether the model reads it as a number; booleans are 0 and 1."""
+        return self.type is not FeatureType.CATEGORY
+
+    @property
+    def allows_missing(self) -> bool:
+        return self.missing == "allow"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _values_are_text(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("values"), list):
+            return {
+                **data,
+                "values": [
+                    str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+                    for value in data["values"]
+                ],
+            }
+        return data
+
+    @model_validator(mode="after")
+    def _keys_fit_the_type(self) -> Feature:
+        if self.type in (FeatureType.CATEGORY, FeatureType.BOOLEAN) and (self.min is not None or self.max is not None):
+            raise ValueError(f"min and max are for integer and number, not for {self.type}")
+        if self.type is not FeatureType.CATEGORY and self.values is not None:
+            raise ValueError(f"values is for category, not for {self.type}")
+        if self.values is not None and (not self.values or len(set(self.values)) != len(self.values)):
+            raise ValueError("values must name at least one category, and each once")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
+
+
+class DataRules(_Section):
+    """Which uploads are accepted."""
+
+    max_bad_rows: Share = Field(
+        0.01,
+        description="rows that break the contract are set aside up to this share; above it the upload is quarantined",
+    )
+    min_rows: int = Field(100, ge=10, le=100_000_000, description="an upload with fewer good rows is quarantined")
+    uploads: Literal["append", "replace"] = Field(
+        "append", description="append: each upload adds rows; replace: each upload is the whole table"
+    )
+    ignore: tuple[str, ...] = Field((), description="columns that may be there and are not used, such as row ids")
+
+
+class Retrain(_Section):
+    """When a new version is trained by itself."""
+
+    on_upload: bool = Field(True, description="train when enough new rows were accepted")
+    min_new_rows: int = Field(
+        1000, ge=1, description="how many new rows are enough; the first training needs only data.min_rows"
+    )
+    every: Duration | None = Field(None, description="train after this long, where there is any new row")
+
+
+class Candidate(StrEnum):
+    LINEAR = "linear"
+    FOREST = "forest"
+    BOOSTING = "boosting"
+
+
+class Training(_Section):
+    """How candidates are searched and compared."""
+
+    metric: str | None = Field(None, description="by which the best is chosen; default roc_auc, for regression rmse")
+    folds: int = Field(5, ge=2, le=20, description="folds of cross-validation")
+    budget: Fits = Field(40, description="how many models may be fitted in all")
+    candidates: tuple[Candidate, ...] = Field((Candidate.LINEAR, Candidate.FOREST, Candidate.BOOSTING), min_length=1)
+    holdout: Share = Field(0.2, ge=0.05, le=0.5, description="rows that no candidate sees, kept for the gates")
+    seed: int = Field(0, ge=0, lt=2**31)
+    retrain: Retrain = Retrain()
+
+
+class Release(_Section):
+    """How a version that passed its gates takes over."""
+
+    strategy: Literal["blue_green"] = Field("blue_green", description="blue_green: all at once, the old one kept ready")
+
+
+class Contract(_Section):
+    """What a team declares about a model."""
+
+    model: str = Field(pattern=NAME, description="its name: lower case, digits, - and _")
+    task: Task
+    target: str = Field(min_length=1, description="the column to predict")
+    positive: str | int | bool | None = Field(
+        None, description="of two classes, the one that the score speaks of; default the last in order"
+    )
+    features: dict[str, Feature] = Field(min_length=1)
+    entity: str | None = Field(
+        None,
+        description="the column that says whom a row is about; rows of one entity stay on one side of a split",
+    )
+    time: str | None = Field(
+        None, description="the column with the time of a row; the hold-out is then the latest rows"
+    )
+    data: DataRules = DataRules()
+    training: Training = Training()
+    gates: tuple[str, ...] = Field(
+        ("beats baseline by 1%", "beats champion by -1%"),
+        description="questions that a version must pass before release",
+    )
+    release: Release = Release()
+
+    @property
+    def metric(self) -> Metric:
+        """The metric by which the best candidate is chosen."""
+        return METRICS[self.training.metric or DEFAULT_METRIC[self.task]]
+
+    @property
+    def parsed_gates(self) -> tuple[Gate, ...]:
+        return tuple(parse_gate(gate, self.task) for gate in self.gates)
+
+    @property
+    def other_columns(self) -> tuple[str, ...]:
+        """Columns that may be there and that the model does not learn from: entity, time and the ignored ones."""
+        return tuple(dict.fromkeys(name for name in (self.entity, self.time, *self.data.ignore) if name))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what it says: comments, order of keys and spelled-out defaults do not change it."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Contract:
+        for place, message in self._misfits():
+            raise PydanticCustomError("misfit", "{message}", {"message": message, "place": place})
+        return self
+
+    def _misfits(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Find what each key may say by itself but not beside the others, with its place."""
+        if self.target in self.features:
+            yield ("features", self.target), "is the target and cannot be a feature: it would predict itself"
+        if self.positive is not None and self.task is not Task.CLASSIFICATION:
+            yield ("positive",), "is for classification"
+        if self.training.metric is not None and self.training.metric not in metrics_of(self.task):
+            known = ", ".join(metrics_of(self.task))
+            yield ("training", "metric"), f"{self.training.metric!r} is no metric for {self.task}; there are {known}"
+        for index, gate in enumerate(self.gates):
+            try:
+                parse_gate(gate, self.task)
+            except ValueError as error:
+                yield ("gates", index), str(error)
+        for role, column in (("entity", self.entity), ("time", self.time)):
+            if column == self.target:
+                yield (role,), f"{column} is the target"
+        for index, column in enumerate(self.data.ignore):
+            if column in self.features or column == self.target:
+                yield ("data", "ignore", index), f"{column} is used by the model"

@@ -1,0 +1,95 @@
+"""What does serving need to know? The part of a contract that travels inside the artifact as spec.json.
+
+Written when a version is trained, read on the path of every prediction: standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from serin.errors import Unverified
+
+FORMAT = 1
+Label = str | int | bool
+
+
+def label_text(label: Label) -> str:
+    """Write a label as the text that a table holds."""
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
+@dataclass(frozen=True, slots=True)
+class SpecFeature:
+    """One input. `values` are the categories learned in training, in the order of their codes; () for numbers.
+
+    A missing category is a category of its own where training saw one: `missing_code`, else -1, as for one never seen.
+    pools_rare: whether training saw categories too rare to be learned each; they are one with those never seen.
+    """
+
+    name: str
+    type: str
+    min: float | None = None
+    max: float | None = None
+    allows_missing: bool = False
+    values: tuple[str, ...] = ()
+    missing_code: int = -1
+    pools_rare: bool = False
+
+    @property
+    def is_numeric(self) -> bool:
+        return self.type != "category"
+
+    def describe(self) -> dict[str, Any]:
+        """Say what this input takes, for whoever asks the endpoint."""
+        limits = {key: bound for key, bound in (("min", self.min), ("max", self.max)) if bound is not None}
+        seen = [value for code, value in enumerate(self.values) if code != self.missing_code]
+        values = {} if self.is_numeric else {"values": seen}
+        return {"name": self.name, "type": self.type, "missing": self.allows_missing, **limits, **values}
+
+
+@dataclass(frozen=True, slots=True)
+class ServingSpec:
+    """What one model version accepts and answers.
+
+    The ONNX graph takes `numeric`, shape (n, numeric features in this order; NaN where missing), and `codes`, int64,
+    shape (n, categories in this order); either is absent where there are none of its kind. It gives `scores`: for
+    classification the probabilities, shape (n, classes), for regression the values, shape (n, 1).
+    classes: labels in the order of the probabilities; () for regression. positive: the index of the class that the
+    score speaks of, where there are two.
+    """
+
+    model: str
+    task: str
+    target: str
+    features: tuple[SpecFeature, ...]
+    classes: tuple[Label, ...] = ()
+    positive: int | None = None
+    entity: str | None = None
+    other_columns: tuple[str, ...] = ()
+    format: int = FORMAT
+
+    @property
+    def numeric(self) -> tuple[SpecFeature, ...]:
+        return tuple(feature for feature in self.features if feature.is_numeric)
+
+    @property
+    def categories(self) -> tuple[SpecFeature, ...]:
+        return tuple(feature for feature in self.features if not feature.is_numeric)
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> ServingSpec:
+        """Read a spec. Raises Unverified where it is none, or of a format this code does not know."""
+        try:
+            data: dict[str, Any] = json.loads(text)
+            if data["format"] != FORMAT:
+                raise Unverified(f"spec.json has format {data['format']}; this version of Serin reads {FORMAT}")
+            features = tuple(SpecFeature(**{**item, "values": tuple(item["values"])}) for item in data.pop("features"))
+            lists: dict[str, Any] = {key: tuple(data.pop(key)) for key in ("classes", "other_columns")}
+            return cls(features=features, **lists, **data)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Unverified(f"spec.json cannot be read: {error}") from error

@@ -1,0 +1,115 @@
+"""A wrong contract says where it is wrong, and what would be right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from serin.contract.load import Contracts, load_contract, parse_contract
+from serin.contract.model import Contract
+from serin.errors import ContractError, NotFound
+
+SMALLEST = """\
+model: loans
+task: classification
+target: approved
+features:
+  age: {type: integer, min: 18, max: 100}
+"""
+
+
+def findings(text: str) -> list[tuple[int, str, str]]:
+    with pytest.raises(ContractError) as caught:
+        parse_contract(text, "models/loans/model.yaml")
+    return [(problem.line, problem.key, problem.message) for problem in caught.value.problems]
+
+
+def test_the_first_lines_are_enough() -> None:
+    contract = parse_contract(SMALLEST, "x")
+    assert contract.metric.name == "roc_auc"
+    assert contract.release.strategy == "blue_green"
+    assert [gate.text for gate in contract.parsed_gates] == ["beats baseline by 1%", "beats champion by -1%"]
+
+
+@pytest.mark.parametrize(
+    ("added", "line", "key", "says"),
+    [
+        ("trainig: {folds: 3}", 6, "trainig", "did you mean training?"),
+        ("data: {max_bad_row: 1%}", 6, "data.max_bad_row", "did you mean max_bad_rows?"),
+        ("training:\n  retrain: {evry: 7d}", 7, "training.retrain.evry", "did you mean every?"),
+        ("  pay: {type: number, mim: 0}", 6, "features.pay.mim", "did you mean min?"),
+        ("  pay: {type: decimal}", 6, "features.pay.type", "'integer', 'number', 'boolean' or 'category'"),
+        ("  pay: {type: number, min: 3, max: 1}", 6, "features.pay", "min 3 is above max 1"),
+        ("  pay: {type: category, min: 3}", 6, "features.pay", "for integer and number"),
+        ("  approved: {type: number}", 6, "features.approved", "would predict itself"),
+        ("release: {strategy: canary}", 6, "release.strategy", "'canary' is not supported; there is 'blue_green'"),
+        ("governance: {risk: high}", 6, "governance", "not supported yet"),
+        ("gates:\n  - roc_auc >= 0.7\n  - rmse <= 3", 8, "gates.1", "is for another task"),
+        ("gates: ['p99 latency <= 5ms']", 6, "gates.0", "not supported yet"),
+        ("gates: [good]", 6, "gates.0", "is no gate"),
+        ("training: {metric: rmse}", 6, "training.metric", "no metric for classification"),
+        ("training: {budget: 40 hours}", 6, "training.budget", "40 fits"),
+        ("training: {retrain: {every: 7 days}}", 6, "training.retrain.every", "15m, 6h or 7d"),
+        ("data: {max_bad_rows: 120%}", 6, "data.max_bad_rows", "less than 1"),
+        ("entity: approved", 6, "entity", "is the target"),
+        ("data: {ignore: [age]}", 6, "data.ignore.0", "is used by the model"),
+        ("target: x", 6, "target", "stands twice; the first is on line 3"),
+    ],
+)
+def test_a_finding_names_line_and_key_and_what_would_be_right(added: str, line: int, key: str, says: str) -> None:
+    found = findings(f"{SMALLEST}{added}\n")
+    assert [(at, name) for at, name, _ in found] == [(line, key)]
+    assert says in found[0][2]
+
+
+def test_every_finding_is_told_at_once() -> None:
+    text = SMALLEST.replace("integer", "intger") + "trainig: {}\n"
+    assert [line for line, _, _ in findings(text)] == [5, 6]
+
+
+@pytest.mark.parametrize("text", ["", "42", "- a", "model: [", "a: b: c", "[" * 3000])
+def test_what_is_no_mapping_is_told_so(text: str) -> None:
+    assert findings(text)[0][0] == 1
+
+
+def test_a_digest_changes_with_meaning_only() -> None:
+    plain = parse_contract(SMALLEST, "x")
+    spelled = parse_contract(f"# why\n{SMALLEST}training: {{folds: 5}}\n", "x")
+    other = parse_contract(f"{SMALLEST}training: {{folds: 4}}\n", "x")
+    assert plain.digest == spelled.digest != other.digest
+
+
+def test_a_contract_survives_its_json() -> None:
+    text = f"{SMALLEST}training: {{budget: 12 fits, retrain: {{every: 30d}}}}\ndata: {{max_bad_rows: 3%}}\n"
+    contract = parse_contract(text, "x")
+    assert Contract.model_validate(contract.model_dump(mode="json")) == contract
+
+
+def test_an_unknown_model_is_told_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "loans").mkdir()
+    (tmp_path / "loans" / "model.yaml").write_text(SMALLEST)
+    with pytest.raises(NotFound, match="did you mean loans") as caught:
+        Contracts(tmp_path).load("laons")
+    assert caught.value.code == "UNKNOWN_MODEL"
+
+
+@pytest.mark.parametrize("name", ["../loans", "loans/../loans", "", "loans\n", "a" * 3000])
+def test_a_model_name_is_never_a_path(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loans").mkdir()
+    (tmp_path / "loans" / "model.yaml").write_text(SMALLEST)
+    with pytest.raises(NotFound):
+        Contracts(tmp_path).load(name)
+
+
+def test_folder_and_name_must_agree(tmp_path: Path) -> None:
+    (tmp_path / "credit").mkdir()
+    (tmp_path / "credit" / "model.yaml").write_text(SMALLEST)
+    with pytest.raises(ContractError, match="must agree"):
+        load_contract(tmp_path / "credit" / "model.yaml")
+
+
+def test_a_contract_that_is_not_text_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "model.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ContractError, match="not UTF-8"):
+        load_contract(tmp_path / "model.yaml")
