@@ -1,0 +1,65 @@
+"""How are objects kept in S3?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from serin.aws.failures import translated
+from serin.errors import Conflict, NotFound
+from serin.registry.ports import StoredObject
+
+
+class S3Objects:
+    """A bucket, in S3."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client = client
+        self.bucket = bucket
+
+    def get(self, key: str, version: str | None = None) -> bytes:
+        with translated(self._name(key)):
+            content: bytes = self._client.get_object(**self._place(key, version))["Body"].read()
+        return content
+
+    def size(self, key: str, version: str | None = None) -> int:
+        with translated(self._name(key)):
+            return int(self._client.head_object(**self._place(key, version))["ContentLength"])
+
+    def exists(self, key: str) -> bool:
+        try:
+            self.size(key)
+        except NotFound:
+            return False
+        return True
+
+    def put(self, key: str, content: bytes) -> str:
+        with translated(self._name(key)):
+            return str(self._client.put_object(Bucket=self.bucket, Key=key, Body=content)["VersionId"])
+
+    def put_once(self, key: str, content: bytes) -> None:
+        try:
+            with translated(self._name(key)):
+                self._client.put_object(Bucket=self.bucket, Key=key, Body=content, IfNoneMatch="*")
+        except Conflict:
+            if self.get(key) != content:
+                raise Conflict(f"{self._name(key)} exists already with other content") from None
+
+    def copy(self, source: str, version: str | None, target: str) -> None:
+        place = {"Bucket": self.bucket, "Key": source, **({"VersionId": version} if version else {})}
+        with translated(self._name(source)):
+            self._client.copy_object(Bucket=self.bucket, Key=target, CopySource=place)
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        with translated(self._name(prefix)):
+            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
+            for page in pages:
+                for item in page.get("Versions", ()):
+                    if item["IsLatest"]:
+                        yield StoredObject(item["Key"], item["VersionId"], item["Size"])
+
+    def _place(self, key: str, version: str | None) -> dict[str, str]:
+        return {"Bucket": self.bucket, "Key": key, **({"VersionId": version} if version else {})}
+
+    def _name(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}"

@@ -1,0 +1,88 @@
+"""How does serving read its row and its files without boto3, whose import costs more than onnxruntime's?
+
+botocore signs (SigV4), urllib3 carries; both come with the Lambda runtime. Short deadlines: an older copy of the
+route is better than a late one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import urllib3
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from serin.errors import NotFound, Unavailable
+from serin.registry.ports import Row
+from serin.registry.records import Route
+from serin.registry.registry import decode_route, partition
+
+_TABLE_TIMEOUT = urllib3.Timeout(connect=0.5, read=1.0)
+_FILE_TIMEOUT = urllib3.Timeout(connect=0.5, read=5.0)
+
+
+class LeanReader:
+    """Reads routes from the table and files from the artifacts bucket."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """environment: the function's. Where AWS is elsewhere, it says so in AWS_ENDPOINT_URL."""
+        self._table = environment["TABLE"]
+        self._bucket = environment["ARTIFACTS_BUCKET"]
+        self._region = environment["AWS_REGION"]
+        self._endpoint = environment.get("AWS_ENDPOINT_URL")
+        self._pool = urllib3.PoolManager(retries=urllib3.Retry(1, backoff_factor=0.05, raise_on_status=False))
+
+    def route(self, model: str) -> Route | None:
+        """Read a model's route, consistently. Raises Unavailable."""
+        key = {"PK": {"S": partition(model)}, "SK": {"S": "ROUTE"}}
+        answer = self._get_item({"TableName": self._table, "Key": key, "ConsistentRead": True})
+        if "Item" not in answer:
+            return None
+        item = answer["Item"]
+        return decode_route(Row(partition(model), "ROUTE", json.loads(item["body"]["S"]), int(item["revision"]["N"])))
+
+    def file(self, key: str) -> bytes:
+        """Read an artifact. Raises NotFound, Unavailable."""
+        host = self._endpoint or f"https://s3.{self._region}.amazonaws.com"
+        request = AWSRequest(
+            "GET", f"{host}/{self._bucket}/{quote(key)}", headers={"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
+        )
+        S3SigV4Auth(self._credentials(), "s3", self._region).add_auth(request)
+        response = self._send(request, None, _FILE_TIMEOUT)
+        if response.status == 404:
+            raise NotFound(f"the artifact {key} is gone")
+        if response.status != 200:
+            raise Unavailable(f"the artifact {key} cannot be read: S3 answers {response.status}")
+        return bytes(response.data)
+
+    def _get_item(self, query: dict[str, Any]) -> dict[str, Any]:
+        body = json.dumps(query).encode()
+        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.GetItem"}
+        host = self._endpoint or f"https://dynamodb.{self._region}.amazonaws.com"
+        request = AWSRequest("POST", f"{host}/", data=body, headers=headers)
+        SigV4Auth(self._credentials(), "dynamodb", self._region).add_auth(request)
+        response = self._send(request, body, _TABLE_TIMEOUT)
+        if response.status != 200:
+            raise Unavailable(f"the route cannot be read: DynamoDB answers {response.status}")
+        answer: dict[str, Any] = json.loads(response.data)
+        return answer
+
+    def _send(self, request: AWSRequest, body: bytes | None, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
+        method, url = str(request.method), str(request.url)
+        try:
+            return self._pool.request(method, url, body=body, headers=dict(request.headers), timeout=timeout)
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"{url} is out of reach: {error}") from error
+
+    def _credentials(self) -> Credentials:
+        """The function's own, read each time: after a snapshot is restored they are others."""
+        return Credentials(
+            os.environ["AWS_ACCESS_KEY_ID"],
+            os.environ["AWS_SECRET_ACCESS_KEY"],
+            os.environ.get("AWS_SESSION_TOKEN"),
+        )

@@ -1,0 +1,40 @@
+"""What is a thing called? Names that follow from content, so that the same work twice has one name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def receipt_id(key: str, object_version: str) -> str:
+    """Name the receipt of one object version."""
+    return sha256(json.dumps([key, object_version]).encode())[:32]
+
+
+def dataset_id(data: bytes) -> str:
+    """Name a dataset by its content."""
+    return sha256(data)[:16]
+
+
+def run_id(*, datasets: Iterable[str], contract_digest: str, code_digest: str) -> str:
+    """Name a training by what goes in; the seed is part of the contract."""
+    return sha256(json.dumps([sorted(datasets), contract_digest, code_digest]).encode())[:16]
+
+
+def release_id(version: int, attempt: int = 1) -> str:
+    """Name a release so that releases sort by version and attempt."""
+    return f"{version:08d}-{attempt}"
+
+
+def ulid(now: datetime, randomness: bytes) -> str:
+    """Make an id that sorts by time. randomness: 10 bytes. Source: github.com/ulid/spec."""
+    number = (int(now.timestamp() * 1000) << 80) | int.from_bytes(randomness[:10], "big")
+    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,83 @@
+"""Where does a version come from? From its answer back to the upload, with times and digests."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from serin.errors import NotFound, Refused
+from serin.registry.ports import Objects
+from serin.registry.receipts import read_receipt
+from serin.registry.records import Dataset
+from serin.registry.registry import Registry
+
+
+def resolve_version(registry: Registry, model: str, which: str) -> int:
+    """Find the number that `which` names: a number, or `champion`. Raises NotFound, Refused."""
+    if which == "champion":
+        route = registry.route(model)
+        if route is None:
+            raise NotFound(f"{model} has no champion: nothing was released yet", code="NO_CHAMPION")
+        return route.value.champion.version
+    if not which.isascii() or not which.isdigit():
+        raise Refused(f"{which!r} is no version; write {model}@champion or a number, like {model}@1")
+    return registry.version(model, int(which)).value.number
+
+
+def explain_version(registry: Registry, data: Objects, model: str, number: int) -> dict[str, Any]:
+    """Gather what made a version and what became of it. Raises NotFound."""
+    version = registry.version(model, number).value
+    run = registry.run(model, version.run).value
+    route = registry.route(model)
+    return {
+        "model": model,
+        "version": number,
+        "status": str(version.status),
+        "is_champion": route is not None and route.value.champion.version == number,
+        "created_at": version.created_at,
+        "uploads": [_upload(registry, data, model, name) for name in run.datasets],
+        "run": {
+            "id": run.id,
+            "reason": run.reason,
+            "started_at": run.started_at,
+            "ended_at": run.ended_at,
+            "rows": run.rows,
+            "chosen": version.chosen,
+            "contract_sha256": run.contract_digest,
+            "code_sha256": run.code_digest,
+        },
+        "gates": list(version.gates),
+        "metrics": version.metrics,
+        "files": version.files,
+        "manifest_sha256": version.manifest_sha256,
+        "releases": [asdict(release) for release in registry.releases(model) if release.version == number],
+        "history": [
+            asdict(entry) for entry in registry.history(model) if _concerns(entry.evidence, entry.version, number)
+        ],
+    }
+
+
+def _concerns(evidence: dict[str, Any], version: int | None, number: int) -> bool:
+    return version == number or evidence.get("from") == number
+
+
+def _upload(registry: Registry, data: Objects, model: str, name: str) -> dict[str, Any]:
+    dataset = registry.dataset(model, name)
+    if dataset is None:
+        return {"dataset": name, "missing": True}
+    receipt = read_receipt(data, model, dataset.receipt)
+    return {
+        **_dataset(dataset),
+        "upload_sha256": receipt.sha256 if receipt else None,
+        "received_at": receipt and receipt.at,
+    }
+
+
+def _dataset(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "key": dataset.key,
+        "receipt": dataset.receipt,
+        "dataset": dataset.id,
+        "rows": dataset.rows,
+        "data_sha256": dataset.files["data.npz"],
+    }

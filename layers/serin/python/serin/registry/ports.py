@@ -1,0 +1,101 @@
+"""What does the library need from the outside? Each port has a fake in tests/fakes.py and one contract suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table: its two keys, what it says, and a revision that rises with each write."""
+
+    partition: str
+    sort: str
+    body: dict[str, Any]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A row to be written, if the stored revision is still `expected_revision`; 0: if there is none."""
+
+    partition: str
+    sort: str
+    body: dict[str, Any]
+    expected_revision: int
+
+
+class Rows(Protocol):
+    """The table."""
+
+    def get(self, partition: str, sort: str) -> Row | None:
+        """Read one row, consistently."""
+
+    def list(self, partition: str, sort_prefix: str) -> list[Row]:
+        """Read every row of a partition whose sort key begins so, in the order of the sort key."""
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """Write all of these rows or none. Raises Conflict where a revision has moved on."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as a listing names it."""
+
+    key: str
+    version: str
+    size: int
+
+
+class Objects(Protocol):
+    """A bucket."""
+
+    def get(self, key: str, version: str | None = None) -> bytes:
+        """Read an object. Raises NotFound."""
+
+    def size(self, key: str, version: str | None = None) -> int:
+        """Tell an object's size in bytes without reading it. Raises NotFound."""
+
+    def exists(self, key: str) -> bool: ...
+
+    def put(self, key: str, content: bytes) -> str:
+        """Write an object, and give its version."""
+
+    def put_once(self, key: str, content: bytes) -> None:
+        """Write an object that never changes. The same bytes again are no error; others raise Conflict."""
+
+    def copy(self, source: str, version: str | None, target: str) -> None:
+        """Copy within the bucket. Raises NotFound."""
+
+    def list(self, prefix: str) -> Iterator[StoredObject]: ...
+
+
+class Queue(Protocol):
+    """A queue: what is sent arrives at least once, in any order."""
+
+    def send(self, message: dict[str, Any]) -> None: ...
+
+
+class Workflow(Protocol):
+    """A state machine whose executions are named."""
+
+    def start(self, name: str, payload: dict[str, Any]) -> None:
+        """Start an execution; one of that name that exists already is no error."""
+
+    def is_running(self, name: str) -> bool:
+        """Tell whether an execution of that name is under way."""
+
+
+class Notifier(Protocol):
+    """People who want to know."""
+
+    def tell(self, subject: str, text: str) -> None: ...
+
+
+class Clock(Protocol):
+    """What time it is, in UTC."""
+
+    def __call__(self) -> datetime: ...

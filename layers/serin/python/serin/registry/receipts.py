@@ -1,0 +1,32 @@
+"""Where are receipts kept, and how are they read again?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+
+from serin.errors import NotFound
+from serin.registry.ports import Objects
+from serin.registry.records import Receipt, ReceiptStatus
+
+
+def receipt_key(model: str, receipt: str) -> str:
+    return f"receipts/{model}/{receipt}.json"
+
+
+def write_receipt(objects: Objects, receipt: Receipt) -> None:
+    objects.put(
+        receipt_key(receipt.model, receipt.id),
+        json.dumps(asdict(receipt), indent=1, ensure_ascii=False).encode(),
+    )
+
+
+def read_receipt(objects: Objects, model: str, receipt: str) -> Receipt | None:
+    """Read a receipt; None where there is none yet."""
+    try:
+        body = json.loads(objects.get(receipt_key(model, receipt)))
+    except NotFound:
+        return None
+    known = {field.name: body[field.name] for field in fields(Receipt) if field.name in body}
+    lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+    return Receipt(**{**known, **lists, "status": ReceiptStatus(body["status"])})

@@ -1,0 +1,182 @@
+"""What is remembered about a model? One frozen value for each kind of row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class ReceiptStatus(StrEnum):
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The verdict on one upload. `reasons` say why rows or all of it were set aside, `notes` what else to know."""
+
+    id: str
+    model: str
+    key: str
+    object_version: str
+    status: ReceiptStatus
+    at: str
+    reasons: tuple[dict[str, Any], ...] = ()
+    notes: tuple[dict[str, Any], ...] = ()
+    size: int = 0
+    sha256: str = ""
+    rows: int = 0
+    good_rows: int = 0
+    bad_rows: int = 0
+    dataset: str | None = None
+    duplicate_of: str | None = None
+    quarantine: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """An accepted, immutable, content-addressed version of the data. `files` maps each file's name to its SHA-256."""
+
+    id: str
+    model: str
+    rows: int
+    receipt: str
+    key: str
+    files: dict[str, str]
+    accepted_at: str
+
+
+class RunStatus(StrEnum):
+    RUNNING = "running"
+    REGISTERED = "registered"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training. `id` is a hash of what goes in: datasets, contract, code and seed."""
+
+    id: str
+    model: str
+    status: RunStatus
+    datasets: tuple[str, ...]
+    rows: int
+    contract: dict[str, Any]
+    contract_digest: str
+    code_digest: str
+    reason: str
+    started_at: str
+    request: str = ""
+    attempt: int = 1
+    ended_at: str | None = None
+    version: int | None = None
+    error: str | None = None
+
+    @property
+    def execution(self) -> str:
+        """The name of its workflow execution. A name is spent once used, so a second attempt has another."""
+        return f"{self.model}-{self.id}" if self.attempt == 1 else f"{self.model}-{self.id}-{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """Whether a training runs, and what was decided last, so that everybody can see why none does.
+
+    considered, trained: datasets that the decision knew of, and those that a run has used. answered: the ids of the
+    last requests by hand. last_version: the highest version number ever given.
+    """
+
+    running: str | None = None
+    decision: str = ""
+    decided_at: str = ""
+    considered: tuple[str, ...] = ()
+    trained: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
+    last_version: int = 0
+
+
+class VersionStatus(StrEnum):
+    PASSED = "passed"
+    REJECTED = "rejected"
+    ROLLED_BACK = "rolled_back"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One version of a model. `files` maps each artifact's name to its SHA-256; `gates` holds the evidence of each."""
+
+    model: str
+    number: int
+    run: str
+    status: VersionStatus
+    files: dict[str, str]
+    manifest_sha256: str
+    datasets: tuple[str, ...]
+    chosen: str
+    metrics: dict[str, float]
+    gates: tuple[dict[str, Any], ...]
+    created_at: str
+
+    @property
+    def prefix(self) -> str:
+        """Where its files are, in the artifacts bucket."""
+        return f"models/{self.model}/{self.number}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The version that answers, with the digests that serving checks. `replaced` is the champion before it."""
+
+    version: int
+    files: dict[str, str]
+    since: str
+    replaced: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The row that serving reads."""
+
+    model: str
+    champion: Champion
+
+
+class ReleaseStatus(StrEnum):
+    LIVE = "live"
+    PROMOTED = "promoted"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled_back"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One trial of one version. `champion_before` is who answered when it started."""
+
+    id: str
+    model: str
+    version: int
+    strategy: str
+    status: ReleaseStatus
+    champion_before: int | None
+    started_at: str
+    ended_at: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One thing that happened to a model: who did what, why, and on what evidence. Only ever appended."""
+
+    id: str
+    model: str
+    at: str
+    actor: str
+    move: str
+    reason: str
+    version: int | None = None
+    release: str | None = None
+    evidence: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,173 @@
+"""How are records found and changed? Nouns over the table; state changes only on the revision that was read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from serin.errors import NotFound
+from serin.registry.ports import Row, Rows, Write
+from serin.registry.records import (
+    Champion,
+    Dataset,
+    HistoryEntry,
+    ModelVersion,
+    Release,
+    ReleaseStatus,
+    Route,
+    Run,
+    RunStatus,
+    TrainingState,
+    VersionStatus,
+)
+
+Record = TypeVar("Record")
+
+_KINDS: dict[type[Any], str] = {
+    Route: "ROUTE",
+    TrainingState: "TRAINING",
+    Dataset: "DATASET#",
+    Run: "RUN#",
+    ModelVersion: "VERSION#",
+    Release: "RELEASE#",
+    HistoryEntry: "HISTORY#",
+}
+_STATUS: dict[type[Any], type[StrEnum]] = {Run: RunStatus, ModelVersion: VersionStatus, Release: ReleaseStatus}
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[Record]):
+    """A record together with the revision under which it was read; 0 where it is not stored yet."""
+
+    value: Record
+    revision: int
+
+
+class Registry:
+    """Everything that is remembered about models."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def route(self, model: str) -> Found[Route] | None:
+        return self._find(Route, model)
+
+    def training(self, model: str) -> Found[TrainingState]:
+        return self._find(TrainingState, model) or Found(TrainingState(), 0)
+
+    def dataset(self, model: str, dataset: str) -> Dataset | None:
+        found = self._find(Dataset, model, dataset)
+        return found.value if found else None
+
+    def datasets(self, model: str) -> list[Dataset]:
+        """List a model's datasets, the oldest first."""
+        return sorted(self._all(Dataset, model), key=lambda dataset: (dataset.accepted_at, dataset.id))
+
+    def run(self, model: str, run: str) -> Found[Run]:
+        return self._must_find(Run, model, run)
+
+    def find_run(self, model: str, run: str) -> Found[Run] | None:
+        return self._find(Run, model, run)
+
+    def runs(self, model: str) -> list[Run]:
+        """List a model's runs, the oldest first."""
+        return sorted(self._all(Run, model), key=lambda run: run.started_at)
+
+    def version(self, model: str, number: int) -> Found[ModelVersion]:
+        return self._must_find(ModelVersion, model, number_key(number))
+
+    def find_version(self, model: str, number: int) -> Found[ModelVersion] | None:
+        return self._find(ModelVersion, model, number_key(number))
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """List a model's versions, the oldest first."""
+        return self._all(ModelVersion, model)
+
+    def release(self, model: str, release: str) -> Found[Release]:
+        return self._must_find(Release, model, release)
+
+    def find_release(self, model: str, release: str) -> Found[Release] | None:
+        return self._find(Release, model, release)
+
+    def releases(self, model: str) -> list[Release]:
+        """List a model's releases, the oldest first."""
+        return self._all(Release, model)
+
+    def history(self, model: str) -> list[HistoryEntry]:
+        """List what happened to a model, the oldest first."""
+        return self._all(HistoryEntry, model)
+
+    def save(self, *changes: Write) -> None:
+        """Store all of these changes or none. Raises Conflict where another was faster."""
+        self._rows.write(changes)
+
+    def _find(self, kind: type[Record], model: str, name: str = "") -> Found[Record] | None:
+        row = self._rows.get(partition(model), _KINDS[kind] + name)
+        return Found(decode(kind, row.body), row.revision) if row else None
+
+    def _must_find(self, kind: type[Record], model: str, name: str) -> Found[Record]:
+        found = self._find(kind, model, name)
+        if found is None:
+            noun = "version" if kind is ModelVersion else kind.__name__.lower()
+            raise NotFound(f"{model} has no {noun} {name.lstrip('0') or name}")
+        return found
+
+    def _all(self, kind: type[Record], model: str) -> list[Record]:
+        return [decode(kind, row.body) for row in self._rows.list(partition(model), _KINDS[kind])]
+
+
+def put(record: Any, *, expected_revision: int) -> Write:
+    """Say that a record is to be stored over the revision that was read; 0 for one that is new."""
+    model, sort = _place(record)
+    return Write(partition(model), sort, asdict(record), expected_revision)
+
+
+def put_training(model: str, state: TrainingState, *, expected_revision: int) -> Write:
+    return Write(partition(model), _KINDS[TrainingState], asdict(state), expected_revision)
+
+
+def decode(kind: type[Record], body: dict[str, Any]) -> Record:
+    """Build a record from a stored row. Keys that this code does not know are left out: newer code wrote them."""
+    names: list[str] = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # every kind is a dataclass
+    values: dict[str, Any] = {name: _frozen(body[name]) for name in names if name in body}
+    if status := _STATUS.get(kind):
+        values["status"] = status(body["status"])
+    if kind is Route:
+        values["champion"] = decode(Champion, body["champion"])
+    return kind(**values)
+
+
+def _frozen(value: Any) -> Any:
+    """Give a list of JSON back as the tuple that it was."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def decode_route(row: Row) -> Route:
+    """Read the route from its row."""
+    return decode(Route, row.body)
+
+
+def partition(model: str) -> str:
+    return f"MODEL#{model}"
+
+
+def number_key(number: int) -> str:
+    """Write a version's number so that keys sort as numbers do."""
+    return f"{number:08d}"
+
+
+_NAME: dict[type[Any], Callable[[Any], str]] = {
+    Route: lambda _: "",
+    Dataset: lambda dataset: str(dataset.id),
+    Run: lambda run: str(run.id),
+    ModelVersion: lambda version: number_key(version.number),
+    Release: lambda release: str(release.id),
+    HistoryEntry: lambda entry: str(entry.id),
+}
+
+
+def _place(record: Any) -> tuple[str, str]:
+    kind = type(record)
+    return record.model, _KINDS[kind] + _NAME[kind](record)

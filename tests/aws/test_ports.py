@@ -1,0 +1,149 @@
+"""Each port behaves the same over its fake and over AWS's own client, so that a fake cannot drift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from serin.aws.bucket import S3Objects
+from serin.aws.table import DynamoRows
+from serin.errors import Conflict, NotFound
+from serin.registry.ports import Objects, Rows, Write
+from tests.fakes import FakeObjects, FakeRows
+
+REGION = "eu-west-1"
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield
+
+
+@pytest.fixture(params=["fake", "dynamodb"])
+def rows(request: pytest.FixtureRequest) -> Rows:
+    if request.param == "fake":
+        return FakeRows()
+    request.getfixturevalue("aws")
+    return DynamoRows(make_table(), "t")
+
+
+def make_table() -> Any:
+    client = boto3.client("dynamodb", region_name=REGION)
+    client.create_table(
+        TableName="t",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("PK", "SK")],
+    )
+    return client
+
+
+@pytest.fixture(params=["fake", "s3"])
+def objects(request: pytest.FixtureRequest) -> Objects:
+    if request.param == "fake":
+        return FakeObjects()
+    request.getfixturevalue("aws")
+    client = boto3.client("s3", region_name=REGION)
+    client.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    client.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    return S3Objects(client, "bucket")
+
+
+def test_a_row_is_read_as_it_was_written(rows: Rows) -> None:
+    body = {"n": 0.1, "list": [1, None, "é"], "nested": {"a": True}}
+    rows.write([Write("P", "A#1", body, 0)])
+    row = rows.get("P", "A#1")
+    assert row is not None
+    assert (row.body, row.revision) == (body, 1)
+    assert rows.get("P", "A#2") is None
+
+
+def test_rows_are_listed_by_prefix_in_order(rows: Rows) -> None:
+    for name in ("B#1", "A#2", "A#10", "A#1"):
+        rows.write([Write("P", name, {}, 0)])
+    rows.write([Write("Q", "A#9", {}, 0)])
+    assert [row.sort for row in rows.list("P", "A#")] == ["A#1", "A#10", "A#2"]
+
+
+@pytest.mark.parametrize("stale", [0, 2, 7])
+def test_whoever_holds_another_revision_writes_nothing(rows: Rows, stale: int) -> None:
+    rows.write([Write("P", "A", {"by": "first"}, 0)])
+    with pytest.raises(Conflict):
+        rows.write([Write("P", "A", {"by": "stale"}, stale)])
+    row = rows.get("P", "A")
+    assert row is not None
+    assert row.body == {"by": "first"}
+
+
+def test_writes_are_all_or_none(rows: Rows) -> None:
+    rows.write([Write("P", "A", {}, 0)])
+    with pytest.raises(Conflict):
+        rows.write([Write("P", "B", {}, 0), Write("P", "A", {"new": 1}, 0)])
+    assert rows.get("P", "B") is None
+    rows.write([Write("P", "B", {}, 0), Write("P", "A", {"new": 1}, 1)])
+    assert [row.revision for name in ("A", "B") for row in rows.list("P", name)] == [2, 1]
+
+
+def test_a_write_whose_answer_got_lost_succeeds_when_it_comes_again(aws: None) -> None:
+    """botocore tries again when an answer is lost; the second try meets the first one's row."""
+    client = make_table()
+    lost: list[str] = []
+
+    def lose_the_first_answer(**_: Any) -> None:
+        if not lost:
+            lost.append("answer")
+            client.meta.events.unregister("after-call.dynamodb.PutItem", lose_the_first_answer)
+            DynamoRows(client, "t").write([Write("P", "A", {"x": 1}, 0)])
+
+    client.meta.events.register("before-call.dynamodb.PutItem", lose_the_first_answer)
+    DynamoRows(client, "t").write([Write("P", "A", {"x": 1}, 0)])
+    with pytest.raises(Conflict):
+        DynamoRows(client, "t").write([Write("P", "A", {"x": 2}, 0)])
+    assert lost
+
+
+def test_an_object_is_read_by_version(objects: Objects) -> None:
+    first = objects.put("a b+é/%2F", b"one")
+    second = objects.put("a b+é/%2F", b"two")
+    assert first != second
+    assert (objects.get("a b+é/%2F", first), objects.get("a b+é/%2F")) == (b"one", b"two")
+    assert objects.size("a b+é/%2F") == 3
+
+
+def test_what_is_not_there_is_not_found(objects: Objects) -> None:
+    assert not objects.exists("x")
+    for look in (objects.get, objects.size):
+        with pytest.raises(NotFound):
+            look("x")
+    with pytest.raises(NotFound):
+        objects.copy("x", None, "y")
+
+
+def test_what_is_put_once_never_changes(objects: Objects) -> None:
+    objects.put_once("x", b"one")
+    objects.put_once("x", b"one")
+    with pytest.raises(Conflict):
+        objects.put_once("x", b"two")
+    assert objects.get("x") == b"one"
+
+
+def test_a_copy_is_of_the_version_named(objects: Objects) -> None:
+    first = objects.put("x", b"one")
+    objects.put("x", b"two")
+    objects.copy("x", first, "y")
+    assert objects.get("y") == b"one"
+
+
+def test_objects_are_listed_by_prefix_at_their_latest_version(objects: Objects) -> None:
+    objects.put("a/1", b"old")
+    latest = objects.put("a/1", b"newer")
+    objects.put("b/1", b"")
+    assert [(item.key, item.version, item.size) for item in objects.list("a/")] == [("a/1", latest, 5)]

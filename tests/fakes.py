@@ -1,0 +1,121 @@
+"""What stands in for AWS in tests of the library? Each fake passes the same contract suite as its adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from serin.errors import Conflict, NotFound
+from serin.registry.ports import Row, StoredObject, Write
+
+
+class FakeRows:
+    """A table in memory."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], Row] = {}
+
+    def get(self, partition: str, sort: str) -> Row | None:
+        return deepcopy(self.rows.get((partition, sort)))
+
+    def list(self, partition: str, sort_prefix: str) -> list[Row]:
+        found = [row for row in self.rows.values() if row.partition == partition and row.sort.startswith(sort_prefix)]
+        return sorted(deepcopy(found), key=lambda row: row.sort)
+
+    def write(self, writes: Sequence[Write]) -> None:
+        for change in writes:
+            stored = self.rows.get((change.partition, change.sort))
+            if (stored.revision if stored else 0) != change.expected_revision:
+                raise Conflict(f"{change.partition} {change.sort} has moved on")
+        for change in writes:
+            row = Row(change.partition, change.sort, deepcopy(change.body), change.expected_revision + 1)
+            self.rows[change.partition, change.sort] = row
+
+
+class FakeObjects:
+    """A versioned bucket in memory."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, list[bytes]] = {}
+
+    def get(self, key: str, version: str | None = None) -> bytes:
+        try:
+            return self.versions[key][int(version) - 1 if version else -1]
+        except (KeyError, IndexError) as error:
+            raise NotFound(f"there is no object {key}") from error
+
+    def size(self, key: str, version: str | None = None) -> int:
+        return len(self.get(key, version))
+
+    def exists(self, key: str) -> bool:
+        return key in self.versions
+
+    def put(self, key: str, content: bytes) -> str:
+        self.versions.setdefault(key, []).append(content)
+        return str(len(self.versions[key]))
+
+    def put_once(self, key: str, content: bytes) -> None:
+        if self.exists(key):
+            if self.get(key) != content:
+                raise Conflict(f"{key} exists already with other content")
+            return
+        self.put(key, content)
+
+    def copy(self, source: str, version: str | None, target: str) -> None:
+        self.put(target, self.get(source, version))
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        for key in sorted(self.versions):
+            if key.startswith(prefix):
+                yield StoredObject(key, str(len(self.versions[key])), len(self.versions[key][-1]))
+
+
+@dataclass
+class FakeQueue:
+    """A queue that keeps what it was sent."""
+
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.messages.append(deepcopy(message))
+
+
+@dataclass
+class FakeWorkflow:
+    """A state machine that notes what was started; `running` is for the test to change."""
+
+    started: dict[str, dict[str, Any]] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)
+
+    def start(self, name: str, payload: dict[str, Any]) -> None:
+        if name not in self.started:
+            self.started[name] = deepcopy(payload)
+            self.running.add(name)
+
+    def is_running(self, name: str) -> bool:
+        return name in self.running
+
+
+@dataclass
+class FakeNotifier:
+    told: list[tuple[str, str]] = field(default_factory=list)
+
+    def tell(self, subject: str, text: str) -> None:
+        self.told.append((subject, text))
+
+
+@dataclass
+class FakeClock:
+    """A clock that moves a millisecond with each look, and further when told."""
+
+    at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.at += timedelta(milliseconds=1)
+        return self.at
+
+    def advance(self, **duration: float) -> None:
+        self.at += timedelta(**duration)

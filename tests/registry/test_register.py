@@ -1,0 +1,77 @@
+"""A run becomes one version, whatever is repeated; and bytes that changed are never taken for it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from serin.errors import Conflict, NotFound, Unverified
+from serin.registry.records import VersionStatus
+from serin.registry.register import ARTIFACTS, Registrar, run_prefix, verify_version
+from serin.registry.registry import Registry, put
+from tests.builders import a_run, a_version
+from tests.fakes import FakeClock, FakeObjects, FakeRows
+
+
+@pytest.fixture
+def registrar() -> Registrar:
+    return Registrar(Registry(FakeRows()), FakeObjects(), FakeObjects(), FakeClock())
+
+
+def a_judged_run(registrar: Registrar, name: str, *, passed: bool = True) -> None:
+    registrar.registry.save(put(a_run(name), expected_revision=0))
+    contents = dict.fromkeys(ARTIFACTS, name.encode())
+    contents["training.json"] = json.dumps({"chosen": "linear", "libraries": {"numpy": "2"}}).encode()
+    contents["evaluation.json"] = json.dumps({"passed": passed, "gates": [], "metrics": {"roc_auc": 0.9}}).encode()
+    for file, content in contents.items():
+        registrar.data.put(run_prefix("loans", name) + file, content)
+
+
+def test_versions_are_numbered_in_order_and_never_again(registrar: Registrar) -> None:
+    for name in ("a", "b", "c"):
+        a_judged_run(registrar, name)
+    assert [registrar.register("loans", name).number for name in ("a", "b", "a", "c")] == [1, 2, 1, 3]
+
+
+def test_a_rejected_run_is_a_version_too(registrar: Registrar) -> None:
+    a_judged_run(registrar, "a", passed=False)
+    assert registrar.register("loans", "a").status is VersionStatus.REJECTED
+
+
+def test_a_crash_between_files_and_row_is_mended_by_the_next_try(registrar: Registrar) -> None:
+    a_judged_run(registrar, "a")
+    registrar.artifacts.put_once("models/loans/1/model.onnx", b"a")
+    version = registrar.register("loans", "a")
+    verify_version(version, registrar.artifacts)
+
+
+def test_other_bytes_where_a_version_should_be_are_refused(registrar: Registrar) -> None:
+    a_judged_run(registrar, "a")
+    registrar.artifacts.put_once("models/loans/1/model.onnx", b"something else")
+    with pytest.raises(Conflict):
+        registrar.register("loans", "a")
+
+
+def test_the_manifest_names_lineage_and_every_digest(registrar: Registrar) -> None:
+    a_judged_run(registrar, "a")
+    version = registrar.register("loans", "a")
+    manifest = json.loads(registrar.artifacts.get(version.prefix + "manifest.json"))
+    assert manifest["files"] == version.files
+    assert set(manifest["files"]) == set(ARTIFACTS)
+    assert (manifest["datasets"], manifest["run"], manifest["seed"]) == (["d1"], "a", 0)
+
+
+@pytest.mark.parametrize("file", [*ARTIFACTS, "manifest.json"])
+def test_any_byte_that_changed_does_not_verify(registrar: Registrar, file: str) -> None:
+    a_judged_run(registrar, "a")
+    version = registrar.register("loans", "a")
+    assert isinstance(registrar.artifacts, FakeObjects)
+    registrar.artifacts.versions[version.prefix + file][-1] += b"!"
+    with pytest.raises(Unverified, match=file.replace(".", r"\.")):
+        verify_version(version, registrar.artifacts)
+
+
+def test_a_version_whose_file_is_gone_is_not_found(registrar: Registrar) -> None:
+    with pytest.raises(NotFound):
+        verify_version(a_version(9), registrar.artifacts)
