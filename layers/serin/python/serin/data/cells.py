@@ -1,0 +1,139 @@
+"""What does a cell say? From cells as they were written to numbers, booleans, times and categories."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "#n/a", "<na>", "nat"})
+NO_CATEGORY = MISSING - {"none"}  # which is as often a category of its own
+NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+_INFINITE = re.compile(r"([-+]?)(?:inf|infinity|∞)", re.IGNORECASE)
+_BOOLEANS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), 1.0),
+    **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), 0.0),
+}
+EARLIEST_EPOCH = 1e8  # 1973; a smaller number is a year, a date like 20240531, or no time at all
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Cells read as float64, NaN where they are missing, or wrong: of another type."""
+
+    values: NDArray[np.float64]
+    missing: Mask
+    wrong: Mask
+
+
+def is_text(cells: pd.Series) -> bool:
+    return isinstance(cells.dtype, pd.StringDtype)
+
+
+def find_missing(cells: pd.Series, spellings: Collection[str] = MISSING) -> Mask:
+    """Find the cells that hold nothing: null, empty, or one of the usual spellings of it, in lower case."""
+    if not is_text(cells):
+        return cells.isna().to_numpy()
+    folded = cells.str.strip().str.lower()
+    return (folded.isna() | folded.isin(list(spellings))).to_numpy()
+
+
+def parse_numbers(cells: pd.Series) -> Parsed:
+    """Read numbers, each to the nearest float64 as Python's float does. Written infinities, and 1e400, are infinite."""
+    missing = find_missing(cells)
+    if not is_text(cells):
+        if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_bool_dtype(cells.dtype):
+            return Parsed(cells.to_numpy(dtype=np.float64, na_value=np.nan), missing, np.zeros(len(cells), dtype=bool))
+        return Parsed(np.full(len(cells), np.nan), missing, ~missing)
+    text = cells.str.strip()
+    try:
+        present = pa.array(text.mask(missing), type=pa.large_string())
+        values = np.array(present.cast(pa.float64()).to_numpy(zero_copy_only=False))
+        if (np.isfinite(values) | missing).all():
+            return Parsed(values, missing, np.zeros(len(cells), dtype=bool))
+    except pa.ArrowInvalid:
+        pass  # which cells, the slower way tells
+    return _parse_each(text, missing, _number)
+
+
+def parse_booleans(cells: pd.Series) -> Parsed:
+    """Read true and false, yes and no, 1 and 0 as 1.0 and 0.0."""
+    missing = find_missing(cells)
+    if is_text(cells):
+        return _parse_each(cells.str.strip().str.lower(), missing, _BOOLEANS.get)
+    if not pd.api.types.is_numeric_dtype(cells.dtype):
+        return Parsed(np.full(len(cells), np.nan), missing, ~missing)
+    values = cells.to_numpy(dtype=np.float64, na_value=np.nan)
+    wrong = ~missing & (values != 0) & (values != 1)
+    return Parsed(np.where(wrong, np.nan, values), missing, wrong)
+
+
+def parse_times(cells: pd.Series) -> Parsed:
+    """Read times as seconds since 1970 in UTC: ISO 8601, in UTC where no offset is given, or numbers since 1970.
+
+    Such numbers are seconds, or by their size milli-, micro- or nanoseconds.
+    """
+    missing = find_missing(cells)
+    if pd.api.types.is_datetime64_any_dtype(cells.dtype):
+        return Parsed(_seconds(cells), missing, np.zeros(len(cells), dtype=bool))
+    values: NDArray[np.float64] = np.array(parse_numbers(cells).values)
+    values[~(np.abs(values) >= EARLIEST_EPOCH) | np.isinf(values)] = np.nan
+    for digits in (17, 14, 11):
+        values[np.abs(values) >= 10.0**digits] /= 10.0 ** (digits - 8)
+    rest = np.flatnonzero(np.isnan(values) & ~missing)
+    if len(rest) and not pd.api.types.is_bool_dtype(cells.dtype):
+        text = as_text(cells.iloc[rest]).str.strip()
+        values[rest] = _seconds(pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce"))
+    return Parsed(values, missing, np.isnan(values) & ~missing)
+
+
+def parse_categories(cells: pd.Series, listed: Collection[str] = ()) -> tuple[pd.Series, Mask]:
+    """Read categories as text without spaces around it, NaN where missing, and say where that is.
+
+    listed: the categories of the contract; one of them is never read as missing, though it be `NA`.
+    """
+    text = as_text(cells).str.strip()
+    missing = find_missing(text, NO_CATEGORY) & ~text.isin(list(listed)).to_numpy()
+    return text.mask(missing), missing
+
+
+def as_text(cells: pd.Series) -> pd.Series:
+    """Give cells as text: whole numbers without a point, booleans as true and false, times in ISO 8601."""
+    if is_text(cells):
+        return cells
+    if pd.api.types.is_bool_dtype(cells.dtype):
+        return cells.map({True: "true", False: "false"}, na_action="ignore").astype("str")
+    return cells.map(_written, na_action="ignore").astype("str")
+
+
+def _written(value: object) -> str:
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _seconds(times: pd.Series) -> NDArray[np.float64]:
+    seconds = (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+    return np.asarray(seconds, dtype=np.float64)
+
+
+def _parse_each(text: pd.Series, missing: Mask, parse: Callable[[str], float | None]) -> Parsed:
+    """Parse every distinct text once; None from `parse` says that it is of another type."""
+    codes, distinct = pd.factorize(text.mask(missing))
+    parsed = np.array([*map(parse, distinct.to_numpy(dtype=object)), None], dtype=np.float64)  # code -1 reads the None
+    values: NDArray[np.float64] = parsed[codes]
+    return Parsed(values, missing, np.isnan(values) & ~missing)
+
+
+def _number(text: str) -> float | None:
+    if NUMBER.fullmatch(text):
+        return float(text)
+    infinite = _INFINITE.fullmatch(text)
+    return float(f"{infinite[1]}inf") if infinite else None

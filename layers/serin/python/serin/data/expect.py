@@ -1,0 +1,318 @@
+"""Does a table keep to the contract? Each cell is read as the contract says; what breaks it is a reason, with its rows.
+
+A row that breaks the contract is set aside. A missing column, too many such rows, too few good ones, or a target that
+cannot be learned refuse the table as a whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from serin.contract.metrics import Task
+from serin.contract.model import Contract, Feature, FeatureType
+from serin.data.cells import Mask, Parsed, as_text, parse_booleans, parse_categories, parse_numbers, parse_times
+from serin.data.read import RawTable
+from serin.profile.profile import Categories, Numbers, Profile
+
+ROWS_NAMED = 20
+MAX_CLASSES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One finding: what is wrong, where, and what to do. rows: the first lines or rows it is in, of `count` in all."""
+
+    code: str
+    message: str
+    fix: str
+    column: str | None = None
+    rows: tuple[int, ...] = ()
+    count: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "rows": list(self.rows)}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of a table. table: its typed columns, all rows of them; None where a column is missing.
+
+    is_bad: which rows break the contract; why: for each of these which columns do, and how.
+    refusals: why the table is refused as a whole; () where it is not. reasons: why rows were set aside.
+    """
+
+    table: pd.DataFrame | None
+    is_bad: Mask
+    why: NDArray[np.object_]
+    refusals: tuple[Reason, ...]
+    reasons: tuple[Reason, ...]
+    notes: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """Cells of one column that break one rule."""
+
+    code: str
+    column: str
+    cells: Mask
+    problem: str
+    fix: str
+
+
+def expect(raw: RawTable, contract: Contract, previous: Profile | None = None) -> Finding:
+    """Judge a table. previous: the profile of the rows that it will be added to, if any."""
+    notes = tuple(_new_columns(raw, contract))
+    is_bad = np.zeros(len(raw.lines), dtype=bool)
+    refusals = list(_missing_columns(raw, contract))
+    if refusals:
+        return Finding(None, is_bad, np.empty(0, dtype=object), tuple(refusals), (), notes)
+    columns, faults = _read_columns(raw.frame, contract)
+    table = pd.DataFrame(columns)
+    is_bad = _any(faults, is_bad)
+    refusals += _too_many_bad(is_bad, contract)
+    if not refusals:
+        refusals += _unlearnable_target(table[contract.target][~is_bad], contract, previous)
+    if not refusals and contract.task is Task.CLASSIFICATION:
+        faults += _rare_classes(table[contract.target].mask(is_bad), contract, previous)
+        is_bad = _any(faults, is_bad)
+        refusals += _too_many_bad(is_bad, contract)
+    if int((~is_bad).sum()) < contract.data.min_rows:
+        refusals.append(_too_few_good(is_bad, contract))
+    reasons = tuple(_reason(fault, raw) for fault in faults)
+    return Finding(table, is_bad, _why(faults, is_bad), tuple(refusals), reasons, notes)
+
+
+def _used(contract: Contract) -> dict[str, str]:
+    """Name the columns that are read, each with what the contract expects there."""
+    expected = {name: f"a feature of type {feature.type}" for name, feature in contract.features.items()}
+    expected[contract.target] = "the target"
+    for name, role in ((contract.entity, "the entity"), (contract.time, "the time of a row")):
+        if name is not None:
+            expected.setdefault(name, role)
+    return expected
+
+
+def _missing_columns(raw: RawTable, contract: Contract) -> Iterator[Reason]:
+    used = _used(contract)
+    spare = [str(name) for name in raw.frame.columns if name not in used]
+    for name, role in used.items():
+        if name in raw.unusable:
+            yield Reason(
+                "TYPE",
+                f"the column {name} holds {raw.unusable[name]}; the contract expects {role}",
+                "Send one number, text, boolean or time in each cell.",
+                column=name,
+            )
+        elif name not in raw.frame.columns:
+            near = nearest(name, spare)
+            yield Reason(
+                "MISSING_COLUMN",
+                f"there is no column {name}, {role}" + (f"; there is {near}" if near else ""),
+                f"Rename {near} to {name}." if near else f"Add the column {name}, or take it out of the contract.",
+                column=name,
+            )
+
+
+def nearest(name: str, names: list[str]) -> str | None:
+    """Find the name most like another, whatever the case of its letters; None where none is."""
+    folded = {other.casefold(): other for other in names}
+    found = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return folded[found[0]] if found else None
+
+
+def _new_columns(raw: RawTable, contract: Contract) -> Iterator[Reason]:
+    known = {*_used(contract), *contract.other_columns}
+    new = [str(name) for name in (*raw.frame.columns, *raw.unusable) if name not in known]
+    if new:
+        listed = ", ".join(new[:10]) + (f" and {len(new) - 10} more" if len(new) > 10 else "")
+        yield Reason(
+            "NEW_COLUMN",
+            f"the contract does not know the column{'s' if len(new) > 1 else ''} {listed}; not used",
+            "Add it to features to learn from it, or to data.ignore to read no more of it.",
+            column=new[0] if len(new) == 1 else None,
+            count=len(new),
+        )
+
+
+def _read_columns(frame: pd.DataFrame, contract: Contract) -> tuple[dict[str, Any], list[_Fault]]:
+    columns: dict[str, Any] = {}
+    faults: list[_Fault] = []
+    for name, feature in contract.features.items():
+        columns[name], found = _read_feature(name, frame[name], feature)
+        faults += found
+    others = {contract.target: "category" if contract.task is Task.CLASSIFICATION else "number"}
+    if contract.entity is not None:
+        others.setdefault(contract.entity, "category")
+    for name, kind in others.items():
+        if name not in columns:
+            columns[name], found = _read_feature(name, frame[name], Feature(type=FeatureType(kind)))
+            faults += found
+    if contract.time is not None and contract.time not in columns:
+        parsed = parse_times(frame[contract.time])
+        columns[contract.time] = parsed.values
+        faults.append(_missing(contract.time, parsed.missing))
+        faults.append(
+            _Fault("TIME", contract.time, parsed.wrong, "holds no time", "Write times like 2024-05-31T12:00:00Z.")
+        )
+    return columns, [fault for fault in faults if fault.cells.any()]
+
+
+def _read_feature(name: str, cells: pd.Series, feature: Feature) -> tuple[Any, list[_Fault]]:
+    match feature.type:
+        case FeatureType.CATEGORY:
+            values, missing = parse_categories(cells, feature.values or ())
+            faults = [] if feature.values is None else [_unlisted(name, values, feature.values)]
+            return values, faults + ([] if feature.allows_missing else [_missing(name, missing)])
+        case FeatureType.BOOLEAN:
+            parsed = parse_booleans(cells)
+            faults = [_wrong_type(name, parsed, "true or false", "Write true or false, yes or no, 1 or 0.")]
+        case FeatureType.INTEGER | FeatureType.NUMBER:
+            parsed = parse_numbers(cells)
+            fix = "Write numbers like 12.5, with a point and without units or thousands separators."
+            kind = "a whole number" if feature.type is FeatureType.INTEGER else "a number"
+            faults = [_wrong_type(name, parsed, kind, fix), *_out_of_range(name, parsed, feature)]
+    return parsed.values, faults + ([] if feature.allows_missing else [_missing(name, parsed.missing)])
+
+
+def _wrong_type(name: str, parsed: Parsed, kind: str, fix: str) -> _Fault:
+    return _Fault("TYPE", name, parsed.wrong, f"should hold {kind} and does not", fix)
+
+
+def _missing(name: str, missing: Mask) -> _Fault:
+    fix = "Fill it in; where a feature may be empty, let the contract say `missing: allow`."
+    return _Fault("MISSING", name, missing, "is empty", fix)
+
+
+def _out_of_range(name: str, parsed: Parsed, feature: Feature) -> Iterator[_Fault]:
+    values = parsed.values
+    infinite = np.isinf(values)
+    yield _Fault(
+        "DOMAIN", name, infinite, "is infinite, or too large for a number", "Correct the values, or leave them empty."
+    )
+    if feature.type is FeatureType.INTEGER:
+        broken = ~np.isnan(values) & ~infinite & (values != np.floor(values))
+        fix = "Write whole numbers, or let the contract say `type: number`."
+        yield _Fault("TYPE", name, broken, "should hold a whole number and does not", fix)
+    outside = np.zeros(len(values), dtype=bool)
+    if feature.min is not None:
+        outside |= values < feature.min
+    if feature.max is not None:
+        outside |= values > feature.max
+    low, high = (None if bound is None else f"{bound:,.12g}" for bound in (feature.min, feature.max))
+    allowed = f"{low} to {high}" if low and high else f"{low} or more" if low else f"{high} or less"
+    fix = "Correct the values; where they are right, widen min and max in the contract."
+    yield _Fault("DOMAIN", name, outside & ~infinite, f"is outside of what the contract allows, {allowed}", fix)
+
+
+def _unlisted(name: str, values: pd.Series, listed: tuple[str, ...]) -> _Fault:
+    unlisted = ~values.isin(list(listed)).to_numpy() & values.notna().to_numpy()
+    found = [str(value) for value in pd.unique(values[unlisted])[:5]]
+    spelled = "; ".join(
+        f"{value!r}" + (f" (near to {near!r})" if (near := nearest(value, list(listed))) else "") for value in found
+    )
+    problem = f"holds categories that the contract does not list: {spelled}"
+    return _Fault("DOMAIN", name, unlisted, problem, "Correct the spelling, or list the category in the contract.")
+
+
+def _unlearnable_target(target: pd.Series, contract: Contract, previous: Profile | None) -> Iterator[Reason]:
+    """Say why a target cannot be learned from its good rows and the previous ones together."""
+    name = contract.target
+    if not len(target):
+        return
+    if contract.task is Task.REGRESSION:
+        before = previous.columns.get(name) if previous else None
+        ends = {before.minimum, before.maximum} - {None} if isinstance(before, Numbers) else set()
+        if len(ends | {target.min(), target.max()}) == 1:
+            fix = "Send rows with different values of it."
+            yield Reason(
+                "ONE_VALUE", f"the target {name} is {target.iloc[0]:g} in every row; nothing can be learned", fix, name
+            )
+        return
+    classes = _count_classes(target, name, previous)
+    if len(classes) > MAX_CLASSES:
+        are_numbers = not parse_numbers(as_text(target)).wrong.any()
+        fix = "Predict a number with `task: regression`." if are_numbers else "Choose a target with fewer classes."
+        message = f"the target {name} has {len(classes):,} classes; at most {MAX_CLASSES} can be told apart"
+        yield Reason("MANY_CLASSES", message, fix, name, count=len(classes))
+    elif len(classes) == 1:
+        message = f"the target {name} is {next(iter(classes))!r} in every row; nothing can be learned"
+        yield Reason("ONE_CLASS", message, "Send rows of at least two classes together.", name)
+
+
+def _rare_classes(target: pd.Series, contract: Contract, previous: Profile | None) -> list[_Fault]:
+    """Set aside what has a class of its own: it can be learned from or tested on, but not both."""
+    classes = _count_classes(target, contract.target, previous)
+    single = [label for label, count in classes.items() if count < 2]
+    if not single or len(classes) - len(single) < 2:
+        return []
+    problem = f"holds a class that only one row has: {', '.join(map(repr, single[:5]))}"
+    fix = "Send two rows or more of a class together."
+    return [_Fault("RARE_CLASS", contract.target, target.isin(single).to_numpy(), problem, fix)]
+
+
+def _count_classes(target: pd.Series, name: str, previous: Profile | None) -> Counter[str]:
+    before = previous.columns.get(name) if previous else None
+    counts = Counter(before.counts if isinstance(before, Categories) else {})
+    return counts + Counter({str(label): int(count) for label, count in target.value_counts().items()})
+
+
+def _too_many_bad(is_bad: Mask, contract: Contract) -> Iterator[Reason]:
+    rows, bad = len(is_bad), int(is_bad.sum())
+    allowed = contract.data.max_bad_rows
+    if bad > rows * allowed:
+        yield Reason(
+            "TOO_MANY_BAD_ROWS",
+            f"{bad:,} of {rows:,} rows ({bad / rows:.1%}) break the contract, which allows {allowed:.2%}",
+            "Correct the rows that the other reasons name, or raise data.max_bad_rows in the contract.",
+            count=bad,
+        )
+
+
+def _too_few_good(is_bad: Mask, contract: Contract) -> Reason:
+    good = int((~is_bad).sum())
+    return Reason(
+        "TOO_FEW_ROWS",
+        f"there are {good:,} good rows; the contract asks for {contract.data.min_rows:,}",
+        "Send more rows in one upload, or lower data.min_rows in the contract.",
+        count=good,
+    )
+
+
+def _reason(fault: _Fault, raw: RawTable) -> Reason:
+    places = np.flatnonzero(fault.cells)
+    lines = raw.lines[places[:ROWS_NAMED]].tolist()
+    example = (
+        ""
+        if fault.code == "MISSING"
+        else f": {_shortened(as_text(raw.frame[fault.column].iloc[places[:1]]).iloc[0])!r}"
+    )
+    rows = "1 row" if len(places) == 1 else f"{len(places):,} of {len(raw.lines):,} rows"
+    message = f"{fault.column} {fault.problem}, in {rows}; first in {raw.place} {lines[0]:,}{example}"
+    return Reason(fault.code, message, fault.fix, fault.column, tuple(lines), len(places))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+def _any(faults: list[_Fault], is_bad: Mask) -> Mask:
+    for fault in faults:
+        is_bad = is_bad | fault.cells
+    return is_bad
+
+
+def _why(faults: list[_Fault], is_bad: Mask) -> NDArray[np.object_]:
+    why = np.full(int(is_bad.sum()), "", dtype=object)
+    for fault in faults:
+        hit = fault.cells[is_bad]
+        why[hit] = why[hit] + np.where(why[hit] == "", "", "; ") + f"{fault.column}: {fault.code}"
+    return why

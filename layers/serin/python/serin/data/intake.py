@@ -1,0 +1,83 @@
+"""Is an upload accepted? From its bytes and the contract to a verdict with its reasons. Nothing is read or written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+
+from serin.contract.model import Contract
+from serin.data.cells import is_text
+from serin.data.expect import Finding, Reason, expect
+from serin.data.read import DEFAULT_LIMITS, Limits, RawTable, Unreadable, read_table
+from serin.profile.profile import Profile, profile_columns
+
+
+class Status(StrEnum):
+    ACCEPTED = "accepted"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on an upload.
+
+    reasons: why it, or rows of it, were set aside; where it was as a whole, that comes first. notes: what else to know.
+    table, profile: its good rows, typed, and their summary; None where it was set aside as a whole.
+    rejected_csv: the rows that break the contract, as they were, each with its line and why; None where there are none.
+    """
+
+    status: Status
+    reasons: tuple[Reason, ...]
+    notes: tuple[Reason, ...] = ()
+    rows: int = 0
+    good_rows: int = 0
+    bad_rows: int = 0
+    table: pd.DataFrame | None = None
+    rejected_csv: bytes | None = None
+    profile: Profile | None = None
+
+
+def judge_upload(
+    content: bytes, contract: Contract, limits: Limits = DEFAULT_LIMITS, previous: Profile | None = None
+) -> Judgement:
+    """Judge an upload against the contract. previous: the profile of the rows that these will be added to, if any."""
+    try:
+        raw = read_table(content, limits)
+    except Unreadable as error:
+        rows = () if error.line is None else (error.line,)
+        return Judgement(Status.QUARANTINED, (Reason(error.code, error.message, error.fix, rows=rows),))
+    finding = expect(raw, contract, previous if contract.data.uploads == "append" else None)
+    bad = int(finding.is_bad.sum())
+    verdict = Judgement(
+        status=Status.QUARANTINED,
+        reasons=(*finding.refusals, *finding.reasons),
+        notes=finding.notes,
+        rows=len(raw.lines),
+        good_rows=len(raw.lines) - bad if finding.table is not None else 0,
+        bad_rows=bad,
+        rejected_csv=_write_rejected(raw, finding) if bad else None,
+    )
+    if finding.table is None or finding.refusals:
+        return verdict
+    good = finding.table[~finding.is_bad].reset_index(drop=True)
+    return replace(verdict, status=Status.ACCEPTED, table=good, profile=profile_table(good, contract))
+
+
+def profile_table(table: pd.DataFrame, contract: Contract) -> Profile:
+    """Summarise a typed table. An entity is left out: a profile must not name persons."""
+    arrays = {
+        str(name): table[name].to_numpy(dtype=object if is_text(table[name]) else np.float64)
+        for name in table.columns
+        if name in contract.features or name != contract.entity
+    }
+    return profile_columns(arrays)
+
+
+def _write_rejected(raw: RawTable, finding: Finding) -> bytes:
+    rows = raw.frame[finding.is_bad]
+    rows.insert(0, "reason", finding.why, allow_duplicates=True)
+    rows.insert(0, raw.place, raw.lines[finding.is_bad], allow_duplicates=True)
+    return rows.to_csv(index=False, lineterminator="\n").encode()

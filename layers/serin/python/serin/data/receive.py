@@ -1,0 +1,188 @@
+"""What happens to an upload? It is judged once, becomes a dataset or is set aside, and always gets a receipt.
+
+Every write is either named by content or conditional, so that the same event twice, or a crash in between and a
+second try, ends in the same state.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+from serin.contract.load import Contracts
+from serin.contract.model import Contract
+from serin.data.intake import Judgement, judge_upload
+from serin.data.read import DEFAULT_LIMITS
+from serin.data.storage import dump_table
+from serin.errors import Conflict, ContractError, NotFound
+from serin.profile.profile import Profile
+from serin.registry.ids import dataset_id, receipt_id, sha256
+from serin.registry.ports import Clock, Objects, Queue
+from serin.registry.receipts import read_receipt, write_receipt
+from serin.registry.records import Dataset, Receipt, ReceiptStatus
+from serin.registry.registry import Registry, put
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An object that arrived: its key, exactly as stored, and its version."""
+
+    key: str
+    version: str
+
+    @property
+    def model(self) -> str:
+        """The model it is for: the folder below uploads/; '' where the key has none."""
+        parts = self.key.split("/")
+        return parts[1] if len(parts) > 2 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Takes uploads in."""
+
+    data: Objects
+    registry: Registry
+    contracts: Contracts
+    training_requests: Queue
+    now: Clock
+
+    def receive(self, upload: Upload) -> Receipt:
+        """Judge an upload, store what follows, and write its receipt. Doing it again changes nothing."""
+        receipt = read_receipt(self.data, upload.model, receipt_id(upload.key, upload.version))
+        if receipt is None:
+            receipt = self._judge(upload)
+            write_receipt(self.data, receipt)
+        if receipt.status is ReceiptStatus.ACCEPTED:
+            self.training_requests.send({"model": receipt.model, "by": "upload"})
+        return receipt
+
+    def _judge(self, upload: Upload) -> Receipt:
+        draft = Receipt(
+            id=receipt_id(upload.key, upload.version),
+            model=upload.model,
+            key=upload.key,
+            object_version=upload.version,
+            status=ReceiptStatus.QUARANTINED,
+            at=self.now().isoformat(),
+        )
+        try:
+            draft = replace(draft, size=self.data.size(upload.key, upload.version))
+            if draft.size > DEFAULT_LIMITS.max_bytes:
+                return self._set_aside(draft, _too_large(draft.size))
+            contract = self.contracts.load(upload.model)
+            content = self.data.get(upload.key, upload.version)
+        except ContractError as error:
+            return self._set_aside(
+                draft,
+                _reason(
+                    "CONTRACT",
+                    f"the contract of {upload.model} is wrong: {error}",
+                    "fix it (serin check), then upload again",
+                ),
+            )
+        except NotFound as error:
+            if error.code == "UNKNOWN_MODEL":
+                return self._set_aside(
+                    draft,
+                    _reason(
+                        error.code,
+                        error.message,
+                        "upload to uploads/<model>/<file> of a model that has a contract",
+                    ),
+                )
+            return replace(
+                draft,
+                status=ReceiptStatus.GONE,
+                reasons=(_reason("GONE", "the object was deleted before it could be read", "upload it again"),),
+            )
+        return self._decide(replace(draft, sha256=sha256(content)), contract, content)
+
+    def _decide(self, draft: Receipt, contract: Contract, content: bytes) -> Receipt:
+        judgement = judge_upload(content, contract, previous=self._profile_before(draft))
+        judged = replace(
+            draft,
+            rows=judgement.rows,
+            good_rows=judgement.good_rows,
+            bad_rows=judgement.bad_rows,
+            reasons=tuple(reason.to_dict() for reason in judgement.reasons),
+            notes=tuple(note.to_dict() for note in judgement.notes),
+        )
+        if judgement.table is None:
+            return self._set_aside(judged, rows=judgement.rejected_csv)
+        kept = self._keep(judged, judgement)
+        return self._set_aside(kept, rows=judgement.rejected_csv) if judgement.rejected_csv else kept
+
+    def _profile_before(self, draft: Receipt) -> Profile | None:
+        """Read the profile of the last dataset that is not this upload's own, left by a try that was cut off."""
+        earlier = [dataset for dataset in self.registry.datasets(draft.model) if dataset.receipt != draft.id]
+        if not earlier:
+            return None
+        return Profile.from_json(self.data.get(f"datasets/{draft.model}/{earlier[-1].id}/profile.json"))
+
+    def _keep(self, judged: Receipt, judgement: Judgement) -> Receipt:
+        """Store the good rows as a dataset; where its content is known already, this upload is a duplicate."""
+        assert judgement.table is not None
+        assert judgement.profile is not None
+        table = dump_table(judgement.table)
+        name = dataset_id(table)
+        files = {"data.npz": table, "profile.json": judgement.profile.to_json()}
+        digests = {file: sha256(content) for file, content in files.items()}
+        dataset = Dataset(
+            id=name,
+            model=judged.model,
+            rows=judgement.good_rows,
+            receipt=judged.id,
+            key=judged.key,
+            files=digests,
+            accepted_at=judged.at,
+        )
+        manifest = {
+            "dataset": name,
+            "model": judged.model,
+            "rows": dataset.rows,
+            "receipt": judged.id,
+            "key": judged.key,
+        }
+        for file, content in files.items():
+            self.data.put(f"datasets/{judged.model}/{name}/{file}", content)
+        first = self._claim(dataset)
+        if first.receipt != judged.id:
+            return replace(judged, status=ReceiptStatus.DUPLICATE, dataset=name, duplicate_of=first.key)
+        text = json.dumps({**manifest, "upload_sha256": judged.sha256, "files": digests}, indent=1, sort_keys=True)
+        self.data.put(f"datasets/{judged.model}/{name}/manifest.json", text.encode())
+        return replace(judged, status=ReceiptStatus.ACCEPTED, dataset=name)
+
+    def _claim(self, dataset: Dataset) -> Dataset:
+        """Store the dataset's row, and give the one that was first with this content."""
+        try:
+            self.registry.save(put(dataset, expected_revision=0))
+        except Conflict:
+            first = self.registry.dataset(dataset.model, dataset.id)
+            return first or dataset
+        return dataset
+
+    def _set_aside(self, receipt: Receipt, *reasons: dict[str, object], rows: bytes | None = None) -> Receipt:
+        """Keep what was not used under quarantine/: the bad rows, or the whole upload, beside the reasons."""
+        kept = replace(
+            receipt,
+            reasons=(*receipt.reasons, *reasons),
+            quarantine=f"quarantine/{receipt.model}/{receipt.id}/",
+        )
+        if rows is not None:
+            self.data.put(f"{kept.quarantine}rows.csv", rows)
+        if receipt.status is ReceiptStatus.QUARANTINED:
+            self.data.copy(receipt.key, receipt.object_version, f"{kept.quarantine}upload")
+        self.data.put(f"{kept.quarantine}reasons.json", json.dumps([*kept.reasons, *kept.notes], indent=1).encode())
+        return kept
+
+
+def _reason(code: str, message: str, fix: str) -> dict[str, object]:
+    return {"code": code, "message": message, "fix": fix, "column": None, "rows": [], "count": 0}
+
+
+def _too_large(size: int) -> dict[str, object]:
+    message = (
+        f"{size / 2**20:,.0f} MiB are more than the {DEFAULT_LIMITS.max_bytes // 2**20} MiB that one upload may have"
+    )
+    return _reason("TOO_LARGE", message, "split it into several uploads")

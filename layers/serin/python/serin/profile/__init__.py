@@ -1,0 +1,1 @@
+"""The mergeable summary of a table."""

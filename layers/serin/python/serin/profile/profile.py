@@ -1,0 +1,167 @@
+"""What does a table look like? A summary of its columns that merges by addition, exactly.
+
+`profile_columns(a) + profile_columns(b) == profile_columns(a and b)`: all counts are integers, the bins of numbers do
+not depend on the data, and which categories are kept is decided by their hash, not by their frequency.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serin.errors import Unverified
+
+FORMAT = 1
+BINS_PER_OCTAVE = 32
+KEPT_CATEGORIES = 1000
+_LOWEST_EXPONENT = -1074  # of the smallest float64 above 0
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A column of numbers. bins: how many values fell in each bin, by its index (see `bin_bounds`); none of 0 counts.
+
+    minimum, maximum: None where all are missing.
+    """
+
+    missing: int
+    minimum: float | None
+    maximum: float | None
+    bins: dict[int, int]
+
+    def __add__(self, other: Numbers) -> Numbers:
+        ends = [end for end in (self.minimum, self.maximum, other.minimum, other.maximum) if end is not None]
+        return Numbers(
+            missing=self.missing + other.missing,
+            minimum=min(ends, default=None),
+            maximum=max(ends, default=None),
+            bins=dict(sorted((Counter(self.bins) + Counter(other.bins)).items())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """A column of text. counts: of each category; past a bound of those with the lowest hashes; others: of the rest."""
+
+    missing: int
+    counts: dict[str, int]
+    others: int = 0
+
+    def __add__(self, other: Categories) -> Categories:
+        both = Counter(self.counts) + Counter(other.counts)
+        return _bounded(both, missing=self.missing + other.missing, others=self.others + other.others)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The summary of a table: its number of rows and each column's summary, by name."""
+
+    rows: int
+    columns: dict[str, Numbers | Categories]
+
+    def __add__(self, other: Profile) -> Profile:
+        """Merge two. Raises ValueError where their columns differ in name or kind."""
+        kinds, other_kinds = ({name: type(column) for name, column in p.columns.items()} for p in (self, other))
+        if kinds != other_kinds:
+            odd = sorted(name for name in {*kinds, *other_kinds} if kinds.get(name) is not other_kinds.get(name))
+            raise ValueError(f"profiles of different columns cannot be merged: {', '.join(odd)}")
+        merged = {name: column + other.columns[name] for name, column in self.columns.items()}  # type: ignore[operator]  # same kind, as checked
+        return Profile(self.rows + other.rows, merged)
+
+    def to_json(self) -> bytes:
+        """Write it; equal profiles give equal bytes."""
+        data = {"format": FORMAT, **asdict(self)}
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Profile:
+        """Read one. Raises Unverified where it is none, or of a format this code does not know."""
+        try:
+            data = json.loads(text)
+            if data["format"] != FORMAT:
+                raise Unverified(f"profile.json has format {data['format']}; this version of Serin reads {FORMAT}")
+            return cls(data["rows"], {name: _column(column) for name, column in data["columns"].items()})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Unverified(f"profile.json cannot be read: {error}") from error
+
+
+def profile_columns(columns: Mapping[str, NDArray[Any]]) -> Profile:
+    """Summarise columns of one length: float64, NaN where missing, or objects, of which what is no str is missing."""
+    rows = len(next(iter(columns.values()), np.empty(0)))
+    return Profile(
+        rows,
+        {name: _categories(column) if column.dtype == object else _numbers(column) for name, column in columns.items()},
+    )
+
+
+def bin_bounds(index: int) -> tuple[float, float]:
+    """Give the values that fall in a bin: from the first, included, to the second, excluded, away from zero.
+
+    Bin 0 is 0 itself. The others are 32 equal parts of each octave, so that whole numbers below 64 have a bin each.
+    """
+    if index == 0:
+        return 0.0, 0.0
+    octave, part = divmod(abs(index) - 1, BINS_PER_OCTAVE)
+    sign = 1 if index > 0 else -1
+    with np.errstate(over="ignore"):  # the last bin ends at infinity
+        low, high = np.ldexp(0.5 + np.array([part, part + 1]) / (2 * BINS_PER_OCTAVE), octave + _LOWEST_EXPONENT)
+    return float(sign * low), float(sign * high)
+
+
+def _numbers(values: NDArray[Any]) -> Numbers:
+    present = values[~np.isnan(values)].astype(np.float64) + 0.0  # + 0.0 makes -0.0 one with 0.0
+    if not len(present):
+        return Numbers(len(values), None, None, {})
+    largest = np.finfo(np.float64).max
+    present = np.clip(present, -largest, largest)
+    fraction, exponent = np.frexp(np.abs(present))  # exact, unlike a logarithm
+    part = ((fraction - 0.5) * (2 * BINS_PER_OCTAVE)).astype(np.int64)
+    index = (exponent.astype(np.int64) - _LOWEST_EXPONENT) * BINS_PER_OCTAVE + part + 1
+    bins, counts = np.unique(np.where(present == 0, 0, np.sign(present).astype(np.int64) * index), return_counts=True)
+    return Numbers(
+        missing=len(values) - len(present),
+        minimum=float(present.min()),
+        maximum=float(present.max()),
+        bins=dict(zip(bins.tolist(), counts.tolist(), strict=True)),
+    )
+
+
+def _categories(values: NDArray[Any]) -> Categories:
+    counts = Counter({value: count for value, count in Counter(values.tolist()).items() if isinstance(value, str)})
+    return _bounded(counts, missing=len(values) - counts.total(), others=0)
+
+
+def _bounded(counts: Counter[str], *, missing: int, others: int) -> Categories:
+    """Keep the categories of the lowest hashes, which are the same whatever the order of merging."""
+    kept = sorted(counts)
+    if len(kept) > KEPT_CATEGORIES:
+        kept = sorted(sorted(kept, key=_hash)[:KEPT_CATEGORIES])
+    return Categories(
+        missing=missing,
+        counts={category: counts[category] for category in kept},
+        others=others + counts.total() - sum(counts[category] for category in kept),
+    )
+
+
+def _hash(category: str) -> bytes:
+    return hashlib.blake2b(category.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _column(data: dict[str, Any]) -> Numbers | Categories:
+    if "bins" in data:
+        return Numbers(
+            **{
+                **data,
+                "bins": {
+                    int(index): count for index, count in sorted(data["bins"].items(), key=lambda item: int(item[0]))
+                },
+            }
+        )
+    return Categories(**data)
