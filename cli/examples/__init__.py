@@ -1,0 +1,1 @@
+"""The three example tables, so that every path is walked."""

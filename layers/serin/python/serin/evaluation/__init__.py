@@ -1,0 +1,1 @@
+"""May a version be released? Its gates, asked with what serving uses."""

@@ -1,0 +1,1 @@
+"""What answers a prediction: encode, run the graph, write the answer."""

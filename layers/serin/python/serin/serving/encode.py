@@ -1,0 +1,193 @@
+"""Is a row what the model takes, and as which numbers does the model read it?
+
+A number is read as the nearest double, as pandas reads it in training. A category is read as its code; one never seen
+in training is answered too, with a note.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serin.contract.spec import ServingSpec, SpecFeature, label_text
+from serin.errors import InvalidRows, RowProblem
+
+MAX_MAGNITUDE = 3.4e38  # single precision holds no more, in which forests compare; beyond it nobody measures
+UNKNOWN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Rows as the model reads them. numeric: (n, numbers), NaN where missing; codes: (n, categories), int64.
+
+    notes: per row, what whoever asked should know about its answer.
+    """
+
+    numeric: NDArray[np.float64]
+    codes: NDArray[np.int64]
+    notes: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.numeric)
+
+
+class _Invalid(Exception):
+    """When a value is not what its feature takes."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def encode(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Encoded:
+    """Encode rows that were read from JSON. Raises InvalidRows with every problem, by row and field."""
+    problems = [problem for place, row in enumerate(rows) for problem in _unknown_fields(place, row, spec)]
+    notes: list[list[str]] = [[] for _ in rows]
+
+    def column(feature: SpecFeature, read: Callable[[Any, SpecFeature], float], blank: float) -> list[float]:
+        values = []
+        for place, row in enumerate(rows):
+            try:
+                values.append(read(row.get(feature.name), feature))
+            except _Invalid as error:
+                problems.append(RowProblem(place, feature.name, error.code, error.message))
+                values.append(blank)
+        return values
+
+    numeric = np.empty((len(rows), len(spec.numeric)))
+    for place, feature in enumerate(spec.numeric):
+        numeric[:, place] = column(feature, _READERS[feature.type], math.nan)
+    codes = np.empty((len(rows), len(spec.categories)), dtype=np.int64)
+    for place, feature in enumerate(spec.categories):
+        known = {value: code for code, value in enumerate(feature.values)}
+
+        def read(value: Any, feature: SpecFeature, known: Mapping[str, int] = known) -> int:
+            text = _category(value, feature)
+            return feature.missing_code if text is None else known.get(text, UNKNOWN)
+
+        codes[:, place] = column(feature, read, UNKNOWN)
+        for row in np.flatnonzero(codes[:, place] == UNKNOWN).tolist():
+            notes[row] += _note(rows[row].get(feature.name), feature)
+    if problems:
+        raise InvalidRows(sorted(problems, key=lambda problem: problem.row))
+    return Encoded(numeric, codes, tuple(tuple(lines) for lines in notes))
+
+
+def encode_columns(columns: Mapping[str, NDArray[Any]], spec: ServingSpec) -> Encoded:
+    """Encode the typed columns of a stored table, as `load_columns` gives them, without judging them.
+
+    Raises KeyError where a feature has no column.
+    """
+    rows = len(next(iter(columns.values())))
+    numeric = np.empty((rows, len(spec.numeric)))
+    for place, feature in enumerate(spec.numeric):
+        numeric[:, place] = columns[feature.name]
+    codes = np.empty((rows, len(spec.categories)), dtype=np.int64)
+    for place, feature in enumerate(spec.categories):
+        known: dict[str | None, int] = {value: code for code, value in enumerate(feature.values)}
+        known[None] = feature.missing_code
+        codes[:, place] = [known.get(value, UNKNOWN) for value in columns[feature.name]]
+    return Encoded(numeric, codes, ((),) * rows)
+
+
+def _unknown_fields(place: int, row: Mapping[str, Any], spec: ServingSpec) -> list[RowProblem]:
+    features = [feature.name for feature in spec.features]
+    problems = []
+    for name in row.keys() - set(features) - set(spec.other_columns):
+        if name == spec.target:
+            problems.append(RowProblem(place, name, "TARGET_SENT", "this is what the model predicts; leave it out"))
+            continue
+        nearest = difflib.get_close_matches(name[:200], features, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else f"the model takes {', '.join(features)}"
+        problems.append(RowProblem(place, name[:200], "UNKNOWN_FIELD", f"there is no such field; {hint}"))
+    return sorted(problems, key=lambda problem: problem.field)
+
+
+def _number(value: Any, feature: SpecFeature) -> float:
+    if value is None:
+        return _missing(feature)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Invalid("TYPE", f"must be a number, not {_show(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise _Invalid("RANGE", f"must be {_allowed(feature)}") from None
+    if not math.isfinite(number):
+        raise _Invalid("NON_FINITE", f"must be a finite number, not {number}")
+    low, high = _bounds(feature)
+    if not low <= number <= high:
+        raise _Invalid("RANGE", f"must be {_allowed(feature)}, not {_show(value)}")
+    return number
+
+
+def _integer(value: Any, feature: SpecFeature) -> float:
+    number = _number(value, feature)
+    if value is not None and not number.is_integer():
+        raise _Invalid("TYPE", f"must be a whole number, not {_show(value)}")
+    return number
+
+
+def _boolean(value: Any, feature: SpecFeature) -> float:
+    if value is None:
+        return _missing(feature)
+    if not isinstance(value, bool):
+        raise _Invalid("TYPE", f"must be true or false, not {_show(value)}")
+    return float(value)
+
+
+def _category(value: Any, feature: SpecFeature) -> str | None:
+    if value is None:
+        _missing(feature)
+        return None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and abs(value) < 2**64:  # booleans are integers too
+        return label_text(value)
+    raise _Invalid("TYPE", f"must be text or a whole number, not {_show(value)}")
+
+
+_READERS = {"number": _number, "integer": _integer, "boolean": _boolean}
+
+
+def _missing(feature: SpecFeature) -> float:
+    if not feature.allows_missing:
+        raise _Invalid("MISSING", "is required and must not be null")
+    return math.nan
+
+
+def _bounds(feature: SpecFeature) -> tuple[float, float]:
+    low = -MAX_MAGNITUDE if feature.min is None else feature.min
+    return low, MAX_MAGNITUDE if feature.max is None else feature.max
+
+
+def _allowed(feature: SpecFeature) -> str:
+    low, high = _bounds(feature)
+    return f"from {low:.15g} to {high:.15g}"
+
+
+def _note(value: Any, feature: SpecFeature) -> list[str]:
+    """What to say of a category without a code; nothing of one that is missing or wrong."""
+    if value is None or not isinstance(value, str | int):
+        return []
+    seen = "never, or too rarely," if feature.pools_rare else "never"
+    return [f"{feature.name}: {_show(label_text(value))} was {seen} seen in training"]
+
+
+def _show(value: Any) -> str:
+    """Write a value for a message, shortened."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else value[:57] + "…")
+    if isinstance(value, bool) or value is None:
+        return "null" if value is None else label_text(value)
+    if isinstance(value, int):
+        return str(value) if abs(value) < 2**64 else f"a number of {value.bit_length()} bits"
+    if isinstance(value, float):
+        return repr(value)
+    return "a list" if isinstance(value, list) else "an object"

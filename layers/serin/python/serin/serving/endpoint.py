@@ -1,0 +1,120 @@
+"""What does the endpoint answer? From the bytes of a request to what is dumped as JSON, whatever serves the HTTP."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from serin.errors import BadRequest, NotFound, TooLarge
+from serin.serving.answer import answers
+from serin.serving.encode import encode
+from serin.serving.route import Router, Serving
+
+MAX_BODY_BYTES = 2**20
+MAX_ROWS = 1000
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Answers requests. new_id: makes prediction ids."""
+
+    router: Router
+    new_id: Callable[[], str]
+
+    def predict(self, model: str, body: bytes) -> dict[str, Any]:
+        """Answer `{"rows": [{…}, …]}`.
+
+        Raises BadRequest, TooLarge, InvalidRows, NotFound, Unavailable; ModelOutput where the model gives no number.
+        """
+        rows = read_rows(body)
+        serving = self._serving(model)
+        encoded = encode(rows, serving.model.spec)
+        scores = serving.model.predict(encoded)
+        prediction_id = self.new_id()
+        answer = {
+            "model": model,
+            "version": serving.champion.version,
+            "id": prediction_id,
+            "predictions": answers(scores, serving.model.spec, prediction_id=prediction_id, notes=encoded.notes),
+        }
+        return {**answer, "degraded": True} if serving.is_degraded else answer
+
+    def describe(self, model: str) -> dict[str, Any]:
+        """Say what a model is, who answers, and what it takes."""
+        serving = self._serving(model)
+        spec = serving.model.spec
+        return {
+            "model": model,
+            "task": spec.task,
+            "target": spec.target,
+            "champion": {
+                "version": serving.champion.version,
+                "since": serving.champion.since,
+                "files": serving.champion.files,
+            },
+            "classes": list(spec.classes),
+            "features": [feature.describe() for feature in spec.features],
+            "degraded": serving.is_degraded,
+        }
+
+    def _serving(self, model: str) -> Serving:
+        if not _NAME.fullmatch(model):
+            raise NotFound(
+                "there is no model of that name; a name has lower-case letters, digits, - and _", code="UNKNOWN_MODEL"
+            )
+        return self.router.serving(model)
+
+
+def read_rows(body: bytes) -> list[dict[str, Any]]:
+    """Read the rows of a request strictly: no NaN, no key twice, no nesting, no endless number.
+
+    Raises BadRequest or TooLarge.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(f"the body has {len(body):,} bytes; at most {MAX_BODY_BYTES:,} are read")
+    try:
+        document = json.loads(
+            body.decode(), object_pairs_hook=_without_repeats, parse_constant=_refuse_constant, parse_float=_finite
+        )
+    except UnicodeDecodeError as error:
+        raise BadRequest("the body is not UTF-8") from error
+    except RecursionError as error:
+        raise BadRequest("the body is nested too deeply") from error
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON: {_short(str(error))}") from error
+    rows = document.get("rows") if isinstance(document, dict) else None
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise BadRequest('the body must be {"rows": [{"<feature>": <value>, …}, …]} with at least one row')
+    if unknown := set(document) - {"rows"}:
+        raise BadRequest(f"{_short(sorted(unknown)[0])!r} is not known here; the body has rows and nothing else")
+    if len(rows) > MAX_ROWS:
+        raise TooLarge(f"{len(rows):,} rows; at most {MAX_ROWS:,} are answered at once")
+    return rows
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadRequest(f"the key {_short(twice)!r} stands twice in one object")
+    return found
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise BadRequest(f"{text} is not a number of JSON", code="NON_FINITE")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise BadRequest(f"{_short(text)} is too large a number", code="NON_FINITE")
+    return number
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "…"

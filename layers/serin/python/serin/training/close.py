@@ -1,0 +1,68 @@
+"""How does a run end? Its row says so, whoever wants to know is told, and what arrived meanwhile gets its turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from serin.errors import Conflict
+from serin.registry.ports import Clock, Notifier, Queue
+from serin.registry.records import Run, RunStatus
+from serin.registry.registry import Registry, put, put_training
+
+
+@dataclass(frozen=True, slots=True)
+class Closer:
+    """Closes runs."""
+
+    registry: Registry
+    training_requests: Queue
+    notifier: Notifier
+    now: Clock
+
+    def close(self, model: str, run: str, *, version: int | None, passed: bool, error: str | None = None) -> Run:
+        """End a run, once. `error`: why it failed; it is tried again by hand or with the next data, not by itself."""
+        status = RunStatus.FAILED if error else RunStatus.REGISTERED if passed else RunStatus.REJECTED
+        while True:
+            try:
+                closed, is_new = self._close_once(model, run, status, version, error)
+                break
+            except Conflict:
+                continue
+        if is_new:
+            self._tell(closed)
+        self.training_requests.send({"model": model, "by": "run"})
+        return closed
+
+    def _close_once(
+        self, model: str, name: str, status: RunStatus, version: int | None, error: str | None
+    ) -> tuple[Run, bool]:
+        run = self.registry.run(model, name)
+        if run.value.status is not RunStatus.RUNNING:
+            return run.value, False
+        state = self.registry.training(model)
+        ended = replace(
+            run.value, status=status, version=version or run.value.version, error=error, ended_at=self.now().isoformat()
+        )
+        writes = [put(ended, expected_revision=run.revision)]
+        if state.value.running == name:
+            freed = replace(state.value, running=None)
+            writes.append(put_training(model, freed, expected_revision=state.revision))
+        self.registry.save(*writes)
+        return ended, True
+
+    def _tell(self, run: Run) -> None:
+        match run.status:
+            case RunStatus.FAILED:
+                self.notifier.tell(
+                    f"{run.model}: training failed",
+                    f"Run {run.id} failed: {run.error}\nTry again with: serin train {run.model}",
+                )
+            case RunStatus.REJECTED:
+                self.notifier.tell(
+                    f"{run.model}@{run.version} was rejected by its gates",
+                    f"The champion goes on answering. See the evidence with: serin why {run.model}@{run.version}",
+                )
+            case _:
+                self.notifier.tell(
+                    f"{run.model}@{run.version} passed its gates", f"See it with: serin why {run.model}@{run.version}"
+                )

@@ -1,0 +1,355 @@
+"""How does a fitted pipeline become ONNX? The transform is folded into the model, so that every branch is the same.
+
+Everything is computed in double precision, in scikit-learn's order. A tree reads raw values: each threshold is moved
+back through scaling and rounding to the largest raw number that scikit-learn sends left, a missing number goes where
+its median goes, and a split on a one-hot column becomes a question for the category's code. So an answer differs from
+scikit-learn's by no more than the rounding of the last sum. skl2onnx converts step by step in single precision, which
+sends rows with missing values, large integers or values near a threshold down other branches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline
+
+from serin.contract.model import Contract
+from serin.contract.spec import ServingSpec
+from serin.training.pipelines import MISSING
+
+OPSET, ML_OPSET, IR_VERSION = 21, 5, 10
+UNKNOWN = -1  # the code of a category that is none of those learned
+
+_LEQ, _EQ = 0, 4  # modes of ai.onnx.ml TreeEnsemble
+_SUM, _NO_TRANSFORM = 1, 0
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """What an encoder learned of one column: `values` in the order of their codes."""
+
+    values: tuple[str, ...]
+    missing_code: int
+    pools_rare: bool
+
+
+def learned_categories(pipeline: Pipeline, contract: Contract) -> dict[str, Categories]:
+    """Read the categories that a fitted pipeline tells apart, per column."""
+    names = [name for name, feature in contract.features.items() if not feature.is_numeric]
+    if not names:
+        return {}
+    encoder = pipeline["columns"].named_transformers_["categories"]["encode"]
+    found = {}
+    for name, values, rare in zip(names, encoder.categories_, encoder.infrequent_categories_, strict=True):
+        pooled = set() if rare is None else set(rare)
+        kept = tuple(str(value) for value in values if value not in pooled)
+        found[name] = Categories(kept, kept.index(MISSING) if MISSING in kept else UNKNOWN, bool(pooled))
+    return found
+
+
+def to_onnx(pipeline: Pipeline, spec: ServingSpec) -> bytes:
+    """Export a fitted pipeline of `serin.training.pipelines` as the graph that ServingSpec describes."""
+    estimator = pipeline["model"]
+    inputs = _Inputs.read(pipeline, spec)
+    graph = _Graph()
+    match estimator:
+        case LogisticRegression() | Ridge():
+            _add_linear(graph, inputs, estimator)
+        case RandomForestClassifier() | RandomForestRegressor():
+            _add_forest(graph, inputs, estimator)
+        case HistGradientBoostingClassifier() | HistGradientBoostingRegressor():
+            _add_boosting(graph, inputs, estimator)
+        case _:
+            raise TypeError(f"{type(estimator).__name__} cannot be exported")
+    return graph.to_bytes(spec)
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What the transform learned. columns: per one-hot column its feature among the categories, and its code."""
+
+    median: Floats
+    mean: Floats
+    scale: Floats
+    columns: tuple[tuple[int, int], ...]
+    categories: int
+
+    @classmethod
+    def read(cls, pipeline: Pipeline, spec: ServingSpec) -> _Inputs:
+        parts = pipeline["columns"].named_transformers_
+        none = np.zeros(0)
+        median, mean, scale = none, none, none
+        if spec.numeric:
+            median = parts["numeric"]["impute"].statistics_
+            mean, scale = parts["numeric"]["scale"].mean_, parts["numeric"]["scale"].scale_
+        columns = []
+        for place, feature in enumerate(spec.categories):
+            columns += [(place, code) for code in range(len(feature.values))]
+            columns += [(place, UNKNOWN)] if feature.pools_rare else []
+        return cls(median, mean, scale, tuple(columns), len(spec.categories))
+
+
+class _Graph:
+    """Collects the nodes of a graph, named in the order they come."""
+
+    def __init__(self) -> None:
+        self._nodes: list[NodeProto] = []
+        self._constants: list[TensorProto] = []
+
+    def add(self, operator: str, *inputs: str, domain: str = "", output: str | None = None, **attributes: Any) -> str:
+        name = output or f"t{len(self._nodes)}"
+        node = helper.make_node(operator, inputs, [name], name=f"n{len(self._nodes)}", domain=domain, **attributes)
+        self._nodes.append(node)
+        return name
+
+    def constant(self, value: Floats | Ints) -> str:
+        name = f"c{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def to_bytes(self, spec: ServingSpec) -> bytes:
+        inputs = []
+        if spec.numeric:
+            inputs.append(helper.make_tensor_value_info("numeric", TensorProto.DOUBLE, ["n", len(spec.numeric)]))
+        if spec.categories:
+            inputs.append(helper.make_tensor_value_info("codes", TensorProto.INT64, ["n", len(spec.categories)]))
+        scores = helper.make_tensor_value_info("scores", TensorProto.DOUBLE, ["n", max(len(spec.classes), 1)])
+        graph = helper.make_graph(self._nodes, "serin", inputs, [scores], self._constants)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+        model: ModelProto = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="serin")
+        checker.check_model(model)
+        return bytes(model.SerializeToString(deterministic=True))
+
+
+def _add_binary_scores(graph: _Graph, positive: str) -> None:
+    negative = graph.add("Sub", graph.constant(np.ones((1, 1))), positive)
+    graph.add("Concat", negative, positive, axis=1, output="scores")
+
+
+# --- linear ---
+
+
+def _add_linear(graph: _Graph, inputs: _Inputs, estimator: LogisticRegression | Ridge) -> None:
+    weights = np.atleast_2d(estimator.coef_).astype(np.float64).T
+    raw = graph.constant(np.atleast_2d(estimator.intercept_).astype(np.float64))
+    numbers = len(inputs.mean)
+    if numbers:
+        scaled = graph.add("Sub", "numeric", graph.constant(inputs.mean[None]))
+        scaled = graph.add("Div", scaled, graph.constant(inputs.scale[None]))
+        # Imputed last: onnxruntime fuses a division by one number into the product after it, in single precision.
+        median = graph.constant(((inputs.median - inputs.mean) / inputs.scale)[None])
+        scaled = graph.add("Where", graph.add("IsNaN", "numeric"), median, scaled)
+        raw = graph.add("Add", graph.add("MatMul", scaled, graph.constant(weights[:numbers])), raw)
+    if inputs.categories:
+        table, offsets = _weights_by_code(inputs, weights[numbers:])
+        places = graph.add("Add", "codes", graph.constant(offsets[None]))
+        found = graph.add("Gather", graph.constant(table), places, axis=0)
+        total = graph.add("ReduceSum", found, graph.constant(np.array([1])), keepdims=0)
+        raw = graph.add("Add", raw, total)
+    if isinstance(estimator, Ridge):
+        graph.add("Identity", raw, output="scores")
+    elif len(estimator.classes_) == 2:
+        _add_binary_scores(graph, graph.add("Sigmoid", raw))
+    else:
+        graph.add("Softmax", raw, axis=1, output="scores")
+
+
+def _weights_by_code(inputs: _Inputs, weights: Floats) -> tuple[Floats, Ints]:
+    """Lay out the one-hot weights so that row `code + the feature's offset` is a code's, the unknown's being first."""
+    rows: list[Floats] = []
+    offsets = []
+    for place in range(inputs.categories):
+        by_code = {code: weights[row] for row, (feature, code) in enumerate(inputs.columns) if feature == place}
+        offsets.append(len(rows) + 1)
+        rows.append(by_code.pop(UNKNOWN, np.zeros(weights.shape[1])))
+        rows += [by_code[code] for code in sorted(by_code)]
+    return np.array(rows), np.array(offsets, dtype=np.int64)
+
+
+# --- trees ---
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """One tree over transformed columns, its nodes in scikit-learn's order; a leaf gives `value` to one `output`."""
+
+    is_leaf: NDArray[np.bool_]
+    column: Ints
+    threshold: Floats
+    left: Ints
+    right: Ints
+    value: Floats
+    output: int
+
+    @classmethod
+    def of_forest(cls, tree: Any, place: int, output: int) -> _Tree:
+        value = tree.value[:, 0, place]
+        if tree.node_count == 1:
+            return cls.constant(value[0], output)
+        left, right = tree.children_left, tree.children_right
+        return cls(left < 0, tree.feature, tree.threshold, left, right, value, output)
+
+    @classmethod
+    def of_boosting(cls, nodes: Any, output: int) -> _Tree:
+        if len(nodes) == 1:
+            return cls.constant(nodes["value"][0], output)
+        left, right = nodes["left"].astype(np.int64), nodes["right"].astype(np.int64)
+        column = nodes["feature_idx"].astype(np.int64)
+        is_leaf = nodes["is_leaf"].astype(bool)
+        return cls(is_leaf, column, nodes["num_threshold"], left, right, nodes["value"], output)
+
+    @classmethod
+    def constant(cls, value: float, output: int) -> _Tree:
+        """A tree that always gives `value`: ONNX wants a question at every root, so both answers are the same."""
+        is_leaf, none = np.array([False, True, True]), np.zeros(3, dtype=np.int64)
+        return cls(is_leaf, none, np.zeros(3), none + 1, none + 2, np.full(3, value), output)
+
+
+def _add_forest(graph: _Graph, inputs: _Inputs, estimator: RandomForestClassifier | RandomForestRegressor) -> None:
+    fitted = [tree.tree_ for tree in estimator.estimators_]
+    classes = len(estimator.classes_) if isinstance(estimator, RandomForestClassifier) else 1
+    # A leaf gives one number. Of two classes one probability is enough; of more each has its own copy of the trees.
+    places = [1] if classes == 2 else list(range(classes))
+    trees = [_Tree.of_forest(tree, place, output) for tree in fitted for output, place in enumerate(places)]
+    total = _add_trees(graph, inputs, trees, outputs=len(places), rounds_to_single=True)
+    count = graph.constant(np.array([[float(len(fitted))]]))
+    if classes == 2:
+        _add_binary_scores(graph, graph.add("Div", total, count))
+    else:
+        graph.add("Div", total, count, output="scores")
+
+
+def _add_boosting(
+    graph: _Graph, inputs: _Inputs, estimator: HistGradientBoostingClassifier | HistGradientBoostingRegressor
+) -> None:
+    start = estimator._baseline_prediction.ravel()
+    trees = [_Tree.constant(value, output) for output, value in enumerate(start)]  # first, as scikit-learn sums
+    for turn in estimator._predictors:
+        trees += [_Tree.of_boosting(tree.nodes, output) for output, tree in enumerate(turn)]
+    total = _add_trees(graph, inputs, trees, outputs=len(start), rounds_to_single=False)
+    if isinstance(estimator, HistGradientBoostingRegressor):
+        graph.add("Identity", total, output="scores")
+    elif len(start) == 1:
+        _add_binary_scores(graph, graph.add("Sigmoid", total))
+    else:
+        graph.add("Softmax", total, axis=1, output="scores")
+
+
+def _add_trees(graph: _Graph, inputs: _Inputs, trees: Sequence[_Tree], *, outputs: int, rounds_to_single: bool) -> str:
+    """Add the sum of trees over the raw inputs: numbers first, then codes.
+
+    rounds_to_single: whether the estimator rounds a transformed value to single precision before it compares.
+    """
+    starts = np.cumsum([0, *(len(tree.is_leaf) for tree in trees)])[:-1]
+    is_leaf = np.concatenate([tree.is_leaf for tree in trees])
+    is_split = ~is_leaf
+    left = np.concatenate([tree.left + start for tree, start in zip(trees, starts, strict=True)])[is_split]
+    right = np.concatenate([tree.right + start for tree, start in zip(trees, starts, strict=True)])[is_split]
+    number = np.where(is_leaf, np.cumsum(is_leaf), np.cumsum(is_split)) - 1
+    questions = _questions(
+        inputs,
+        np.concatenate([tree.column for tree in trees])[is_split],
+        np.concatenate([tree.threshold for tree in trees])[is_split],
+        rounds_to_single=rounds_to_single,
+    )
+    is_code = questions.mode == _EQ  # "is it this code?" is true where the one-hot column is 1: to the right
+    if_true, if_false = np.where(is_code, right, left), np.where(is_code, left, right)
+    targets = np.repeat([tree.output for tree in trees], [int(tree.is_leaf.sum()) for tree in trees])
+    weights = np.concatenate([tree.value for tree in trees])[is_leaf].astype(np.float64)
+    return graph.add(
+        "TreeEnsemble",
+        _add_raw_values(graph, inputs),
+        domain="ai.onnx.ml",
+        n_targets=outputs,
+        aggregate_function=_SUM,
+        post_transform=_NO_TRANSFORM,
+        tree_roots=number[starts].tolist(),
+        nodes_featureids=questions.feature.tolist(),
+        nodes_modes=numpy_helper.from_array(questions.mode, "modes"),
+        nodes_splits=numpy_helper.from_array(questions.value, "splits"),
+        nodes_missing_value_tracks_true=questions.is_true_if_missing.astype(np.int64).tolist(),
+        nodes_truenodeids=number[if_true].tolist(),
+        nodes_trueleafs=is_leaf[if_true].astype(np.int64).tolist(),
+        nodes_falsenodeids=number[if_false].tolist(),
+        nodes_falseleafs=is_leaf[if_false].astype(np.int64).tolist(),
+        leaf_targetids=targets.tolist(),
+        leaf_weights=numpy_helper.from_array(weights, "weights"),
+    )
+
+
+def _add_raw_values(graph: _Graph, inputs: _Inputs) -> str:
+    parts = ["numeric"] if len(inputs.mean) else []
+    if inputs.categories:
+        parts.append(graph.add("Cast", "codes", to=TensorProto.DOUBLE))
+    return graph.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What each split asks of the raw inputs: is `feature` at most `value` (_LEQ), is it `value` (_EQ)?"""
+
+    feature: Ints
+    mode: NDArray[np.uint8]
+    value: Floats
+    is_true_if_missing: NDArray[np.bool_]
+
+
+def _questions(inputs: _Inputs, column: Ints, threshold: Floats, *, rounds_to_single: bool) -> _Questions:
+    """Turn `transformed column <= threshold` into what is the same of the raw inputs."""
+    numbers = len(inputs.mean)
+    feature, value = column.copy(), threshold.astype(np.float64)
+    mode, is_true_if_missing = np.full(len(column), _LEQ, dtype=np.uint8), np.zeros(len(column), dtype=bool)
+
+    is_number = column < numbers
+    of = column[is_number]
+    mean, scale, limit = inputs.mean[of], inputs.scale[of], value[is_number]
+
+    def goes_left(raw: Floats) -> NDArray[np.bool_]:
+        with np.errstate(over="ignore"):
+            scaled = (raw - mean) / scale
+            compared = scaled.astype(np.float32) if rounds_to_single else scaled
+        return np.asarray(compared <= limit)
+
+    value[is_number] = _largest_where(goes_left, len(of))
+    is_true_if_missing[is_number] = goes_left(inputs.median[of])
+
+    if not ((value[~is_number] >= 0) & (value[~is_number] < 1)).all():
+        raise ValueError("a split on a one-hot column does not tell 0 from 1")
+    asked = np.array(inputs.columns, dtype=np.int64).reshape(-1, 2)[column[~is_number] - numbers]
+    feature[~is_number], value[~is_number] = numbers + asked[:, 0], asked[:, 1]
+    mode[~is_number] = _EQ
+    return _Questions(feature, mode, value, is_true_if_missing)
+
+
+def _largest_where(holds: Callable[[Floats], NDArray[np.bool_]], count: int) -> Floats:
+    """Find the largest double for which each of `count` falling conditions holds, by bisection over all doubles.
+
+    -inf where it holds for none. Doubles are walked by their bits, read as integers, which rise with them.
+    """
+    top = int(np.array(np.finfo(np.float64).max).view(np.int64))
+    low, high = np.full(count, -top), np.full(count, top)
+    for _ in range(64):
+        middle = (low >> 1) + (high >> 1) + ((low | high) & 1)  # the mean, rounded up, without overflow
+        does = holds(_from_ordinal(middle))
+        low, high = np.where(does, middle, low), np.where(does, high, middle - 1)
+    largest = _from_ordinal(low)
+    return np.where(holds(largest), largest, -np.inf)
+
+
+def _from_ordinal(ordinal: Ints) -> Floats:
+    return np.where(ordinal >= 0, 1.0, -1.0) * np.abs(ordinal).view(np.float64)

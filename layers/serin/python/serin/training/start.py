@@ -1,0 +1,181 @@
+"""Should a training start? The decision is pure; starting it is named by its inputs, so that it happens once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from serin.contract.load import Contracts
+from serin.contract.model import Contract
+from serin.errors import Conflict
+from serin.registry.ids import run_id
+from serin.registry.ports import Clock, Workflow
+from serin.registry.records import Dataset, Run, RunStatus, TrainingState
+from serin.registry.registry import Found, Registry, put, put_training
+
+BY_HAND = "hand"
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """Train on these datasets."""
+
+    datasets: tuple[Dataset, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Do not train now."""
+
+    reason: str
+
+
+def decide(
+    contract: Contract,
+    datasets: Sequence[Dataset],
+    state: TrainingState,
+    *,
+    by: str,
+    last_started_at: datetime | None,
+    now: datetime,
+    seconds_per_minute: float = 60.0,
+) -> Train | Rest:
+    """Say whether to train, and why.
+
+    datasets: all that were accepted, the oldest first. by: `hand`, or what asked otherwise (upload, tick, run).
+    seconds_per_minute: how long a minute of the contract lasts; 60 but on the twin.
+    """
+    if not datasets:
+        return Rest("there is no accepted data yet")
+    if state.running:
+        return Rest(f"run {state.running} is under way; what arrived meanwhile is looked at when it ends")
+    usable = tuple(datasets if contract.data.uploads == "append" else datasets[-1:])
+    if by == BY_HAND:
+        return Train(usable, "asked for by hand")
+    plan = contract.training.retrain
+    new_rows = sum(dataset.rows for dataset in usable if dataset.id not in state.trained)
+    if not new_rows:
+        return Rest("every accepted row was trained on already")
+    if not state.trained:
+        return (
+            Train(usable, f"first training, on {new_rows:,} rows")
+            if plan.on_upload
+            else Rest("training.retrain.on_upload is off; start it with: serin train")
+        )
+    if plan.on_upload and new_rows >= plan.min_new_rows:
+        return Train(usable, f"{new_rows:,} new rows, at least {plan.min_new_rows:,}")
+    if plan.every and last_started_at and now - last_started_at >= plan_duration(plan.every, seconds_per_minute):
+        return Train(usable, f"{new_rows:,} new rows, and the last training is older than training.retrain.every")
+    if not plan.on_upload:
+        return Rest(f"{new_rows:,} new rows; training.retrain.on_upload is off, start it with: serin train")
+    return Rest(f"{new_rows:,} new rows of the {plan.min_new_rows:,} that training.retrain.min_new_rows asks for")
+
+
+def plan_duration(duration: timedelta, seconds_per_minute: float) -> timedelta:
+    """Resolve a duration of a contract to real time."""
+    return duration * (seconds_per_minute / 60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """Starts trainings."""
+
+    registry: Registry
+    contracts: Contracts
+    workflow: Workflow
+    now: Clock
+    code_digest: str
+    seconds_per_minute: float = 60.0
+
+    def consider(self, model: str, by: str, request: str = "") -> TrainingState:
+        """Decide whether `model` is to be trained, start it if so, and remember the decision with its reason.
+
+        request: the id of a request by hand; one that was answered before is not answered again.
+        """
+        contract = self.contracts.load(model)
+        while True:
+            state = self.registry.training(model)
+            self._resume(model, state.value)
+            if request and request in state.value.answered:
+                return state.value
+            try:
+                return self._consider_once(contract, state, by, request)
+            except Conflict:
+                continue  # somebody else decided meanwhile: look again
+
+    def _consider_once(self, contract: Contract, state: Found[TrainingState], by: str, request: str) -> TrainingState:
+        now = self.now()
+        datasets = self.registry.datasets(contract.model)
+        runs = self.registry.runs(contract.model)
+        last_started_at = datetime.fromisoformat(runs[-1].started_at) if runs else None
+        choice = decide(
+            contract,
+            datasets,
+            state.value,
+            by=by,
+            last_started_at=last_started_at,
+            now=now,
+            seconds_per_minute=self.seconds_per_minute,
+        )
+        decided = replace(
+            state.value,
+            decision=choice.reason,
+            decided_at=now.isoformat(),
+            considered=tuple(dataset.id for dataset in datasets),
+            answered=(*state.value.answered, request)[-10:] if request else state.value.answered,
+        )
+        match choice:
+            case Rest():
+                self.registry.save(put_training(contract.model, decided, expected_revision=state.revision))
+                return decided
+            case Train():
+                return self._start(contract, choice, decided, state.revision, request)
+
+    def _start(
+        self, contract: Contract, choice: Train, decided: TrainingState, revision: int, request: str
+    ) -> TrainingState:
+        name = run_id(
+            datasets=[dataset.id for dataset in choice.datasets],
+            contract_digest=contract.digest,
+            code_digest=self.code_digest,
+        )
+        earlier = self.registry.find_run(contract.model, name)
+        if earlier and earlier.value.status is not RunStatus.FAILED:
+            same = f"run {name} trained on these very inputs already"
+            rested = replace(decided, decision=same, trained=_merged(decided, choice))
+            self.registry.save(put_training(contract.model, rested, expected_revision=revision))
+            return rested
+        run = Run(
+            id=name,
+            model=contract.model,
+            status=RunStatus.RUNNING,
+            datasets=tuple(dataset.id for dataset in choice.datasets),
+            rows=sum(dataset.rows for dataset in choice.datasets),
+            contract=contract.model_dump(mode="json"),
+            contract_digest=contract.digest,
+            code_digest=self.code_digest,
+            reason=choice.reason,
+            started_at=decided.decided_at,
+            request=request,
+            attempt=earlier.value.attempt + 1 if earlier else 1,
+        )
+        started = replace(decided, running=name, trained=_merged(decided, choice))
+        self.registry.save(
+            put(run, expected_revision=earlier.revision if earlier else 0),
+            put_training(contract.model, started, expected_revision=revision),
+        )
+        self._resume(contract.model, started)
+        return started
+
+    def _resume(self, model: str, state: TrainingState) -> None:
+        """Make sure that the run noted as under way was really started: whoever noted it may have died before."""
+        if state.running:
+            run = self.registry.run(model, state.running).value
+            if run.status is RunStatus.RUNNING:
+                self.workflow.start(run.execution, {"model": model, "run": run.id})
+
+
+def _merged(state: TrainingState, choice: Train) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*state.trained, *(dataset.id for dataset in choice.datasets))))

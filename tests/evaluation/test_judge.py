@@ -1,0 +1,364 @@
+"""Every gate is asked and gives its evidence, whatever is wrong with the version or with the champion."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from onnx import numpy_helper
+
+from serin.contract.gates import parse_gate
+from serin.contract.metrics import METRICS, Task
+from serin.contract.model import Contract
+from serin.data.storage import dump_table, load_columns, load_table
+from serin.evaluation.judge import Artifact, GateResult, Verdict, judge
+from serin.serving.encode import encode_columns
+from serin.serving.model import LoadedModel
+from serin.training.train import train
+from tests.training.exporting import a_contract_for
+
+
+@dataclass(frozen=True)
+class Case:
+    """A version with its hold-out, as training leaves them."""
+
+    artifact: Artifact
+    rows: bytes
+    predictions: bytes
+    metric: str
+    metrics: dict[str, float]
+    task: Task
+
+    def judge(self, *gates: str, champion: Artifact | None = None) -> Verdict:
+        return judge(
+            self.artifact,
+            holdout_rows=self.rows,
+            holdout_predictions=self.predictions,
+            gates=[parse_gate(gate, self.task) for gate in gates],
+            metric=METRICS[self.metric],
+            champion=champion,
+        )
+
+    def ask(self, gate: str, champion: Artifact | None = None) -> GateResult:
+        return self.judge(gate, champion=champion).results[-1]
+
+    def with_constants(self, **values: Any) -> Case:
+        """The same version with other constants in its graph."""
+        model = onnx.load_from_string(self.artifact.onnx)
+        for constant in model.graph.initializer:
+            if constant.name in values:
+                shape = tuple(constant.dims)
+                constant.CopyFrom(numpy_helper.from_array(np.full(shape, values[constant.name]), constant.name))
+        return replace(self, artifact=Artifact(bytes(model.SerializeToString()), self.artifact.spec))
+
+    def with_predictions(self, change: Any) -> Case:
+        return replace(self, predictions=dump_table(change(load_table(self.predictions))))
+
+
+def a_frame(signal: float = 2.0, rows: int = 400) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "x": random.normal(size=rows),
+            "noise": random.normal(size=rows),
+            "k": random.choice(["a", "b", "c"], rows),
+            "who": [f"w{place % 40}" for place in range(rows)],
+        }
+    )
+    value = signal * frame["x"] + (frame["k"] == "a") + random.normal(size=rows)
+    return frame.assign(t=np.where(value > 0, "yes", "no"), v=value)
+
+
+def made(frame: pd.DataFrame, contract: Contract) -> Case:
+    trained = train(frame, contract)
+    return Case(
+        Artifact(trained.onnx, trained.spec.to_json()),
+        trained.holdout_rows,
+        trained.holdout_predictions,
+        contract.metric.name,
+        trained.metrics,
+        contract.task,
+    )
+
+
+QUICK = {"candidates": ["linear"], "folds": 2, "budget": 6}
+
+
+@cache
+def of_classes(signal: float = 2.0, *, drop: tuple[str, ...] = (), entity: str | None = None) -> Case:
+    """A version that learned x with so much signal, without the columns dropped."""
+    frame = a_frame(signal).drop(columns=["v", *drop])
+    frame = frame if entity else frame.drop(columns="who")
+    return made(frame, a_contract_for(frame, "t", entity=entity, training=QUICK))
+
+
+@cache
+def of_values() -> Case:
+    frame = a_frame().drop(columns=["t", "who"])
+    return made(frame, a_contract_for(frame, "v", "regression", training=QUICK))
+
+
+def on_the_rows_of(case: Case, other: Case) -> Case:
+    """Another version judged on this one's hold-out: the stored predictions are its own again."""
+    model = LoadedModel.load(other.artifact.onnx, other.artifact.spec)
+    scores = model.predict(encode_columns(load_columns(case.rows), model.spec))
+    stored = load_table(case.predictions)
+    for place in range(scores.shape[1]):
+        stored[f"score_{place}"] = scores[:, place]
+    return replace(case, artifact=other.artifact, predictions=dump_table(stored))
+
+
+def test_a_good_version_passes_and_every_gate_says_why() -> None:
+    verdict = of_classes().judge("roc_auc >= 0.8", "beats baseline by 0.2", "beats champion by -1%")
+    assert verdict.passed
+    gates = [result.gate for result in verdict.results]
+    assert gates == ["parity", "answers vary", "roc_auc >= 0.8", "beats baseline by 0.2", "beats champion by -1%"]
+    assert all(result.message and result.n == len(load_table(of_classes().rows)) for result in verdict.results)
+
+
+@pytest.mark.parametrize("case", [of_classes, of_values])
+def test_the_metrics_are_those_that_training_measured(case: Any) -> None:
+    assert case().judge().metrics == pytest.approx(case().metrics, rel=1e-9)
+
+
+def test_one_gate_that_fails_fails_the_verdict_and_the_others_are_asked_all_the_same() -> None:
+    verdict = of_classes().judge("roc_auc >= 0.999999", "accuracy >= 0.5")
+    assert not verdict.passed
+    assert [result.passed for result in verdict.results] == [True, True, False, True]
+
+
+# --- parity ---
+
+
+@pytest.mark.parametrize(("shift", "passed"), [(9e-6, True), (2e-5, False)])
+def test_a_probability_may_differ_by_no_more_than_the_tolerance(shift: float, passed: bool) -> None:
+    def move(stored: pd.DataFrame) -> pd.DataFrame:
+        moved = np.where(np.arange(len(stored)) == 7, shift, 0.0)
+        return stored.assign(score_1=stored["score_1"] + moved)
+
+    parity = of_classes().with_predictions(move).judge().results[0]
+    assert parity.passed is passed
+    assert parity.value == pytest.approx(shift, rel=1e-3)
+    assert "row 7" in parity.message
+
+
+@pytest.mark.parametrize(("share", "passed"), [(9e-6, True), (2e-5, False)])
+@pytest.mark.parametrize("scale", [1e9, 1.0, 1e-9])
+def test_a_value_may_differ_by_its_size(share: float, passed: bool, scale: float) -> None:
+    frame = a_frame().drop(columns=["t", "who"])
+    frame["v"] = (frame["v"] + 50) * scale
+    case = made(frame, a_contract_for(frame, "v", "regression", training=QUICK))
+
+    def move(stored: pd.DataFrame) -> pd.DataFrame:
+        is_largest = stored["score_0"] == stored["score_0"].max()
+        return stored.assign(score_0=stored["score_0"] * np.where(is_largest, 1 + share, 1.0))
+
+    assert case.with_predictions(move).judge().results[0].passed is passed
+
+
+def test_answers_of_another_shape_are_no_parity() -> None:
+    case = of_classes().with_predictions(lambda stored: stored.drop(columns=["score_1", "baseline_1"]))
+    parity, _, gate = case.judge("accuracy >= 0.1").results
+    assert not parity.passed
+    assert "2 scores a row" in parity.message
+    assert "could not be asked" in gate.message
+
+
+# --- versions that are broken ---
+
+
+def test_a_version_that_answers_nan_is_rejected_with_the_row() -> None:
+    verdict = of_classes().with_constants(c0=np.nan).judge("roc_auc >= 0.1", "beats champion by 0")
+    assert not verdict.passed
+    assert "row 0: the model gives no finite number" in verdict.results[0].message
+    assert not any(result.passed for result in verdict.results)
+    assert verdict.metrics == {}
+
+
+def test_a_version_that_always_answers_the_same_is_rejected() -> None:
+    constant = of_classes().with_constants(c4=0.0, c6=0.0)  # the weights of numbers and of categories
+    verdict = on_the_rows_of(of_classes(), constant).judge()
+    assert [result.passed for result in verdict.results] == [True, False]
+    assert "every row gets the same answer" in verdict.results[1].message
+
+
+@pytest.mark.parametrize("broken", [b"", b"no model", b"PK\x03\x04"])
+def test_a_version_that_cannot_be_loaded_is_rejected_with_a_reason(broken: bytes) -> None:
+    case = of_classes()
+    verdict = replace(case, artifact=Artifact(broken, case.artifact.spec)).judge("accuracy >= 0")
+    assert not verdict.passed
+    assert verdict.results[0].gate == "parity"
+    assert "cannot be loaded" in verdict.results[0].message
+    assert "could not be asked" in verdict.results[1].message
+
+
+def test_a_version_whose_spec_asks_for_other_columns_is_rejected() -> None:
+    case = replace(of_classes(), artifact=of_classes(entity="who").artifact)
+    narrow = replace(case, rows=dump_table(load_table(case.rows).drop(columns="noise")))
+    parity = narrow.judge().results[0]
+    assert not parity.passed
+    assert "no column noise" in parity.message
+
+
+# --- thresholds and comparisons ---
+
+
+@pytest.mark.parametrize(
+    ("gate", "passed"),
+    [
+        ("roc_auc >= 0.7", True),
+        ("roc_auc >= 0.9999", False),
+        ("log_loss <= 0.6", True),
+        ("log_loss <= 0.01", False),
+        ("accuracy <= 0.1", False),
+    ],
+)
+def test_a_threshold_is_asked_in_its_direction(gate: str, passed: bool) -> None:
+    result = of_classes().ask(gate)
+    assert result.passed is passed
+    assert result.threshold == float(gate.split()[-1])
+    assert result.value == pytest.approx(of_classes().metrics[gate.split()[0]])
+
+
+def test_the_baseline_is_the_dummy_of_the_training_rows() -> None:
+    result = of_classes().ask("beats baseline by 0.02")
+    assert result.passed
+    assert result.value == pytest.approx(of_classes().metrics["roc_auc"] - 0.5)
+
+
+def test_a_margin_may_be_a_share_of_the_rivals_value() -> None:
+    absolute, relative = of_values().ask("beats baseline by 0.1"), of_values().ask("beats baseline by 10%")
+    assert absolute.value == pytest.approx(relative.value)
+    assert absolute.threshold == 0.1
+    assert absolute.value is not None
+    assert relative.threshold == pytest.approx(0.1 * (of_values().metrics["rmse"] + absolute.value))
+
+
+def test_a_better_challenger_beats_the_champion_and_a_worse_one_does_not() -> None:
+    good, poor = of_classes(), of_classes(drop=("x",))
+    won = good.ask("beats champion by 0.05", poor.artifact)
+    lost = on_the_rows_of(good, poor).ask("beats champion by -0.05", good.artifact)
+    assert won.passed
+    assert not lost.passed
+    assert won.value is not None
+    assert lost.value == pytest.approx(-won.value)
+
+
+def test_an_equal_challenger_passes_a_negative_margin_only() -> None:
+    case = of_classes()
+    assert case.ask("beats champion by -1%", case.artifact).passed
+    assert not case.ask("beats champion by 0.001", case.artifact).passed
+
+
+# --- champions that cannot be compared ---
+
+
+def test_without_a_champion_its_gate_passes_and_says_so() -> None:
+    result = of_classes().ask("beats champion by 0.5")
+    assert (result.passed, result.value, result.message) == (True, None, "there is no champion yet")
+
+
+def test_a_champion_of_fewer_features_is_compared_through_its_own_spec() -> None:
+    result = of_classes().ask("beats champion by -1", of_classes(drop=("noise", "k")).artifact)
+    assert result.value is not None
+
+
+def test_a_champion_whose_columns_are_gone_is_not_compared_and_the_evidence_says_so() -> None:
+    result = of_classes(drop=("noise",)).ask("beats champion by 0.5", of_classes().artifact)
+    assert result.passed
+    assert result.value is None
+    assert "not compared" in result.message
+    assert "noise" in result.message
+
+
+def test_a_champion_that_cannot_be_loaded_is_not_compared() -> None:
+    result = of_classes().ask("beats champion by 0.5", Artifact(b"broken", of_classes().artifact.spec))
+    assert result.passed
+    assert "cannot be loaded" in result.message
+
+
+def test_a_champion_that_answers_nan_is_not_compared() -> None:
+    result = of_classes().ask("beats champion by 0.5", of_classes().with_constants(c0=np.nan).artifact)
+    assert result.passed
+    assert "not finite" in result.message
+
+
+def test_a_champion_of_another_task_or_target_is_not_compared() -> None:
+    spec = json.loads(of_values().artifact.spec)
+    same_target = Artifact(of_values().artifact.onnx, json.dumps({**spec, "target": "t"}).encode())
+    for champion, says in ((of_values().artifact, "predicts v (regression)"), (same_target, "predicts t (regression)")):
+        result = of_classes().ask("beats champion by 0.5", champion)
+        assert result.passed
+        assert result.value is None
+        assert says in result.message
+
+
+# --- evidence ---
+
+
+@pytest.mark.parametrize("gate", ["roc_auc >= 0.8", "f1 >= 0.5", "log_loss <= 1", "beats baseline by 0.1"])
+def test_the_interval_holds_the_value_and_is_the_same_each_time(gate: str) -> None:
+    first, second = of_classes().ask(gate), of_classes().ask(gate)
+    assert first == second
+    assert first.interval is not None
+    assert first.value is not None
+    low, high = first.interval
+    assert low < first.value < high
+
+
+def test_the_interval_of_a_mean_is_that_of_the_textbook() -> None:
+    result = of_classes().ask("accuracy >= 0.5")
+    assert result.interval is not None
+    assert result.value is not None
+    standard_error = np.sqrt(result.value * (1 - result.value) / result.n)
+    assert result.interval[1] - result.interval[0] == pytest.approx(2 * 1.96 * standard_error, rel=0.2)
+
+
+def test_rows_of_one_entity_are_resampled_together() -> None:
+    """Each row ten times over says no more than once: the interval must not shrink."""
+    case = of_classes(entity="who")
+    rows = load_table(case.rows).assign(who=lambda table: [f"w{place}" for place in range(len(table))])
+
+    def repeated(table: pd.DataFrame) -> bytes:
+        return dump_table(pd.concat([table] * 10, ignore_index=True))
+
+    once = replace(case, rows=dump_table(rows)).ask("accuracy >= 0.5").interval
+    tenfold = replace(case, rows=repeated(rows), predictions=repeated(load_table(case.predictions)))
+    assert tenfold.ask("accuracy >= 0.5").interval == pytest.approx(once)
+
+
+def test_one_entity_alone_gives_no_interval() -> None:
+    case = of_classes(entity="who")
+    rows = dump_table(load_table(case.rows).assign(who="the same"))
+    assert replace(case, rows=rows).ask("accuracy >= 0.5").interval is None
+
+
+def test_a_class_that_training_never_saw_counts_as_wrong() -> None:
+    case = of_classes()
+    rows = load_table(case.rows)
+    rows.loc[:, "t"] = "maybe"
+    assert replace(case, rows=dump_table(rows)).ask("accuracy >= 0.5").value == 0
+
+
+def test_a_metric_that_the_rows_leave_undefined_fails_its_gate_and_is_left_out() -> None:
+    case = of_classes()
+    rows = load_table(case.rows)
+    rows.loc[:, "t"] = "yes"
+    verdict = replace(case, rows=dump_table(rows)).judge("roc_auc >= 0.1", "beats baseline by 0")
+    assert [result.passed for result in verdict.results[2:]] == [False, False]
+    assert "undefined" in verdict.results[2].message
+    assert "roc_auc" not in verdict.metrics
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_evidence_is_valid_json(broken: bool) -> None:
+    case = of_classes().with_constants(c0=np.nan) if broken else of_classes()
+    verdict = case.judge("roc_auc >= 0.8", "beats champion by 0", champion=case.artifact)
+    text = json.dumps([asdict(result) for result in verdict.results], allow_nan=False)
+    assert len(json.loads(text)) == 4

@@ -1,0 +1,134 @@
+"""Who answers is current within five seconds, verified before it is loaded, and kept when the table is out of reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from serin.errors import NotFound, Unavailable, Unverified
+from serin.registry.ids import sha256
+from serin.registry.records import Champion, Route
+from serin.serving.route import Router
+from serin.training.train import train
+from tests.builders import a_contract
+
+
+@pytest.fixture(scope="module")
+def artifacts() -> dict[str, bytes]:
+    """Two real versions: their files by key."""
+    rng = np.random.default_rng(0)
+    age = rng.integers(18, 80, 200).astype(float)
+    frame = pd.DataFrame({"age": age, "approved": np.where(age + rng.normal(0, 5, 200) > 45, "yes", "no")})
+    files = {}
+    for version in (1, 2):
+        contract = a_contract(
+            features={"age": {"type": "integer"}},
+            training={"budget": "9 fits", "folds": 2, "candidates": ["linear"], "seed": version},
+        )
+        trained = train(frame.iloc[version * 10 :], contract)
+        files[f"models/loans/{version}/model.onnx"] = trained.onnx
+        files[f"models/loans/{version}/spec.json"] = trained.spec.to_json()
+    return files
+
+
+@dataclass
+class World:
+    """A table and a bucket that may be out of reach, and a clock."""
+
+    files: dict[str, bytes]
+    champion: int | None = 1
+    is_out_of_reach: bool = False
+    now: float = 0.0
+    reads: list[str] = field(default_factory=list)
+
+    def route(self, model: str) -> Route | None:
+        self.reads.append(model)
+        if self.is_out_of_reach:
+            raise Unavailable("the table is out of reach")
+        if self.champion is None or model != "loans":
+            return None
+        names = ("model.onnx", "spec.json")
+        digests = {name: sha256(self.files[f"models/loans/{self.champion}/{name}"]) for name in names}
+        return Route("loans", Champion(self.champion, digests, "2026"))
+
+    def file(self, key: str) -> bytes:
+        return self.files[key]
+
+    def router(self) -> Router:
+        return Router(self.route, self.file, monotonic=lambda: self.now)
+
+
+@pytest.fixture
+def world(artifacts: dict[str, bytes]) -> World:
+    return World(dict(artifacts))
+
+
+def test_the_route_is_read_again_after_five_seconds_and_not_before(world: World) -> None:
+    router = world.router()
+    router.serving("loans")
+    world.champion, world.now = 2, 3.9
+    assert router.serving("loans").champion.version == 1
+    assert len(world.reads) == 1
+    world.now = 5.0
+    assert router.serving("loans").champion.version == 2
+
+
+def test_a_function_that_slept_wakes_up_current(world: World) -> None:
+    router = world.router()
+    router.serving("loans")
+    world.champion, world.now = 2, 600.0
+    assert router.serving("loans").champion.version == 2
+
+
+def test_out_of_reach_and_warm_it_goes_on_degraded(world: World) -> None:
+    router = world.router()
+    router.serving("loans")
+    world.is_out_of_reach, world.now = True, 10.0
+    serving = router.serving("loans")
+    assert (serving.champion.version, serving.is_degraded) == (1, True)
+    assert router.serving("loans").is_degraded, "it stays degraded until the route was read again"
+    assert len(world.reads) == 2, "one read in five seconds, also while it fails"
+    world.is_out_of_reach, world.now = False, 20.0
+    assert not router.serving("loans").is_degraded
+
+
+def test_out_of_reach_and_cold_it_is_unavailable(world: World) -> None:
+    world.is_out_of_reach = True
+    with pytest.raises(Unavailable):
+        world.router().serving("loans")
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "spec.json"])
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-1], lambda content: bytes([content[0] ^ 1]) + content[1:]]
+)
+def test_what_does_not_verify_is_not_loaded_and_the_last_verified_serves(
+    world: World, name: str, damage: object
+) -> None:
+    router = world.router()
+    router.serving("loans")
+    promised = world.route("loans")
+    world.champion, world.now = 2, 10.0
+    routed = world.route("loans")
+    world.route = lambda _: routed  # type: ignore[method-assign, assignment]  # the route keeps the digest from before
+    key = f"models/loans/2/{name}"
+    world.files[key] = damage(world.files[key])  # type: ignore[operator]  # a function, as given above
+    router = Router(lambda _: promised, world.file, lambda: world.now)
+    router.serving("loans")
+    router._routes = lambda _: routed
+    world.now = 20.0
+    serving = router.serving("loans")
+    assert (serving.champion.version, serving.is_degraded) == (1, True)
+    with pytest.raises(Unavailable) as caught:
+        Router(lambda _: routed, world.file, lambda: world.now).serving("loans")
+    assert isinstance(caught.value.__cause__, Unverified)
+
+
+def test_a_model_without_a_champion_is_not_found(world: World) -> None:
+    world.champion = None
+    with pytest.raises(NotFound) as caught:
+        world.router().serving("loans")
+    assert caught.value.code == "NO_CHAMPION"

@@ -1,0 +1,152 @@
+"""A training starts when it should, once, and everybody can see why not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from serin.contract.load import Contracts
+from serin.registry.records import RunStatus, TrainingState
+from serin.registry.registry import Registry, put
+from serin.training.close import Closer
+from serin.training.start import Rest, Starter, Train, decide
+from tests.builders import a_contract, a_dataset
+from tests.fakes import FakeClock, FakeNotifier, FakeQueue, FakeRows, FakeWorkflow
+
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+OLD, NEW = a_dataset("old", rows=5000), a_dataset("new", rows=400, at="2026-01-02T00:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("retrain", "datasets", "state", "by", "trains", "reason"),
+    [
+        ({}, [], TrainingState(), "upload", None, "no accepted data"),
+        ({}, [], TrainingState(), "hand", None, "no accepted data"),
+        ({}, [NEW], TrainingState(), "upload", ["new"], "first training, on 400 rows"),
+        ({}, [OLD, NEW], TrainingState(trained=("old",)), "upload", None, "400 new rows of the 1,000"),
+        ({"min_new_rows": 400}, [OLD, NEW], TrainingState(trained=("old",)), "upload", ["old", "new"], "400 new rows"),
+        ({}, [OLD, NEW], TrainingState(trained=("old",)), "hand", ["old", "new"], "by hand"),
+        ({}, [OLD], TrainingState(trained=("old",)), "tick", None, "trained on already"),
+        ({}, [OLD], TrainingState(running="r1"), "hand", None, "r1 is under way"),
+        ({"on_upload": False}, [OLD], TrainingState(), "upload", None, "on_upload is off"),
+        ({"on_upload": False}, [OLD], TrainingState(), "hand", ["old"], "by hand"),
+        ({"every": "7d"}, [OLD, NEW], TrainingState(trained=("old",)), "tick", ["old", "new"], "older than"),
+        ({"every": "60d"}, [OLD, NEW], TrainingState(trained=("old",)), "tick", None, "400 new rows of"),
+    ],
+)
+def test_when_it_trains(
+    retrain: dict[str, object], datasets: list, state: TrainingState, by: str, trains: list[str] | None, reason: str
+) -> None:
+    contract = a_contract(training={"retrain": retrain})
+    last = NOW - timedelta(days=31)
+    choice = decide(contract, datasets, state, by=by, last_started_at=last, now=NOW)
+    assert reason in choice.reason
+    match choice:
+        case Train():
+            assert [dataset.id for dataset in choice.datasets] == trains
+        case Rest():
+            assert trains is None
+
+
+def test_where_uploads_replace_each_other_the_latest_alone_is_trained_on() -> None:
+    contract = a_contract(data={"uploads": "replace"})
+    choice = decide(contract, [OLD, NEW], TrainingState(), by="hand", last_started_at=None, now=NOW)
+    assert isinstance(choice, Train)
+    assert choice.datasets == (NEW,)
+
+
+def test_a_minute_of_the_plan_may_be_a_second() -> None:
+    contract = a_contract(training={"retrain": {"every": "60d"}})
+    state, last = TrainingState(trained=("old",)), NOW - timedelta(days=2)
+    choice = decide(contract, [OLD, NEW], state, by="tick", last_started_at=last, now=NOW, seconds_per_minute=1)
+    assert isinstance(choice, Train)
+
+
+class Bench:
+    """A starter over fakes."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "loans").mkdir()
+        said = a_contract().model_dump(mode="json", exclude_defaults=True)
+        (folder / "loans" / "model.yaml").write_text(yaml.safe_dump(said))
+        self.registry = Registry(FakeRows())
+        self.workflow = FakeWorkflow()
+        self.requests = FakeQueue()
+        self.notifier = FakeNotifier()
+        self.clock = FakeClock()
+        self.starter = Starter(self.registry, Contracts(folder), self.workflow, self.clock, "code")
+        self.closer = Closer(self.registry, self.requests, self.notifier, self.clock)
+
+    def accept(self, name: str, rows: int = 2000) -> None:
+        self.registry.save(put(a_dataset(name, rows=rows), expected_revision=0))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_the_same_request_twice_starts_one_run(bench: Bench) -> None:
+    bench.accept("d1")
+    first = bench.starter.consider("loans", "upload")
+    again = bench.starter.consider("loans", "upload")
+    assert first.running == again.running
+    assert len(bench.workflow.started) == len(bench.registry.runs("loans")) == 1
+
+
+def test_a_run_whose_start_got_lost_is_started_by_the_next_look(bench: Bench) -> None:
+    bench.accept("d1")
+    bench.starter.consider("loans", "upload")
+    bench.workflow.started.clear()
+    bench.starter.consider("loans", "tick")
+    assert len(bench.workflow.started) == 1
+
+
+def test_data_that_came_meanwhile_is_trained_on_when_the_run_ends(bench: Bench) -> None:
+    bench.accept("d1")
+    first = bench.starter.consider("loans", "upload").running
+    bench.accept("d2")
+    assert bench.starter.consider("loans", "upload").running == first
+    bench.closer.close("loans", first or "", version=1, passed=True)
+    assert bench.requests.messages == [{"model": "loans", "by": "run"}]
+    second = bench.starter.consider("loans", "run").running
+    assert second not in (None, first)
+    assert bench.registry.run("loans", second or "").value.datasets == ("d1", "d2")
+
+
+def test_the_same_inputs_are_not_trained_twice(bench: Bench) -> None:
+    bench.accept("d1")
+    run = bench.starter.consider("loans", "upload").running or ""
+    bench.closer.close("loans", run, version=1, passed=True)
+    state = bench.starter.consider("loans", "hand", "request-1")
+    assert state.running is None
+    assert "these very inputs already" in state.decision
+    assert state.answered == ("request-1",)
+
+
+def test_a_failed_run_is_tried_again_by_hand_only_and_under_another_name(bench: Bench) -> None:
+    bench.accept("d1")
+    run = bench.starter.consider("loans", "upload").running or ""
+    bench.closer.close("loans", run, version=None, passed=False, error="out of memory")
+    assert bench.starter.consider("loans", "run").running is None
+    assert bench.starter.consider("loans", "hand").running == run
+    assert list(bench.workflow.started) == [f"loans-{run}", f"loans-{run}-2"]
+
+
+def test_a_request_by_hand_that_comes_twice_is_answered_once(bench: Bench) -> None:
+    bench.accept("d1")
+    run = bench.starter.consider("loans", "hand", "r1").running or ""
+    bench.closer.close("loans", run, version=None, passed=False, error="killed")
+    assert bench.starter.consider("loans", "hand", "r1").running is None
+
+
+def test_closing_twice_tells_people_once(bench: Bench) -> None:
+    bench.accept("d1")
+    run = bench.starter.consider("loans", "upload").running or ""
+    bench.closer.close("loans", run, version=1, passed=False)
+    closed = bench.closer.close("loans", run, version=None, passed=False, error="late")
+    assert closed.status is RunStatus.REJECTED
+    assert [subject for subject, _ in bench.notifier.told] == ["loans@1 was rejected by its gates"]
