@@ -1,0 +1,165 @@
+"""A release moves once, on evidence, and is taken back to where it started."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from serin.errors import Conflict, NotFound, Unverified
+from serin.registry.ids import sha256, ulid
+from serin.registry.records import ReleaseStatus, VersionStatus
+from serin.registry.registry import Registry, put
+from serin.release.move import Evidence, Move, next_move
+from serin.release.start import ReleaseStarter
+from serin.release.turn import Releaser
+from tests.builders import a_release, a_run, a_version
+from tests.fakes import FakeClock, FakeNotifier, FakeObjects, FakeRows, FakeWorkflow
+
+GOOD = {"status": VersionStatus.PASSED, "model_sha256": "a", "is_verified": True, "champion": 1, "blocked": set()}
+
+
+@pytest.mark.parametrize(
+    ("change", "move", "reason"),
+    [
+        ({}, Move.PROMOTE, "passed its gates"),
+        ({"status": VersionStatus.REJECTED}, Move.REFUSE, "is rejected"),
+        ({"status": VersionStatus.ROLLED_BACK}, Move.REFUSE, "is rolled_back"),
+        ({"is_verified": False, "finding": "spec.json differs"}, Move.REFUSE, "spec.json differs"),
+        ({"blocked": {"a"}}, Move.REFUSE, "DIGEST_BLOCKED"),
+        ({"champion": 3}, Move.REFUSE, "version 3 is newer"),
+        ({"champion": None}, Move.PROMOTE, ""),
+    ],
+)
+def test_what_the_evidence_leads_to(change: dict[str, Any], move: Move, reason: str) -> None:
+    decision = next_move(a_release(2, champion_before=1), Evidence(**{**GOOD, **change}))
+    assert decision.move is move
+    assert reason in decision.reason
+
+
+@pytest.mark.parametrize("status", [ReleaseStatus.PROMOTED, ReleaseStatus.REFUSED, ReleaseStatus.ROLLED_BACK])
+def test_what_has_ended_does_not_move(status: ReleaseStatus) -> None:
+    assert next_move(a_release(2, status=status), Evidence(**GOOD)).move is Move.DONE
+
+
+class Bench:
+    """A releaser over fakes, with versions whose files verify."""
+
+    def __init__(self) -> None:
+        self.registry = Registry(FakeRows())
+        self.artifacts = FakeObjects()
+        self.notifier = FakeNotifier()
+        self.workflow = FakeWorkflow()
+        self.clock = FakeClock()
+        self.starter = ReleaseStarter(self.registry, self.workflow, self.clock)
+        random = iter(range(10_000))
+        self.releaser = Releaser(
+            self.registry,
+            self.artifacts,
+            self.notifier,
+            self.clock,
+            lambda now: ulid(now, next(random).to_bytes(10, "big")),
+            actor="test",
+        )
+
+    def register(self, number: int, content: bytes | None = None, **changes: Any) -> None:
+        files = {"model.onnx": content or f"onnx {number}".encode(), "spec.json": b"{}"}
+        digests = {name: sha256(data) for name, data in files.items()}
+        manifest = json.dumps({"files": digests}).encode()
+        version = a_version(number, files=digests, manifest_sha256=sha256(manifest), **changes)
+        for name, data in {**files, "manifest.json": manifest}.items():
+            self.artifacts.put(version.prefix + name, data)
+        self.registry.save(put(version, expected_revision=0), put(a_run(version.run), expected_revision=0))
+
+    def release(self, number: int) -> ReleaseStatus:
+        release = self.starter.start("loans", number)
+        self.releaser.turn("loans", release.id)
+        return self.registry.release("loans", release.id).value.status
+
+    @property
+    def champion(self) -> int | None:
+        route = self.registry.route("loans")
+        return route.value.champion.version if route else None
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_the_first_version_becomes_champion_and_a_later_one_replaces_it(bench: Bench) -> None:
+    bench.register(1)
+    bench.register(2)
+    assert (bench.release(1), bench.champion) == (ReleaseStatus.PROMOTED, 1)
+    assert (bench.release(2), bench.champion) == (ReleaseStatus.PROMOTED, 2)
+    moves = [(entry.move, entry.version, entry.evidence["from"]) for entry in bench.registry.history("loans")]
+    assert moves == [("promote", 1, None), ("promote", 2, 1)]
+
+
+def test_a_turn_twice_writes_history_once(bench: Bench) -> None:
+    bench.register(1)
+    bench.release(1)
+    bench.release(1)
+    assert len(bench.registry.history("loans")) == len(bench.workflow.started) == 1
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "spec.json", "manifest.json"])
+def test_a_file_with_one_other_byte_is_never_released(bench: Bench, file: str) -> None:
+    bench.register(1)
+    bench.artifacts.versions[f"models/loans/1/{file}"][-1] += b" "
+    assert (bench.release(1), bench.champion) == (ReleaseStatus.REFUSED, None)
+
+
+def test_rolling_back_goes_to_the_champion_at_the_release_start(bench: Bench) -> None:
+    for number in (1, 2, 3):
+        bench.register(number)
+        bench.release(number)
+    bench.releaser.roll_back("loans", "worse")
+    assert bench.champion == 2
+    bench.releaser.roll_back("loans", "worse still")
+    assert bench.champion == 1
+    with pytest.raises(Conflict, match="first champion"):
+        bench.releaser.roll_back("loans", "no further")
+    assert [version.status for version in bench.registry.versions("loans")] == [
+        VersionStatus.PASSED,
+        VersionStatus.ROLLED_BACK,
+        VersionStatus.ROLLED_BACK,
+    ]
+
+
+def test_what_was_rolled_back_is_not_released_again_under_another_number(bench: Bench) -> None:
+    bench.register(1)
+    bench.register(2, b"bad")
+    bench.release(1)
+    bench.release(2)
+    bench.releaser.roll_back("loans", "worse")
+    bench.register(3, b"bad")
+    assert (bench.release(3), bench.champion) == (ReleaseStatus.REFUSED, 1)
+
+
+def test_rolling_back_to_what_does_not_verify_is_refused(bench: Bench) -> None:
+    for number in (1, 2):
+        bench.register(number)
+        bench.release(number)
+    bench.artifacts.versions["models/loans/1/model.onnx"][-1] = b"other"
+    with pytest.raises(Unverified):
+        bench.releaser.roll_back("loans", "worse")
+    assert bench.champion == 2
+
+
+def test_without_a_champion_there_is_nothing_to_roll_back(bench: Bench) -> None:
+    with pytest.raises(NotFound):
+        bench.releaser.roll_back("loans", "?")
+
+
+def test_an_error_ends_a_live_release_and_leaves_the_champion(bench: Bench) -> None:
+    bench.register(1)
+    bench.release(1)
+    bench.register(2)
+    release = bench.starter.start("loans", 2)
+    bench.releaser.abandon("loans", release.id, "Lambda.Unknown: killed")
+    bench.releaser.abandon("loans", "00000001-1", "late")
+    assert bench.champion == 1
+    ended = [release.status for release in bench.registry.releases("loans")]
+    assert ended == [ReleaseStatus.PROMOTED, ReleaseStatus.ROLLED_BACK]
