@@ -1,0 +1,41 @@
+"""Ends a run, whichever way it went. Called last by the training workflow.
+
+Its event: {model, run}, and {version, passed} or {error}.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from serin.aws.cloud import Cloud, utc_now
+from serin.aws.messages import explain_error
+from serin.training.close import Closer
+
+logger = Logger()
+metrics = Metrics()
+
+
+@cache
+def closer() -> Closer:
+    cloud = Cloud.from_environment()
+    return Closer(cloud.registry, cloud.training_requests, cloud.notifier, utc_now)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(raise_on_empty_metrics=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    error = explain_error(event["error"]) if "error" in event else None
+    run = closer().close(
+        event["model"],
+        event["run"],
+        version=event.get("version"),
+        passed=event.get("passed", False),
+        error=error,
+    )
+    metrics.add_metric(f"Run{run.status.title()}", MetricUnit.Count, 1)
+    return {**event, "status": run.status}

@@ -1,0 +1,30 @@
+"""Judges what a run made, as serving will run it. Called by the training workflow with {model, run}."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from serin.aws.cloud import Cloud
+from serin.evaluation.run import Evaluator
+
+logger = Logger()
+metrics = Metrics()
+
+
+@cache
+def evaluator() -> Evaluator:
+    cloud = Cloud.from_environment()
+    return Evaluator(cloud.registry, cloud.data, cloud.artifacts)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(raise_on_empty_metrics=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    passed = evaluator().evaluate(event["model"], event["run"])
+    metrics.add_metric("GatesPassed" if passed else "GatesFailed", MetricUnit.Count, 1)
+    return {"model": event["model"], "run": event["run"]}

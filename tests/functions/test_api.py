@@ -1,0 +1,125 @@
+"""The Chalice app answers events of API Gateway; every error has its status, and no input ends in a 500."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from chalice.config import Config
+from chalice.local import LocalGateway
+
+from functions.api import handler
+from serin import errors
+from serin.errors import ModelOutput, NotFound, SerinError, TooLarge, Unavailable
+from serin.serving.endpoint import MAX_BODY_BYTES, Endpoint, read_rows
+
+
+class StubEndpoint:
+    """Stands for the endpoint: reads the rows as it does, and answers or raises what the test says."""
+
+    error: Exception | None = None
+
+    def predict(self, model: str, body: bytes) -> dict[str, Any]:
+        rows = read_rows(body)
+        if self.error:
+            raise self.error
+        return {"model": model, "rows": len(rows)}
+
+    def describe(self, model: str) -> dict[str, Any]:
+        if self.error:
+            raise self.error
+        return {"model": model}
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubEndpoint]:
+    stub = StubEndpoint()
+    monkeypatch.setattr(handler, "endpoint", lambda: stub)
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Serin")
+    return stub  # type: ignore[return-value]  # nothing to tear down
+
+
+def ask(
+    method: str, path: str, body: bytes = b"", kind: str = "application/json"
+) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Send a request through Chalice's own local gateway, which makes API Gateway's event of it."""
+    gateway = LocalGateway(handler.app, Config())
+    answer = gateway.handle_request(method, path, {"Content-Type": kind, "x-api-key": "k"}, body)
+    return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
+
+
+def test_health_needs_nothing() -> None:
+    assert ask("GET", "/health")[:2] == (200, {"status": "ok"})
+
+
+def test_an_answer_is_json(stub: StubEndpoint) -> None:
+    status, body, _ = ask("POST", "/models/loans/predict", b'{"rows": [{}, {}]}')
+    assert (status, body) == (200, {"model": "loans", "rows": 2})
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (NotFound("?", code="NO_CHAMPION"), 404, "NO_CHAMPION"),
+        (TooLarge("?"), 413, "TOO_LARGE"),
+        (Unavailable("?"), 503, "UNAVAILABLE"),
+        (ModelOutput("?"), 500, "MODEL_OUTPUT"),
+    ],
+)
+def test_an_error_has_its_status_and_code(stub: StubEndpoint, error: SerinError, status: int, code: str) -> None:
+    stub.error = error
+    found, body, headers = ask("GET", "/models/loans")
+    assert (found, body["error"]["code"]) == (status, code)
+    assert ("Retry-After" in headers) == (status == 503)
+
+
+def test_every_error_is_mapped_to_a_status() -> None:
+    def kinds(module: ModuleType) -> list[type[SerinError]]:
+        return [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, SerinError)]
+
+    for kind in kinds(errors):
+        assert kind in handler.STATUS, f"{kind.__name__} has no status of its own in functions/api/handler.py"
+
+
+HOSTILE = {
+    "nothing": b"",
+    "not JSON": b"{",
+    "not UTF-8": b'{"rows": [{"a": "\xff"}]}',
+    "NaN": b'{"rows": [{"a": NaN}]}',
+    "Infinity": b'{"rows": [{"a": -Infinity}]}',
+    "1e999": b'{"rows": [{"a": 1e999}]}',
+    "a key twice": b'{"rows": [{"a": 1, "a": 2}]}',
+    "rows twice": b'{"rows": [{}], "rows": [{}]}',
+    "depth": b'{"rows": [{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}]}",
+    "5,000 digits": b'{"rows": [{"a": ' + b"9" * 5000 + b"}]}",
+    "a list": b"[]",
+    "no rows": b'{"rows": []}',
+    "rows of numbers": b'{"rows": [1]}',
+    "a number": b"1",
+    "another key": b'{"rows": [{}], "instances": []}',
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_body_is_a_400_that_says_why(stub: StubEndpoint, name: str) -> None:
+    status, body, _ = ask("POST", "/models/loans/predict", HOSTILE[name])
+    assert status == 400
+    assert body["error"]["message"]
+    assert len(body["error"]["message"]) < 400
+
+
+@pytest.mark.parametrize("body", [b" " * (MAX_BODY_BYTES + 1), json.dumps({"rows": [{}] * 1001}).encode()])
+def test_too_much_is_a_413_with_the_limit(stub: StubEndpoint, body: bytes) -> None:
+    status, answer, _ = ask("POST", "/models/loans/predict", body)
+    assert status == 413
+    assert "at most" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("model", ["..", "a#b", "UPPER", "x" * 2049, "a\r\nb", "é", ""])
+def test_a_name_that_no_model_can_have_is_not_found(model: str) -> None:
+    endpoint = Endpoint(router=None, new_id=lambda: "p")  # type: ignore[arg-type]  # it must not get so far
+    with pytest.raises(NotFound):
+        endpoint.describe(model)
