@@ -1,0 +1,19 @@
+"""How long are logs kept?"""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.environment import Environment
+
+
+class LogGroup(logs.LogGroup):
+    """A log group that keeps its lines as many days as the environment says, and goes with its stack."""
+
+    def __init__(self, scope: Construct, id: str, *, name: str, environment: Environment) -> None:
+        super().__init__(scope, id, log_group_name=name, removal_policy=cdk.RemovalPolicy.DESTROY)
+        log_group = self.node.default_child
+        assert isinstance(log_group, logs.CfnLogGroup)
+        log_group.retention_in_days = environment.days.logs  # a number; the construct above takes an enum

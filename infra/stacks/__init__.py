@@ -1,0 +1,1 @@
+"""The two stacks: what is kept, and what can be made anew."""

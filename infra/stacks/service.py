@@ -1,0 +1,179 @@
+"""Who does what, woken by whom, and allowed what? The journey of DESIGN §2, as resources."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from constructs import Construct
+
+from infra.code_digest import code_digest
+from infra.constructs.alarms import Alarms
+from infra.constructs.function import ServerlessFunction
+from infra.constructs.layers import Layers
+from infra.constructs.queue import WorkQueue
+from infra.constructs.rest_api import RestApi, Routes
+from infra.constructs.schedule import Schedule
+from infra.constructs.workflow import Workflow
+from infra.environment import Environment
+
+
+class ServiceStack(cdk.Stack):
+    """The stateless stack: all of it can be deleted and made again, and nothing is lost.
+
+    root: the project's folder. routes: what the Chalice app answers.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        environment: Environment,
+        root: Path,
+        routes: Routes,
+        env: cdk.Environment,
+    ) -> None:
+        super().__init__(scope, id, env=env)
+        # The CDK lets a function wait for its role by DependsOn too, which is superfluous and harmless.
+        self.template_options.metadata = {"cfn-lint": {"config": {"ignore_checks": ["W3005"]}}}
+        data, artifacts = environment.data_bucket, environment.artifacts_bucket
+        code = {"CODE_DIGEST": code_digest(root)}
+        alarms = Alarms(self, "Alarms", environment=environment)
+        topic = {"TOPIC_ARN": alarms.topic.topic_arn}
+        queue = partial(WorkQueue, self, environment=environment, alarms=alarms)
+        workflow = partial(Workflow, self, environment=environment, alarms=alarms)
+        layers = Layers(self, "Layers", root=root, environment=environment)
+        function = partial(ServerlessFunction, self, environment=environment, layers=layers)
+
+        # uploads -> validate_data -> training
+        uploads = queue("Uploads", name="uploads", reader="validate_data")
+        training = queue("Training", name="training", reader="start_training")
+        training_queue = {"TRAINING_QUEUE_URL": training.queue.queue_url}
+        uploads_queue = {"UPLOADS_QUEUE_URL": uploads.queue.queue_url}
+        self._send_uploads(environment, to=uploads)
+
+        validate_data = function("ValidateData", name="validate_data", bundle="data", variables=training_queue)
+        validate_data.may_read(data, "uploads/", "receipts/", "datasets/")
+        validate_data.may_write(data, "receipts/", "datasets/", "quarantine/")
+        validate_data.may_change_table()
+        validate_data.may_send(training.queue.queue_arn)
+        # One upload at a time: it has the whole time limit to itself, and a slow one fails alone.
+        uploads.read_by(validate_data, batch_size=1)
+
+        # the release workflow
+        advance_release = function("AdvanceRelease", name="advance_release", bundle="base", variables=topic)
+        advance_release.may_read(artifacts, "models/")
+        advance_release.may_change_table()
+        advance_release.may_publish(alarms.topic.topic_arn)
+
+        roll_back = function("RollBack", name="roll_back", bundle="base", variables=topic)
+        roll_back.may_change_table()
+        roll_back.may_publish(alarms.topic.topic_arn)
+
+        release = workflow("ReleaseWorkflow", name="release", functions=[advance_release, roll_back])
+        release_workflow = {"RELEASE_WORKFLOW_ARN": release.arn}
+
+        # the training workflow
+        train_model = function("TrainModel", name="train_model", bundle="training", variables=code)
+        train_model.may_read(data, "datasets/", "runs/")
+        train_model.may_write(data, "runs/")
+        train_model.may_change_table()
+
+        evaluate_model = function("EvaluateModel", name="evaluate_model", bundle="evaluation")
+        evaluate_model.may_read(data, "runs/")
+        evaluate_model.may_read(artifacts, "models/")
+        evaluate_model.may_write(data, "runs/")
+        evaluate_model.may_change_table()
+
+        register_model = function("RegisterModel", name="register_model", bundle="base", variables=code)
+        register_model.may_read(data, "runs/")
+        register_model.may_read(artifacts, "models/")
+        register_model.may_write(artifacts, "models/")
+        register_model.may_change_table()
+
+        start_release = function("StartRelease", name="start_release", bundle="base", variables=release_workflow)
+        start_release.may_change_table()
+        start_release.may_start(release.arn)
+
+        close_run = function("CloseRun", name="close_run", bundle="base", variables=topic | training_queue)
+        close_run.may_change_table()
+        close_run.may_publish(alarms.topic.topic_arn)
+        close_run.may_send(training.queue.queue_arn)
+
+        train = workflow(
+            "TrainingWorkflow",
+            name="training",
+            functions=[train_model, evaluate_model, register_model, start_release, close_run],
+        )
+        training_workflow = {"TRAINING_WORKFLOW_ARN": train.arn}
+
+        start_training = function(
+            "StartTraining", name="start_training", bundle="base", variables=training_workflow | code
+        )
+        start_training.may_change_table()
+        start_training.may_start(train.arn)
+        start_training.may_describe_executions("training")
+        training.read_by(start_training, batch_size=10)
+
+        # by the clock
+        tick = function(
+            "Tick",
+            name="tick",
+            bundle="base",
+            variables=training_queue | uploads_queue | training_workflow | release_workflow,
+        )
+        tick.may_list(data, "uploads/", "receipts/")
+        tick.may_change_table()
+        tick.may_start(train.arn)  # again, a run whose start got lost: a name starts once
+        tick.may_send(training.queue.queue_arn, uploads.queue.queue_arn)
+        tick.may_describe_executions("training", "release")
+        Schedule(
+            self,
+            "EveryFiveMinutes",
+            every=cdk.Duration.minutes(5),
+            function=tick,
+            environment=environment,
+            alarms=alarms,
+        )
+
+        # over HTTP
+        api = function("Api", name="api", bundle="serving", handler="handler.app", with_models=False)
+        api.may_read(artifacts, "models/")
+        api.may_read_table()
+        http = RestApi(self, "Http", routes=routes, function=api, environment=environment)
+
+        outputs = {
+            "ApiUrl": http.api.url,
+            "ApiKeyId": http.key.key_id,
+            "DataBucket": data,
+            "ArtifactsBucket": artifacts,
+            "Table": environment.table,
+            "TrainingQueueUrl": training.queue.queue_url,
+            "UploadsQueueUrl": uploads.queue.queue_url,
+            "TrainingWorkflowArn": train.arn,
+            "ReleaseWorkflowArn": release.arn,
+            "TopicArn": alarms.topic.topic_arn,
+        }
+        for name, value in outputs.items():
+            cdk.CfnOutput(self, name, value=value)
+
+    def _send_uploads(self, environment: Environment, *, to: WorkQueue) -> None:
+        """Put a message into the queue for each object that arrives under uploads/."""
+        events.Rule(
+            self,
+            "UploadArrived",
+            rule_name=environment.named("upload-arrived"),
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={
+                    "bucket": {"name": [environment.data_bucket]},
+                    "object": {"key": [{"prefix": "uploads/"}]},
+                },
+            ),
+            targets=[targets.SqsQueue(to.queue, dead_letter_queue=to.dead_letters)],
+        )

@@ -1,0 +1,108 @@
+"""Does every path through a workflow end where it must?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.constructs.workflow import WORKFLOWS, camel_case
+from tests.infra.conftest import Synthesised
+
+FUNCTIONS = {path.parent.name for path in (Path(__file__).resolve().parents[2] / "functions").glob("*/handler.py")}
+LAST = {"training": "CloseRun", "release": "RollBack"}  # where every error leads
+
+
+def states(workflow: str) -> dict[str, Any]:
+    definition: dict[str, Any] = json.loads((WORKFLOWS / f"{workflow}.asl.json").read_text())
+    found: dict[str, Any] = definition["States"]
+    return found
+
+
+def tasks(workflow: str) -> dict[str, Any]:
+    return {name: state for name, state in states(workflow).items() if state["Type"] == "Task"}
+
+
+def next_states(state: dict[str, Any]) -> Iterator[str]:
+    yield from (part["Next"] for part in [state, *state.get("Choices", []), *state.get("Catch", [])] if "Next" in part)
+    if "Default" in state:
+        yield state["Default"]
+
+
+@pytest.mark.parametrize("workflow", LAST)
+def test_every_task_is_a_function_that_exists(workflow: str) -> None:
+    named = {state["Parameters"]["FunctionName"] for state in tasks(workflow).values()}
+    assert named <= {f"${{{camel_case(function)}Arn}}" for function in FUNCTIONS}
+
+
+@pytest.mark.parametrize("workflow", LAST)
+def test_every_error_leads_to_who_puts_it_right(workflow: str) -> None:
+    last = LAST[workflow]
+    for name, state in tasks(workflow).items():
+        if name != last:
+            assert state["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": last}]
+    # What it answers is dropped, so that the error is still there when the end is chosen.
+    assert tasks(workflow)[last]["ResultPath"] is None
+
+
+@pytest.mark.parametrize("workflow", LAST)
+def test_every_task_is_timed_and_tried_again_at_most_twice(workflow: str) -> None:
+    for state in tasks(workflow).values():
+        assert state["TimeoutSeconds"] > 0
+        assert [retry["MaxAttempts"] for retry in state["Retry"]] == [2]
+        assert {retry["JitterStrategy"] for retry in state["Retry"]} == {"FULL"}
+
+
+@pytest.mark.parametrize("workflow", LAST)
+def test_every_state_is_reached_and_leads_on(workflow: str) -> None:
+    found = states(workflow)
+    reached = {json.loads((WORKFLOWS / f"{workflow}.asl.json").read_text())["StartAt"]}
+    while more := {name for state in reached for name in next_states(found[state])} - reached:
+        reached |= more
+    assert reached == set(found)
+
+
+@pytest.mark.parametrize(
+    ("answer", "end"),
+    [
+        ({"passed": True}, "Done"),
+        ({"passed": False}, "Rejected"),
+        ({"error": {}}, "Failed"),
+        ({"passed": True, "error": {}}, "Failed"),
+    ],
+)
+def test_a_training_ends_as_it_went(answer: dict[str, Any], end: str) -> None:
+    choice = states("training")["HowDidItEnd"]
+    chosen = next((rule["Next"] for rule in choice["Choices"] if holds(rule, answer)), choice["Default"])
+    assert chosen == end
+
+
+def holds(rule: dict[str, Any], given: dict[str, Any]) -> bool:
+    key = rule["Variable"].removeprefix("$.")
+    return key in given if "IsPresent" in rule else given.get(key) is rule["BooleanEquals"]
+
+
+def test_a_task_waits_longer_than_its_function_may_take(each: Synthesised) -> None:
+    for workflow in LAST:
+        for state in tasks(workflow).values():
+            named = state["Parameters"]["FunctionName"].removeprefix("${").removesuffix("Arn}")
+            function = next(name for name in FUNCTIONS if camel_case(name) == named)
+            assert state["TimeoutSeconds"] > each.function(function)["Timeout"]
+
+
+def test_a_workflow_may_invoke_its_own_functions_and_no_others(each: Synthesised) -> None:
+    machines = each.properties("AWS::StepFunctions::StateMachine")
+    assert len(machines) == len(LAST)
+    for machine in machines:
+        role = {"Ref": machine["RoleArn"]["Fn::GetAtt"][0]}
+        (allowed,) = (
+            statement["Resource"]
+            for policy in each.properties("AWS::IAM::Policy")
+            if role in policy["Roles"]
+            for statement in policy["PolicyDocument"]["Statement"]
+            if statement["Action"] == "lambda:InvokeFunction"
+        )
+        assert sorted(map(str, allowed)) == sorted(map(str, machine["DefinitionSubstitutions"].values()))

@@ -1,0 +1,345 @@
+"""Is what would be deployed what was agreed: kept, closed, alarmed, and reached as the app says?"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.api.handler import app as chalice_app
+from tests.golden import check_golden
+from tests.infra.conftest import ENVIRONMENTS, Synthesised
+
+GOLDEN = Path(__file__).parent / "golden"
+FUNCTIONS = {folder.name for folder in (Path(__file__).resolve().parents[2] / "functions").iterdir() if folder.is_dir()}
+FUNCTIONS -= {"__pycache__"}
+
+# The only permissions that name every resource, or that stand for more than one action: each has its reason.
+ANY_RESOURCE = {
+    "xray:PutTraceSegments": "X-Ray has no resources to name",
+    "xray:PutTelemetryRecords": "X-Ray has no resources to name",
+    "xray:GetSamplingRules": "X-Ray has no resources to name",
+    "xray:GetSamplingTargets": "X-Ray has no resources to name",
+    "logs:CreateLogDelivery": "deliveries of logs have no resources to name",
+    "logs:GetLogDelivery": "deliveries of logs have no resources to name",
+    "logs:UpdateLogDelivery": "deliveries of logs have no resources to name",
+    "logs:DeleteLogDelivery": "deliveries of logs have no resources to name",
+    "logs:ListLogDeliveries": "deliveries of logs have no resources to name",
+    "logs:PutResourcePolicy": "resource policies of CloudWatch Logs are the account's",
+    "logs:DescribeResourcePolicies": "resource policies of CloudWatch Logs are the account's",
+    "logs:DescribeLogGroups": "Step Functions asks for all of them",
+}
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+# -- what is kept -------------------------------------------------------------------------------------
+
+
+def test_what_is_stateful_is_never_renamed_nor_replaced(synthesised: dict[str, Synthesised]) -> None:
+    """A logical id, a name or a key that changes here would make CloudFormation make a new, empty one."""
+    lines = []
+    for name in ENVIRONMENTS:
+        for id, resource in synthesised[name].state["Resources"].items():
+            properties = resource["Properties"]
+            identity = properties.get("BucketName") or properties.get("TableName")
+            keys = [f"{key['AttributeName']} {key['KeyType']}" for key in properties.get("KeySchema", [])]
+            if identity:
+                lines.append(" ".join([name, id, resource["Type"], identity, *keys, resource["DeletionPolicy"]]))
+    check_golden(GOLDEN / "stateful.txt", "\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("name", ["dev", "staging", "prod"])
+def test_what_is_stateful_outlives_its_stack(synthesised: dict[str, Synthesised], name: str) -> None:
+    resources = synthesised[name].state["Resources"].values()
+    kept = [r for r in resources if r["Type"] in ("AWS::S3::Bucket", "AWS::DynamoDB::Table")]
+    assert len(kept) == 3
+    assert {(r["DeletionPolicy"], r["UpdateReplacePolicy"]) for r in kept} == {("Retain", "Retain")}
+
+
+def test_nothing_stateful_is_held_by_an_export(each: Synthesised) -> None:
+    assert "Fn::ImportValue" not in json.dumps(each.service)
+    assert "Outputs" not in each.state
+
+
+def test_buckets_are_versioned_encrypted_and_closed(each: Synthesised) -> None:
+    buckets = [r["Properties"] for r in each.state["Resources"].values() if r["Type"] == "AWS::S3::Bucket"]
+    for bucket in buckets:
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+        closed = bucket["PublicAccessBlockConfiguration"]
+        assert closed == dict.fromkeys(
+            ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
+        )
+        rules = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rules == [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+    policies = [r["Properties"] for r in each.state["Resources"].values() if r["Type"] == "AWS::S3::BucketPolicy"]
+    assert len(policies) == len(buckets) == 2
+    for policy in policies:
+        insecure = {"Bool": {"aws:SecureTransport": "false"}}
+        denied = [s for s in policy["PolicyDocument"]["Statement"] if s.get("Condition") == insecure]
+        assert [(s["Effect"], s["Action"], s["Principal"]) for s in denied] == [("Deny", "s3:*", {"AWS": "*"})]
+
+
+def test_a_model_is_written_once_and_no_function_deletes_it(each: Synthesised) -> None:
+    statements = {
+        statement.get("Sid"): statement
+        for resource in each.state["Resources"].values()
+        if resource["Type"] == "AWS::S3::BucketPolicy"
+        for statement in resource["Properties"]["PolicyDocument"]["Statement"]
+    }
+    once, never = statements["WriteOnce"], statements["FunctionsNeverDelete"]
+    assert (once["Effect"], once["Action"], once["Principal"]) == ("Deny", "s3:PutObject", {"AWS": "*"})
+    assert once["Condition"] == {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
+    assert (never["Effect"], never["Action"]) == ("Deny", ["s3:DeleteObject", "s3:DeleteObjectVersion"])
+    assert never["Condition"]["ArnLike"]["aws:PrincipalArn"].endswith(f":role/serin-{each.environment}-*")
+    for statement in (once, never):
+        assert "/models/*" in json.dumps(statement["Resource"])
+
+
+def test_uploads_are_announced_without_a_custom_resource(each: Synthesised) -> None:
+    data = next(
+        r for id, r in each.state["Resources"].items() if id.startswith("Data") and r["Type"] == "AWS::S3::Bucket"
+    )
+    assert data["Properties"]["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    both = [*each.state["Resources"].values(), *each.service["Resources"].values()]
+    assert not [r for r in both if r["Type"].startswith("Custom::")]
+
+
+def test_the_table_can_be_restored(each: Synthesised) -> None:
+    table = next(r for r in each.state["Resources"].values() if r["Type"] == "AWS::DynamoDB::Table")["Properties"]
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["DeletionProtectionEnabled"] is (each.environment != "local")
+
+
+# -- functions ----------------------------------------------------------------------------------------
+
+
+def test_every_folder_of_functions_is_a_function(each: Synthesised) -> None:
+    names = {f["FunctionName"] for f in each.properties("AWS::Lambda::Function")}
+    assert names == {f"serin-{each.environment}-{name}" for name in FUNCTIONS}
+
+
+def test_each_function_has_a_role_of_its_own_and_keeps_its_logs_for_a_while(each: Synthesised) -> None:
+    functions = each.properties("AWS::Lambda::Function")
+    roles = [f["Role"]["Fn::GetAtt"][0] for f in functions]
+    assert len(set(roles)) == len(functions)
+    assert not any("ManagedPolicyArns" in role for role in each.properties("AWS::IAM::Role"))
+    groups = {g["LogGroupName"]: g["RetentionInDays"] for g in each.properties("AWS::Logs::LogGroup")}
+    for function in functions:
+        assert groups[f"/aws/lambda/{function['FunctionName']}"] > 0
+
+
+def test_each_function_has_its_environment(each: Synthesised) -> None:
+    for name in FUNCTIONS:
+        function = each.function(name)
+        variables = function["Environment"]["Variables"]
+        assert variables["SERIN_ENV"] == each.environment
+        assert variables["POWERTOOLS_SERVICE_NAME"] == name
+        assert variables["SECONDS_PER_PLAN_MINUTE"] == ("1" if each.environment == "local" else "60")
+        assert ("MODELS_PATH" in variables) is (name != "api")
+        assert function["Runtime"] == "python3.13"
+
+
+def test_layers_are_at_most_five_and_bundled_outside_local(each: Synthesised) -> None:
+    counts = {name: len(each.function(name)["Layers"]) for name in FUNCTIONS}
+    bundles = 0 if each.environment == "local" else 1
+    assert counts == {name: (1 if name == "api" else 2) + bundles for name in FUNCTIONS}
+
+
+def test_no_permission_is_wider_than_it_must_be(each: Synthesised) -> None:
+    for policy in each.properties("AWS::IAM::Policy"):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions = listed(statement["Action"])
+            assert not [action for action in actions if "*" in action]
+            for resource in map(json.dumps, listed(statement["Resource"])):
+                if resource == '"*"':
+                    assert set(actions) <= ANY_RESOURCE.keys()
+                elif "*" in resource:
+                    assert re.fullmatch(
+                        r'"arn:aws:s3:::serin-[\w-]+/(uploads|receipts|datasets|quarantine|runs|models)/\*"'
+                        r'|"arn:aws:states:[\w-]+:\d{12}:execution:serin-\w+-(training|release):\*"',
+                        resource,
+                    )
+
+
+def permitted(each: Synthesised, function: str) -> set[str]:
+    """Say which keys a function may read and write, as `read data/uploads/*`."""
+    words = {"s3:GetObject": "read", "s3:PutObject": "write"}
+    bucket = re.compile("arn:aws:s3:::serin-[a-z]+-([a-z]+)-[^/]*")
+    return {
+        f"{words[action]} " + bucket.sub(lambda match: match[1], resource)
+        for statement in each.statements_of(function)
+        for action in listed(statement["Action"])
+        if action in words
+        for resource in listed(statement["Resource"])
+    }
+
+
+def test_each_function_reaches_its_own_keys_and_no_others(prod: Synthesised) -> None:
+    assert {name: permitted(prod, name) for name in FUNCTIONS if permitted(prod, name)} == {
+        "validate_data": {
+            *("read data/uploads/*", "read data/receipts/*", "read data/datasets/*"),
+            *("write data/receipts/*", "write data/datasets/*", "write data/quarantine/*"),
+        },
+        "train_model": {"read data/datasets/*", "read data/runs/*", "write data/runs/*"},
+        "evaluate_model": {"read data/runs/*", "write data/runs/*", "read artifacts/models/*"},
+        "register_model": {"read data/runs/*", "read artifacts/models/*", "write artifacts/models/*"},
+        "advance_release": {"read artifacts/models/*"},
+        "api": {"read artifacts/models/*"},
+    }
+
+
+def test_who_reads_objects_is_told_that_one_is_missing(prod: Synthesised) -> None:
+    """Without s3:ListBucket, S3 answers 403 for a key that does not exist."""
+    for name in ("validate_data", "train_model", "evaluate_model", "register_model", "advance_release", "api"):
+        lists = [s for s in prod.statements_of(name) if "s3:ListBucket" in listed(s["Action"])]
+        assert lists, name
+        assert all(set(s["Condition"]) == {"StringLikeIfExists"} for s in lists)
+
+
+def test_the_api_only_reads(prod: Synthesised) -> None:
+    actions = {action for statement in prod.statements_of("api") for action in listed(statement["Action"])}
+    assert {a for a in actions if a.startswith("dynamodb:")} == {"dynamodb:GetItem", "dynamodb:Query"}
+    assert not [a for a in actions if a.startswith(("s3:Put", "sqs:", "sns:", "states:"))]
+
+
+# -- queues, alarms -----------------------------------------------------------------------------------
+
+
+def test_every_queue_sets_aside_what_fails_and_waits_longer_than_its_reader(each: Synthesised) -> None:
+    queues = each.of_type("AWS::SQS::Queue")
+    mappings = each.properties("AWS::Lambda::EventSourceMapping")
+    functions = each.of_type("AWS::Lambda::Function")
+    assert len(mappings) == 2
+    for mapping in mappings:
+        queue = queues[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
+        reader = functions[mapping["FunctionName"]["Ref"]]["Properties"]
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert queue["RedrivePolicy"]["maxReceiveCount"] == 3
+        assert queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0] in queues
+        times = 1 if each.environment == "local" else 6
+        assert queue["VisibilityTimeout"] >= times * reader["Timeout"]
+
+
+def test_queues_are_encrypted_with_a_key_under_which_eventbridge_may_write(each: Synthesised) -> None:
+    for queue in each.properties("AWS::SQS::Queue"):
+        assert queue["SqsManagedSseEnabled"] is True
+        assert "KmsMasterKeyId" not in queue
+
+
+def test_people_are_told_of_dead_letters_failed_workflows_and_a_failed_tick(each: Synthesised) -> None:
+    alarms = {
+        a["AlarmName"].removeprefix(f"serin-{each.environment}-"): a for a in each.properties("AWS::CloudWatch::Alarm")
+    }
+    assert alarms.keys() == {
+        *("uploads-dead-letters", "training-dead-letters", "training-failed", "release-failed", "tick-failed")
+    }
+    topic = next(iter(each.of_type("AWS::SNS::Topic")))
+    for alarm in alarms.values():
+        assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+        assert alarm["AlarmActions"] == [{"Ref": topic}]
+    watched = {a["Dimensions"][0]["Value"]["Fn::GetAtt"][0] for n, a in alarms.items() if "dead" in n}
+    dead = {id for id, q in each.of_type("AWS::SQS::Queue").items() if "RedrivePolicy" not in q["Properties"]}
+    assert watched == dead
+
+
+def test_alarms_may_publish_to_the_topic(each: Synthesised) -> None:
+    (topic,) = each.properties("AWS::SNS::Topic")
+    assert "KmsMasterKeyId" not in topic  # CloudWatch could not publish under the key that AWS manages
+    (policy,) = each.properties("AWS::SNS::TopicPolicy")
+    allowed = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+    assert [(s["Principal"], s["Action"]) for s in allowed] == [
+        ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
+    ]
+
+
+# -- HTTP ---------------------------------------------------------------------------------------------
+
+
+def served(each: Synthesised) -> set[tuple[str, str, bool]]:
+    """List path, method and whether a key is asked for, as the template has them."""
+    resources = each.of_type("AWS::ApiGateway::Resource")
+
+    def path(id: str) -> str:
+        properties = resources[id]["Properties"]
+        parent = properties["ParentId"].get("Ref")
+        return f"{path(parent) if parent else ''}/{properties['PathPart']}"
+
+    return {
+        (path(m["ResourceId"]["Ref"]), m["HttpMethod"], m["ApiKeyRequired"])
+        for m in each.properties("AWS::ApiGateway::Method")
+    }
+
+
+def test_the_resources_of_the_api_are_the_routes_of_the_app(each: Synthesised) -> None:
+    assert served(each) == {
+        (path, method, bool(route.api_key_required))
+        for path, methods in chalice_app.routes.items()
+        for method, route in methods.items()
+    }
+    assert {m["Integration"]["Type"] for m in each.properties("AWS::ApiGateway::Method")} == {"AWS_PROXY"}
+
+
+def test_only_health_is_answered_without_a_key(each: Synthesised) -> None:
+    assert [path for path, _, key in served(each) if not key] == ["/health"]
+
+
+def test_what_the_gateway_refuses_looks_like_what_the_app_refuses(each: Synthesised) -> None:
+    responses = {r["ResponseType"]: r for r in each.properties("AWS::ApiGateway::GatewayResponse")}
+    for response in responses.values():
+        template = response["ResponseTemplates"]["application/json"]
+        body = json.loads(template.replace("$context.error.messageString", '"a message"'))
+        assert body.keys() == {"error"}
+        assert body["error"].keys() == {"code", "message"}
+    for kind, status in [
+        *(("INVALID_API_KEY", "403"), ("MISSING_AUTHENTICATION_TOKEN", "404"), ("REQUEST_TOO_LARGE", "413")),
+        *(("THROTTLED", "429"), ("INTEGRATION_TIMEOUT", "504")),
+    ]:
+        assert responses[kind]["StatusCode"] == status
+    assert "gatewayresponse.header.Retry-After" in responses["THROTTLED"]["ResponseParameters"]
+
+
+def test_a_key_has_a_limit(each: Synthesised) -> None:
+    (plan,) = each.properties("AWS::ApiGateway::UsagePlan")
+    assert plan["Throttle"]["RateLimit"] > 0
+    (stage,) = each.properties("AWS::ApiGateway::Stage")
+    assert stage["MethodSettings"][0]["ThrottlingRateLimit"] == plan["Throttle"]["RateLimit"]
+    assert len(each.of_type("AWS::ApiGateway::UsagePlanKey")) == 1
+
+
+# -- the whole ----------------------------------------------------------------------------------------
+
+
+def test_the_outputs_are_those_that_the_command_line_reads(each: Synthesised) -> None:
+    assert list(each.service["Outputs"]) == [
+        *("ApiUrl", "ApiKeyId", "DataBucket", "ArtifactsBucket", "Table", "TrainingQueueUrl", "UploadsQueueUrl"),
+        *("TrainingWorkflowArn", "ReleaseWorkflowArn", "TopicArn"),
+    ]
+
+
+def test_what_prod_is_made_of_is_what_was_agreed(prod: Synthesised) -> None:
+    lines = []
+    for template in (prod.state, prod.service):
+        for id, resource in sorted(template["Resources"].items()):
+            properties = resource.get("Properties", {})
+            name = next((str(v) for k, v in properties.items() if k.endswith("Name") and isinstance(v, str)), "")
+            if resource["Type"] == "AWS::ApiGateway::Deployment":
+                id = "(changes with the routes)"
+            lines.append(f"{resource['Type']} {id} {name}".rstrip())
+    check_golden(GOLDEN / "prod.txt", "\n".join(lines) + "\n")
+
+
+def test_cfn_lint_finds_nothing(synthesised: dict[str, Synthesised]) -> None:
+    templates = [str(file) for each in synthesised.values() for file in each.folder.glob("*.template.json")]
+    assert len(templates) == 2 * len(ENVIRONMENTS)
+    lint = [str(Path(sys.executable).parent / "cfn-lint"), *templates]
+    found = subprocess.run(lint, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, "")
