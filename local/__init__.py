@@ -1,0 +1,1 @@
+"""The twin: a local cloud that runs a synthesised CDK template on moto, with real function processes."""

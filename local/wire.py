@@ -1,0 +1,242 @@
+"""How are HTTP/1.1 messages read from and written to a socket?
+
+Small on purpose: it stands between a client and a function process on every request. Headers and body
+leave in one send, since a second small send waits 40 ms for an acknowledgement (Nagle).
+"""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from local.errors import PortInUse
+
+_LOG = logging.getLogger(__name__)
+_HEAD_LIMIT = 64 * 1024
+_REASONS = {
+    100: "Continue", 200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found",
+    413: "Content Too Large", 429: "Too Many Requests", 431: "Request Header Fields Too Large",
+    500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout",
+}  # fmt: skip
+
+
+def listen(port: int) -> socket.socket:
+    """Listen on a port of this machine; 0 takes a free one. Raises PortInUse."""
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=128)
+    except OSError as error:
+        raise PortInUse(f"port {port} is in use by another program: stop it, or choose another port") from error
+
+
+class Malformed(Exception):
+    """When the bytes are not an HTTP request."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request; header names as the client wrote them.
+
+    is_too_large: the body was over the reader's limit and has not been read.
+    """
+
+    method: str
+    target: str
+    version: str
+    headers: list[tuple[str, str]]
+    body: bytes = b""
+    lower: dict[str, str] = field(default_factory=dict)
+    is_too_large: bool = False
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the client wants the connection kept open."""
+        connection = self.lower.get("connection", "").lower()
+        return connection == "keep-alive" if self.version == "HTTP/1.0" else connection != "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP response, without the headers that every response carries."""
+
+    status: int
+    body: bytes = b""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Connection:
+    """One side of an HTTP connection. A read that times out can be taken up again by reading again."""
+
+    def __init__(self, sock: socket.socket, *, body_limit: int | None = None) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = sock
+        self._body_limit = body_limit
+        self._buffer = bytearray()
+        self._head: Request | None = None
+
+    def read(self) -> Request | None:
+        """Read the next request; None where the peer has closed the connection.
+
+        Raises TimeoutError (the socket's own time-out) and Malformed.
+        """
+        if self._head is None and not self._read_head():
+            return None
+        request = self._head
+        assert request is not None
+        if not self._read_body(request):
+            return None
+        self._head = None
+        return request
+
+    def write(self, response: Response, *, keep_alive: bool = True) -> None:
+        """Write a response in one send."""
+        lines = [f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Unknown')}"]
+        lines += [f"{name}: {value}" for name, value in response.headers]
+        lines.append(f"Content-Length: {len(response.body)}")
+        if not keep_alive:
+            lines.append("Connection: close")
+        self.socket.sendall("\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + response.body)
+
+    def close(self) -> None:
+        """Close the connection; closing it twice is fine."""
+        self.socket.close()
+
+    def _more(self) -> bool:
+        received = self.socket.recv(256 * 1024)
+        self._buffer += received
+        return bool(received)
+
+    def _read_head(self) -> bool:
+        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+            if len(self._buffer) > _HEAD_LIMIT:
+                raise Malformed("the headers are too long")
+            if not self._more():
+                return False
+        head = bytes(self._buffer[:end]).decode("latin-1")
+        del self._buffer[: end + 4]
+        self._head = _parse_head(head)
+        if self._head.lower.get("expect", "").lower() == "100-continue":
+            self.socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return True
+
+    def _read_body(self, request: Request) -> bool:
+        if request.lower.get("transfer-encoding", "").lower() == "chunked":
+            return self._read_chunks(request)
+        length = _number(request.lower.get("content-length", "0"), 10)
+        if self._body_limit is not None and length > self._body_limit:
+            request.is_too_large = True
+            return True
+        while len(self._buffer) < length:
+            if not self._more():
+                return False
+        request.body = bytes(self._buffer[:length])
+        del self._buffer[:length]
+        return True
+
+    def _read_chunks(self, request: Request) -> bool:
+        while True:
+            while (end := self._buffer.find(b"\r\n")) < 0:
+                if not self._more():
+                    return False
+            size = _number(self._buffer[:end].split(b";")[0].decode("latin-1"), 16)
+            if self._body_limit is not None and len(request.body) + size > self._body_limit:
+                request.is_too_large = True
+                return True
+            while len(self._buffer) < end + 2 + size + 2:
+                if not self._more():
+                    return False
+            request.body += self._buffer[end + 2 : end + 2 + size]
+            del self._buffer[: end + 2 + size + 2]
+            if size == 0:
+                return True
+
+
+def _parse_head(head: str) -> Request:
+    start, *lines = head.split("\r\n")
+    parts = start.split(" ")
+    if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
+        raise Malformed("no HTTP/1 request line")
+    request = Request(method=parts[0], target=parts[1], version=parts[2], headers=[])
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name or name != name.strip():
+            raise Malformed("a header without a name")
+        value = value.strip()
+        request.headers.append((name, value))
+        lower = name.lower()
+        if lower == "content-length" and request.lower.get(lower, value) != value:
+            raise Malformed("two lengths")
+        request.lower[lower] = value
+    return request
+
+
+def _number(text: str, radix: int) -> int:
+    digits = text.strip()
+    if not digits.isalnum():
+        raise Malformed(f"{text!r} is no length")
+    try:
+        return int(digits, radix)
+    except ValueError:
+        raise Malformed(f"{text!r} is no length") from None
+
+
+class HttpServer:
+    """Answers HTTP on a listening socket, one thread a connection."""
+
+    def __init__(self, listener: socket.socket, *, answer: Callable[[Request, str], Response], body_limit: int) -> None:
+        self._listener = listener
+        self._answer = answer
+        self._body_limit = body_limit
+
+    def start(self) -> None:
+        """Begin to accept connections, in threads of its own."""
+        threading.Thread(target=self._accept, name="http", daemon=True).start()
+
+    def stop(self) -> None:
+        """Accept no more connections."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, (peer, _) = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(sock, peer), name="http", daemon=True).start()
+
+    def _serve(self, sock: socket.socket, peer: str) -> None:
+        connection = Connection(sock, body_limit=self._body_limit)
+        try:
+            while self._serve_one(connection, peer):
+                pass
+        except OSError:
+            pass  # the client went away
+        finally:
+            connection.close()
+
+    def _serve_one(self, connection: Connection, peer: str) -> bool:
+        try:
+            request = connection.read()
+        except Malformed:
+            connection.write(Response(400, b'{"message": "Bad Request"}'), keep_alive=False)
+            return False
+        if request is None:
+            return False
+        try:
+            response = self._answer(request, peer)
+        except Exception:
+            _LOG.exception("%s %s could not be answered", request.method, request.target)
+            response = Response(500, b'{"message": "Internal server error"}')
+        keep_alive = request.keeps_alive and not request.is_too_large
+        connection.write(response, keep_alive=keep_alive)
+        if request.is_too_large:
+            _discard(connection.socket)
+        return keep_alive
+
+
+def _discard(sock: socket.socket, *, limit: int = 64 * 1024 * 1024) -> None:
+    """Throw away what the client goes on sending, so that it reads the answer and not a reset."""
+    sock.shutdown(socket.SHUT_WR)
+    sock.settimeout(2)
+    while limit > 0 and (received := len(sock.recv(1024 * 1024))):
+        limit -= received
