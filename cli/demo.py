@@ -1,0 +1,159 @@
+"""What does Serin do? The main job told as a story, on a twin, with real rows; every figure is what happened."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cli import project
+from cli.examples.tables import to_csv, tumours
+from cli.follow import Follower, Step, as_document
+from cli.reach import Reach, reach
+from cli.show import Output
+from cli.story import tell, tell_predictions
+from cli.twin import start_detached, stop_detached, twin_up
+from serin.aws.cloud import new_ulid, utc_now
+from serin.errors import SerinError
+from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus
+from serin.release.turn import Releaser
+
+MODEL = "tumours"
+FIRST_ROWS = 400
+WARM_SECONDS = 6.0
+
+
+def run_demo(output: Output, *, port: int, keep: bool) -> None:
+    """Tell the story. Raises SerinError where something does not end as it must: then the demo has failed."""
+    started = time.monotonic()
+    contract = project.contracts().load(MODEL)
+    output.heading("Serin: from a table of data to an endpoint that looks after itself")
+    output.say(
+        f"the contract is models/{MODEL}/model.yaml: {contract.task} of {contract.target}, real rows of 569 biopsies"
+    )
+    with _twin(output, port=port, keep=keep), tempfile.TemporaryDirectory() as folder:
+        story = _Story(output, reach("local"), Path(folder))
+        story.tell()
+        output.heading("where to look next")
+        seconds = time.monotonic() - started
+        output.say(f"that was {len(story.steps)} steps in {seconds:.0f} s, nothing of it in an AWS account")
+        output.facts(_next_steps(keep))
+        output.document({"seconds": seconds, "steps": story.steps})
+
+
+class _Story:
+    """The demo's chapters, in order, on one environment."""
+
+    def __init__(self, output: Output, there: Reach, folder: Path) -> None:
+        self.output, self.there, self.folder = output, there, folder
+        self.steps: list[dict[str, Any]] = []
+        table = tumours().sample(frac=1.0, random_state=7).reset_index(drop=True)
+        self.first, self.rest = table[:FIRST_ROWS], table[FIRST_ROWS:]
+
+    def tell(self) -> None:
+        self._chapter("1. upload rows: they are judged, trained on, and the best model is released")
+        self._must_be_champion(self._upload("first.csv", self.first), version=1)
+        self._chapter("2. ask it over HTTP")
+        self._predict(version=1)
+        self._chapter("3. a bad upload is set aside, with its reasons; nothing is lost, nothing is trained")
+        self._bad_upload()
+        self._chapter("4. more rows: a second version must beat the first")
+        self._must_be_champion(self._upload("second.csv", self.rest), version=2)
+        self._wait_for_warm_functions()
+        self._predict(version=2)
+        self._chapter("5. somebody does not like it: back to the first, at once")
+        self._roll_back()
+        self._wait_for_warm_functions()
+        self._predict(version=1)
+
+    def _chapter(self, title: str) -> None:
+        self.output.say()
+        self.output.say(f"── {title}", style="bold magenta")
+
+    def _upload(self, name: str, frame: pd.DataFrame) -> list[Step]:
+        file = self.folder / name
+        file.write_bytes(to_csv(frame))
+        key = f"uploads/{MODEL}/{name}"
+        self.output.say(f"$ serin upload {MODEL} {name} --wait", style="dim")
+        version = self.there.cloud.data.put(key, file.read_bytes())
+        told = []
+        with self.output.waiting("following it"):
+            for step in Follower(self.there.cloud, timeout_seconds=120).upload(MODEL, key, version):
+                tell(self.output, step)
+                self.steps.append(as_document(step))
+                told.append(step)
+        return told
+
+    def _must_be_champion(self, steps: list[Step], *, version: int) -> None:
+        last = steps[-1]
+        if not (isinstance(last, Release) and last.status is ReleaseStatus.PROMOTED and last.version == version):
+            raise SerinError(f"the demo failed: version {version} of {MODEL} did not become champion")
+
+    def _bad_upload(self) -> None:
+        table = self.rest.copy()
+        column = table.columns[0]
+        table[column] = table[column].astype(str)
+        table.loc[table.index[:60], column] = "unknown"
+        last = self._upload("bad.csv", table)[-1]
+        if not (isinstance(last, Receipt) and last.status is ReceiptStatus.QUARANTINED):
+            raise SerinError("the demo failed: the bad upload was not quarantined")
+
+    def _predict(self, *, version: int) -> None:
+        contract = project.contracts().load(MODEL)
+        rows = json.loads(self.rest[:3][list(contract.features)].to_json(orient="records"))
+        self.output.say(f"$ serin predict {MODEL} --rows '[{{…}}, {{…}}, {{…}}]'", style="dim")
+        answer = self.there.call("POST", f"/models/{MODEL}/predict", {"rows": rows})
+        tell_predictions(self.output, answer)
+        truth = ", ".join(str(value) for value in self.rest[:3][contract.target])
+        self.output.say(f"  what the biopsies found: {truth}")
+        self.steps.append({"step": "answer", **answer})
+        if answer["version"] != version:
+            raise SerinError(f"the demo failed: version {answer['version']} answered, not {version}")
+
+    def _roll_back(self) -> None:
+        cloud = self.there.cloud
+        self.output.say(f"$ serin rollback {MODEL}", style="dim")
+        releaser = Releaser(cloud.registry, cloud.artifacts, cloud.notifier, utc_now, new_ulid, actor=self.there.caller)
+        begun = time.monotonic()
+        route = releaser.roll_back(MODEL, "the demo shows how")
+        milliseconds = (time.monotonic() - begun) * 1000
+        self.output.say(
+            f"the route names {MODEL}@{route.champion.version} after {milliseconds:.0f} ms", style="bold green"
+        )
+        self.steps.append({"step": "rollback", "version": route.champion.version, "milliseconds": milliseconds})
+
+    def _wait_for_warm_functions(self) -> None:
+        """A warm function reads the route again after at most five seconds."""
+        with self.output.waiting("warm functions read the route again within 5 s"):
+            time.sleep(WARM_SECONDS)
+
+
+@contextmanager
+def _twin(output: Output, *, port: int, keep: bool) -> Iterator[None]:
+    """A twin for the demo: gone when it ends, or left running where it is to be kept, unless the demo fails."""
+    if not keep:
+        with twin_up(port=port, say=output.say):
+            yield
+        return
+    start_detached(port)
+    try:
+        yield
+    except BaseException:
+        stop_detached()
+        raise
+
+
+def _next_steps(keep: bool) -> list[tuple[str, str]]:
+    steps = [
+        (f"serin why {MODEL}@2", "where a version comes from, gate by gate"),
+        (f"serin versions {MODEL}", "what there is, and what was taken back"),
+        ("serin init mine --data mine.csv --target y", "a contract for a table of yours"),
+        ("make synth; make deploy ENV=dev", "the same templates on AWS"),
+    ]
+    return steps if keep else [("serin local up --detach", "a twin that stays"), *steps[2:]]

@@ -1,0 +1,127 @@
+"""What becomes of an upload or a training that was asked for? It is followed from row to row until it comes to rest."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from serin.aws.cloud import Cloud
+from serin.errors import Unavailable
+from serin.registry.ids import receipt_id, release_id
+from serin.registry.receipts import read_receipt
+from serin.registry.records import (
+    ModelVersion,
+    Receipt,
+    ReceiptStatus,
+    Release,
+    ReleaseStatus,
+    Run,
+    RunStatus,
+    TrainingState,
+)
+from serin.registry.register import run_prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """No training follows, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A run came to its end with a version: its leaderboard and its gates."""
+
+    run: Run
+    version: ModelVersion
+    training: dict[str, Any]
+
+
+Step = Receipt | Rested | Run | Judged | Release
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """Follows work in one environment, and gives up after `timeout_seconds`."""
+
+    cloud: Cloud
+    timeout_seconds: float
+
+    def upload(self, model: str, key: str, version: str) -> Iterator[Step]:
+        """Follow an upload to its receipt, and an accepted one on to the champion."""
+        name = receipt_id(key, version)
+        receipt = self._until(lambda: read_receipt(self.cloud.data, model, name), f"the receipt of {key}")
+        yield receipt
+        if receipt.status is ReceiptStatus.ACCEPTED:
+            yield from self._training(
+                model,
+                is_mine=lambda run: receipt.dataset in run.datasets,
+                is_answered=lambda state: receipt.dataset in state.considered,
+            )
+
+    def training(self, model: str, request: str) -> Iterator[Step]:
+        """Follow a training that was asked for by hand under the id `request`."""
+        yield from self._training(
+            model,
+            is_mine=lambda run: run.request == request,
+            is_answered=lambda state: request in state.answered,
+        )
+
+    def _training(
+        self, model: str, is_mine: Callable[[Run], bool], is_answered: Callable[[TrainingState], bool]
+    ) -> Iterator[Step]:
+        def decided() -> Rested | Run | None:
+            state = self.cloud.registry.training(model).value
+            if mine := [run for run in self.cloud.registry.runs(model) if is_mine(run)]:
+                return mine[-1]
+            # While another run is under way nothing is decided yet: its end asks again.
+            return Rested(state.decision) if is_answered(state) and not state.running else None
+
+        choice = self._until(decided, f"the decision on training {model}")
+        if isinstance(choice, Run):
+            yield replace(choice, error=None)
+            yield from self._run(model, choice)
+        else:
+            yield choice
+
+    def _run(self, model: str, run: Run) -> Iterator[Step]:
+        def ended() -> Run | None:
+            found = self.cloud.registry.run(model, run.id).value
+            return None if found.status is RunStatus.RUNNING else found
+
+        done = self._until(ended, f"run {run.id} of {model}")
+        if done.version is None or done.status is RunStatus.FAILED:
+            yield done
+            return
+        training = json.loads(self.cloud.data.get(run_prefix(model, done.id) + "training.json"))
+        yield Judged(done, self.cloud.registry.version(model, done.version).value, training)
+        if done.status is RunStatus.REGISTERED:
+            yield self._release(model, done.version)
+
+    def _release(self, model: str, version: int) -> Release:
+        def ended() -> Release | None:
+            found = self.cloud.registry.find_release(model, release_id(version))
+            return None if found is None or found.value.status is ReleaseStatus.LIVE else found.value
+
+        release: Release = self._until(ended, f"the release of {model}@{version}")
+        return release
+
+    def _until(self, look: Callable[[], Any], what: str) -> Any:
+        """Look until there is something. Raises Unavailable after the time-out."""
+        deadline, pause = time.monotonic() + self.timeout_seconds, 0.1
+        while time.monotonic() < deadline:
+            found = look()
+            if found is not None:
+                return found
+            time.sleep(pause)
+            pause = min(pause * 1.2, 2.0)
+        raise Unavailable(f"{what} did not come within {self.timeout_seconds:g} s; it may still; look again later")
+
+
+def as_document(step: Step) -> dict[str, Any]:
+    """Give a step the form it has in JSON."""
+    return {"step": type(step).__name__.lower(), **asdict(step)}

@@ -1,0 +1,500 @@
+"""Which commands are there? `serin --help` lists them; each is a few lines that ask the library and tell the answer."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli import project
+from cli.project import AskedWrongly
+from cli.show import Output, complain, moment, short
+from serin.errors import ContractError, NotFound, Refused, SerinError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="From a table of data to a prediction endpoint that looks after itself.",
+)
+local = typer.Typer(no_args_is_help=True, help="The twin: the cloud on this machine.")
+app.add_typer(local, name="local")
+
+Model = Annotated[str, typer.Argument(help="the model's name")]
+Which = Annotated[str, typer.Argument(metavar="MODEL@VERSION", help="like loans@3 or loans@champion")]
+Env = Annotated[str, typer.Option("--env", help="an environment of cdk.json")]
+AsJson = Annotated[bool, typer.Option("--json", help="write one JSON document and nothing else")]
+Port = Annotated[int, typer.Option(envvar="SERIN_PORT", help="the twin's port; 0 takes a free one")]
+
+DEFAULT_PORT = 4600
+
+
+class ExampleName(StrEnum):
+    LOANS = "loans"
+    TUMOURS = "tumours"
+    DIABETES = "diabetes"
+
+
+class AnsweredNo(Exception):
+    """When a command did its work and the answer is no. Exit status 1."""
+
+
+@app.command()
+def init(
+    model: Model,
+    data: Annotated[Path, typer.Option(help="a CSV or Parquet file of examples")],
+    target: Annotated[str, typer.Option(help="the column to predict")],
+    force: Annotated[bool, typer.Option(help="overwrite a contract that exists")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a contract from a file of examples."""
+    from serin.contract.load import parse_contract
+    from serin.contract.model import NAME
+    from serin.data.infer import infer_contract
+
+    output = Output(as_json=as_json)
+    if not re.fullmatch(NAME, model):
+        raise AskedWrongly(f"{model!r} is no name of a model: it has lower-case letters, digits, - and _")
+    place = project.models_folder() / model / "model.yaml"
+    if place.exists() and not force:
+        raise AskedWrongly(f"{place} exists already; overwrite it with --force")
+    text = infer_contract(_read_file(data), data.name, model, target)
+    contract = parse_contract(text, str(place))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text)
+    output.say(f"wrote {_relative(place)}: {contract.task} of {target} from {len(contract.features)} features")
+    sensitive = [name for name, feature in contract.features.items() if feature.sensitive]
+    if sensitive:
+        output.say(f"facts about people, marked sensitive: {', '.join(sensitive)}; look at them", style="yellow")
+    output.say(f"read it, then: serin check {model}; serin upload {model} {data} --wait")
+    output.document(
+        {"model": model, "contract": str(place), "task": contract.task, "features": list(contract.features)}
+    )
+
+
+@app.command()
+def check(
+    model: Annotated[str | None, typer.Argument(help="a model; all where left out")] = None, as_json: AsJson = False
+) -> None:
+    """Check contracts. Exit status 1 where one is wrong."""
+    from serin.contract.advice import advise
+
+    output, contracts = Output(as_json=as_json), project.contracts()
+    findings: list[dict[str, Any]] = []
+    names = [model] if model else contracts.names()
+    for name in names:
+        try:
+            contract = contracts.load(name)
+        except ContractError as error:
+            for problem in error.problems:
+                output.say(str(problem), style="red")
+                findings.append(
+                    {
+                        "model": name,
+                        "file": problem.file,
+                        "line": problem.line,
+                        "key": problem.key,
+                        "message": problem.message,
+                    }
+                )
+            continue
+        output.say(
+            f"{name}: fine. {contract.task} of {contract.target}, {len(contract.features)} features", style="green"
+        )
+        for advice in advise(contract):
+            output.say(f"  {advice}", style="yellow")
+    if not names:
+        output.say("no contract yet; write one with: serin init <model> --data <file> --target <column>")
+    output.document({"checked": names, "problems": findings})
+    if findings:
+        raise AnsweredNo
+
+
+@local.command("up")
+def local_up(
+    detach: Annotated[bool, typer.Option("--detach", help="leave it running in the background")] = False,
+    port: Port = DEFAULT_PORT,
+    as_json: AsJson = False,
+) -> None:
+    """Start the twin: the synthesised templates on moto, with real function processes."""
+    from cli.twin import start_detached, twin_up, wait_for_end
+
+    output = Output(as_json=as_json)
+    if detach:
+        with output.waiting("starting the twin"):
+            facts = start_detached(port)
+        _tell_twin(output, facts)
+        return
+    with twin_up(port=port, say=output.say) as facts:
+        _tell_twin(output, facts)
+        wait_for_end()
+        output.say("stopping the twin")
+
+
+@local.command("down")
+def local_down(as_json: AsJson = False) -> None:
+    """Stop the twin."""
+    from cli.twin import stop_detached
+
+    output = Output(as_json=as_json)
+    pid = stop_detached()
+    output.say(f"the twin (process {pid}) is down")
+    output.document({"pid": pid})
+
+
+@local.command("status")
+def local_status(as_json: AsJson = False) -> None:
+    """Say whether the twin is up, and where. Exit status 1 where it is not."""
+    from cli.twin import running_twin
+
+    output = Output(as_json=as_json)
+    try:
+        _tell_twin(output, running_twin())
+    except SerinError as error:
+        output.say(error.message)
+        output.document({"up": False})
+        raise AnsweredNo from error
+
+
+@local.command("env")
+def local_env(as_json: AsJson = False) -> None:
+    """Print the exports that point the AWS CLI, boto3, CDK and curl at the twin: eval "$(serin local env)"."""
+    from cli.reach import reach
+    from cli.twin import running_twin
+
+    output, variables = Output(as_json=as_json), dict(running_twin()["environment"])
+    if running_twin()["outputs"]:
+        there = reach("local")
+        variables |= {"SERIN_URL": there.outputs["ApiUrl"].rstrip("/"), "SERIN_API_KEY": there.api_key}
+    for name, value in variables.items():
+        output.say(f"export {name}={value}")
+    output.document(variables)
+
+
+@app.command()
+def upload(
+    model: Model,
+    file: Annotated[Path, typer.Argument(help="a CSV (also .gz) or Parquet file")],
+    wait: Annotated[bool, typer.Option("--wait", help="follow it until it comes to rest")] = False,
+    timeout: Annotated[float, typer.Option(help="seconds to wait at most")] = 900.0,
+    env: Env = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Upload data. It is judged by itself, and may start a training. With --wait, status 1 where it is not used."""
+    from cli.follow import Follower, as_document
+    from cli.reach import reach
+    from cli.story import tell
+
+    output = Output(as_json=as_json)
+    project.contracts().load(model)
+    content = _read_file(file)
+    cloud = reach(env).cloud
+    key = f"uploads/{model}/{file.name}"
+    version = cloud.data.put(key, content)
+    output.say(f"uploaded {len(content):,} bytes to {key}")
+    if not wait:
+        output.say(f"see what becomes of it: serin receipt {model} {file.name}")
+        output.document({"key": key, "object_version": version})
+        return
+    steps = []
+    with output.waiting("following it"):
+        for step in Follower(cloud, timeout).upload(model, key, version):
+            tell(output, step)
+            steps.append(as_document(step))
+    output.document({"key": key, "object_version": version, "steps": steps})
+    if steps[0]["status"] not in ("accepted", "duplicate") or steps[-1].get("status") in (
+        "rejected",
+        "failed",
+        "refused",
+    ):
+        raise AnsweredNo
+
+
+@app.command()
+def receipt(
+    model: Model,
+    file: Annotated[str, typer.Argument(help="the file's name as it was uploaded")],
+    env: Env = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Show the receipt of the latest upload of a file. Exit status 1 where it was not accepted."""
+    from dataclasses import asdict
+
+    from cli.reach import reach
+    from cli.story import tell_receipt
+    from serin.registry.ids import receipt_id
+    from serin.registry.receipts import read_receipt
+
+    output, data = Output(as_json=as_json), reach(env).cloud.data
+    key = f"uploads/{model}/{Path(file).name}"
+    stored = next((item for item in data.list(key) if item.key == key), None)
+    if stored is None:
+        raise NotFound(f"nothing was uploaded as {key}; upload it with: serin upload {model} {file}")
+    found = read_receipt(data, model, receipt_id(key, stored.version))
+    if found is None:
+        raise NotFound(f"{key} has no receipt yet; look again in a moment")
+    tell_receipt(output, found)
+    output.document(asdict(found))
+    if found.status not in ("accepted", "duplicate"):
+        raise AnsweredNo
+
+
+@app.command()
+def datasets(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
+    """List the accepted datasets of a model."""
+    from dataclasses import asdict
+
+    from cli.reach import reach
+
+    output = Output(as_json=as_json)
+    project.contracts().load(model)
+    registry = reach(env).cloud.registry
+    trained, found = registry.training(model).value.trained, registry.datasets(model)
+    output.table(
+        ("dataset", "rows", "accepted", "from", "trained on"),
+        [(item.id, item.rows, moment(item.accepted_at), item.key, item.id in trained) for item in found],
+    )
+    if not found:
+        output.say(f"no data yet; upload some with: serin upload {model} <file>")
+    output.document([asdict(item) for item in found])
+
+
+@app.command()
+def train(
+    model: Model,
+    wait: Annotated[bool, typer.Option("--wait", help="follow it until it comes to rest")] = False,
+    timeout: Annotated[float, typer.Option(help="seconds to wait at most")] = 900.0,
+    env: Env = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Ask for a training by hand, on the accepted data."""
+    from cli.follow import Follower, as_document
+    from cli.reach import reach
+    from cli.story import tell
+
+    output = Output(as_json=as_json)
+    project.contracts().load(model)
+    cloud = reach(env).cloud
+    request = secrets.token_hex(8)
+    cloud.training_requests.send({"model": model, "by": "hand", "id": request})
+    output.say(f"asked for a training of {model}")
+    if not wait:
+        output.say(f"see what becomes of it: serin versions {model}")
+        output.document({"model": model, "request": request})
+        return
+    steps = []
+    with output.waiting("following it"):
+        for step in Follower(cloud, timeout).training(model, request):
+            tell(output, step)
+            steps.append(as_document(step))
+    output.document({"model": model, "request": request, "steps": steps})
+    if steps[-1]["step"] == "rested" or steps[-1].get("status") in ("rejected", "failed", "refused"):
+        raise AnsweredNo
+
+
+@app.command()
+def versions(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
+    """List the versions of a model, and why none is being trained."""
+    from dataclasses import asdict
+
+    from cli.reach import reach
+
+    output = Output(as_json=as_json)
+    contract = project.contracts().load(model)
+    registry = reach(env).cloud.registry
+    route, state, found = registry.route(model), registry.training(model).value, registry.versions(model)
+    champion = route.value.champion.version if route else None
+    metric = contract.metric.name
+    output.table(
+        ("version", "status", "", "chosen", metric, "created", "model sha256"),
+        [
+            (
+                item.number,
+                item.status,
+                "champion" if item.number == champion else "",
+                item.chosen,
+                item.metrics.get(metric),
+                moment(item.created_at),
+                short(item.files["model.onnx"]),
+            )
+            for item in found
+        ],
+    )
+    failed = [run for run in registry.runs(model) if run.error]
+    for run in failed[-1:]:
+        output.say(f"run {run.id} failed: {run.error}", style="red")
+    output.say(f"training {state.running}" if state.running else f"no training now: {state.decision or 'no data yet'}")
+    output.document(
+        {
+            "champion": champion,
+            "versions": [asdict(item) for item in found],
+            "training": asdict(state),
+            "failed": [asdict(run) for run in failed],
+        }
+    )
+
+
+@app.command()
+def predict(
+    model: Model,
+    rows: Annotated[str | None, typer.Option(help="rows as JSON, like '[{\"age\": 41}]'")] = None,
+    file: Annotated[Path | None, typer.Option(help="rows as a JSON or CSV file")] = None,
+    env: Env = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Ask the endpoint for predictions, over HTTP."""
+    from cli.reach import reach
+    from cli.rows import rows_from_csv, rows_from_json
+    from cli.story import tell_predictions
+
+    output = Output(as_json=as_json)
+    if (rows is None) == (file is None):
+        raise AskedWrongly("give either --rows or --file")
+    there = reach(env)
+    if rows is not None:
+        sent = rows_from_json(rows)
+    elif file is not None and file.suffix == ".json":
+        sent = rows_from_json(_read_file(file).decode(errors="replace"))
+    else:
+        sent = rows_from_csv(_read_file(file or Path()), there.call("GET", f"/models/{model}"))
+    answer = there.call("POST", f"/models/{model}/predict", {"rows": sent})
+    tell_predictions(output, answer)
+    output.document(answer)
+
+
+@app.command()
+def rollback(
+    model: Model,
+    reason: Annotated[str, typer.Option(help="why, for the history")] = "asked for by hand",
+    env: Env = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Let the champion before this one answer again, at once."""
+    from dataclasses import asdict
+
+    from cli.reach import reach
+    from serin.aws.cloud import new_ulid, utc_now
+    from serin.release.turn import Releaser
+
+    output = Output(as_json=as_json)
+    project.contracts().load(model)
+    there = reach(env)
+    cloud, actor = there.cloud, there.caller
+    releaser = Releaser(cloud.registry, cloud.artifacts, cloud.notifier, utc_now, new_ulid, actor=actor)
+    route = releaser.roll_back(model, reason)
+    output.say(f"{model}@{route.champion.version} answers again", style="bold green")
+    output.say("warm endpoints follow within 5 seconds; the version that was taken back is not released again")
+    output.document(asdict(route))
+
+
+@app.command()
+def why(which: Which, env: Env = "local", as_json: AsJson = False) -> None:
+    """Show where a version comes from: upload, dataset, run, gates, release; with times and digests."""
+    from cli.reach import reach
+    from cli.story import tell_lineage
+    from serin.registry.lineage import explain_version, resolve_version
+
+    output = Output(as_json=as_json)
+    model, _, version = which.partition("@")
+    project.contracts().load(model)
+    cloud = reach(env).cloud
+    number = resolve_version(cloud.registry, model, version or "champion")
+    lineage = explain_version(cloud.registry, cloud.data, model, number)
+    tell_lineage(output, lineage)
+    output.document(lineage)
+
+
+@app.command()
+def example(
+    name: Annotated[ExampleName, typer.Argument(help="loans is generated, at any size; the other two are real")],
+    file: Annotated[Path, typer.Argument(help="the CSV to write")],
+    rows: Annotated[int, typer.Option(help="how many loans", min=1, max=5_000_000)] = 3000,
+    skip: Annotated[int, typer.Option(help="how many applicants came before; a later table has other ones", min=0)] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Write the table of an example model as a CSV."""
+    from cli.examples import tables
+
+    output = Output(as_json=as_json)
+    made = {"loans": lambda: tables.loans(rows, first=skip), "tumours": tables.tumours, "diabetes": tables.diabetes}
+    frame = made[name.value]()
+    file.write_bytes(tables.to_csv(frame))
+    output.say(f"wrote {len(frame):,} rows of {name.value} to {file}")
+    output.document({"example": name.value, "file": str(file), "rows": len(frame), "columns": list(frame.columns)})
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="leave the twin running afterwards")] = False,
+    port: Port = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the main job as a story, on a twin of its own: from an upload to an answer, and back."""
+    from cli.demo import run_demo
+
+    run_demo(Output(as_json=as_json), port=port, keep=keep)
+
+
+def _tell_twin(output: Output, facts: dict[str, Any]) -> None:
+    outputs = facts["outputs"]
+    output.say(f"the twin is up (process {facts['pid']})", style="bold green")
+    shown = [("AWS endpoint", facts["endpoint_url"]), ("HTTP endpoint", outputs.get("ApiUrl", "-"))]
+    output.facts(
+        [
+            *shown,
+            *((name, value) for name, value in outputs.items() if name in ("DataBucket", "ArtifactsBucket", "Table")),
+        ]
+    )
+    output.say('talk to it with the AWS CLI:  eval "$(serin local env)"; aws s3 ls')
+    output.say("stop it:  Ctrl-C, or serin local down")
+    output.document({"up": True, **{name: value for name, value in facts.items() if name != "twin"}})
+
+
+def _read_file(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError as error:
+        raise AskedWrongly(f"there is no file {file}") from error
+    except IsADirectoryError as error:
+        raise AskedWrongly(f"{file} is a folder; name a file") from error
+    except PermissionError as error:
+        raise AskedWrongly(f"{file} may not be read by you") from error
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def main() -> None:
+    """Run a command; turn what went wrong into a sentence and a status: 1 the answer is no, 2 asked wrongly."""
+    try:
+        app()
+    except AnsweredNo:
+        sys.exit(1)
+    except ContractError as error:
+        complain(f"the contract is wrong\n{error}")
+        sys.exit(2)
+    except (AskedWrongly, Refused, NotFound) as error:
+        _fail(error, 2)
+    except SerinError as error:
+        _fail(error, 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(error: SerinError, status: int) -> None:
+    if "--json" in sys.argv:
+        print(json.dumps({"error": {"code": error.code, "message": error.message}}))
+    complain(error.message)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""How are receipts, runs, gates and versions told to a person? One function a noun."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cli.follow import Judged, Rested, Step
+from cli.show import Output, moment
+from serin.contract.metrics import METRICS, Metric
+from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, Run
+
+
+def tell(output: Output, step: Step) -> None:
+    """Tell one step of what became of an upload."""
+    match step:
+        case Receipt():
+            tell_receipt(output, step)
+        case Rested():
+            output.say(f"no training now: {step.reason}")
+        case Run() if step.error:
+            output.say(f"run {step.id} failed: {step.error}", style="red")
+        case Run():
+            output.say(f"training {step.model}: {step.reason} (run {step.id})")
+        case Judged():
+            tell_leaderboard(output, step.training)
+            tell_gates(
+                output, f"{step.version.model}@{step.version.number}", step.version.gates, str(step.version.status)
+            )
+        case Release():
+            tell_release(output, step)
+
+
+def tell_receipt(output: Output, receipt: Receipt) -> None:
+    """Tell what was decided about an upload, and what to do about what is wrong."""
+    output.heading(f"receipt  {receipt.key}")
+    facts: list[tuple[str, object]] = [("status", receipt.status)]
+    if receipt.rows:
+        facts += [("rows", f"{receipt.rows:,} read, {receipt.good_rows:,} good, {receipt.bad_rows:,} set aside")]
+    if receipt.dataset:
+        facts += [("dataset", receipt.dataset)]
+    if receipt.duplicate_of:
+        facts += [("same as", f"{receipt.duplicate_of}: nothing new, so nothing is trained")]
+    if receipt.quarantine:
+        facts += [("kept at", receipt.quarantine)]
+    if receipt.sha256:
+        facts += [("sha256", receipt.sha256)]
+    output.facts(facts)
+    for reason in receipt.reasons:
+        tell_reason(output, reason, style="red" if receipt.status is ReceiptStatus.QUARANTINED else "yellow")
+    for note in receipt.notes:
+        tell_reason(output, note, style="dim")
+
+
+def tell_reason(output: Output, reason: dict[str, Any], *, style: str) -> None:
+    """Tell one reason: its code, what is wrong and where, and what to do."""
+    rows = reason.get("rows") or []
+    where = f" (line{'s' if len(rows) > 1 else ''} {_lines(rows, reason.get('count') or len(rows))})" if rows else ""
+    output.say(f"  {reason['code']}: {reason['message']}{where}", style=style)
+    if reason.get("fix"):
+        output.say(f"      {reason['fix']}")
+
+
+def tell_leaderboard(output: Output, training: dict[str, Any]) -> None:
+    """Tell what was tried, the best first, baselines among it."""
+    metric = training["metric"]
+    entries = sorted(training["leaderboard"], key=lambda entry: _rank(entry, METRICS[metric]))
+    output.heading(f"leaderboard  {metric} by cross-validation, {training['fits']} fits")
+    best = next((entry for entry in entries if entry["is_candidate"] and entry["family"] == training["chosen"]), None)
+    rows = [
+        (
+            "chosen" if entry["family"] == training["chosen"] and entry is best else "",
+            entry["family"],
+            _settings(entry["params"]) + (" (baseline)" if entry["is_baseline"] else ""),
+            entry["mean"],
+            "-" if entry["std"] is None else f"± {entry['std']:.4f}",
+        )
+        for entry in entries
+    ]
+    output.table(("", "model", "settings", metric, "over the folds"), rows)
+
+
+def tell_gates(output: Output, title: str, gates: Sequence[dict[str, Any]], status: str) -> None:
+    """Tell each gate with its evidence."""
+    output.heading(f"gates  {title} {status}")
+    rows = [("passed" if gate["passed"] else "rejected", gate["gate"], gate["message"]) for gate in gates]
+    output.table(("", "gate", "evidence"), rows)
+
+
+def tell_release(output: Output, release: Release) -> None:
+    """Tell how a release ended."""
+    name = f"{release.model}@{release.version}"
+    if release.status is ReleaseStatus.PROMOTED:
+        before = f", instead of version {release.champion_before}" if release.champion_before else ""
+        output.say()
+        output.say(f"champion  {name} answers now{before}: {release.reason}", style="bold green")
+    else:
+        output.say(f"{name} was not released ({release.status}): {release.reason}", style="red")
+
+
+def tell_lineage(output: Output, lineage: dict[str, Any]) -> None:
+    """Tell where a version comes from and what became of it."""
+    run = lineage["run"]
+    output.heading(
+        f"{lineage['model']}@{lineage['version']}  {'champion' if lineage['is_champion'] else lineage['status']}"
+    )
+    for upload in lineage["uploads"]:
+        output.heading(f"upload  {upload.get('key', '-')}")
+        output.facts(
+            [
+                ("received", moment(upload.get("received_at"))),
+                ("upload sha256", upload.get("upload_sha256")),
+                ("receipt", upload.get("receipt")),
+                ("dataset", f"{upload['dataset']}, {upload.get('rows', 0):,} rows"),
+                ("data sha256", upload.get("data_sha256")),
+            ]
+        )
+    output.heading(f"run  {run['id']}")
+    output.facts(
+        [
+            ("why", run["reason"]),
+            ("started", moment(run["started_at"])),
+            ("ended", moment(run["ended_at"])),
+            ("chosen", f"{run['chosen']}, on {run['rows']:,} rows"),
+            ("contract sha256", run["contract_sha256"]),
+            ("code sha256", run["code_sha256"]),
+        ]
+    )
+    tell_gates(output, f"{lineage['model']}@{lineage['version']}", lineage["gates"], lineage["status"])
+    output.heading("artifacts")
+    output.facts([*lineage["files"].items(), ("manifest.json", lineage["manifest_sha256"])])
+    for release in lineage["releases"]:
+        output.heading(f"release  {release['id']}")
+        output.facts(
+            [
+                ("strategy", release["strategy"]),
+                ("status", release["status"]),
+                ("started", moment(release["started_at"])),
+                ("ended", moment(release["ended_at"])),
+                ("champion before", release["champion_before"]),
+                ("reason", release["reason"]),
+            ]
+        )
+    if lineage["history"]:
+        output.heading("history")
+        rows = [(moment(entry["at"]), entry["move"], entry["actor"], entry["reason"]) for entry in lineage["history"]]
+        output.table(("when", "move", "who", "why"), rows)
+
+
+def tell_predictions(output: Output, answer: dict[str, Any]) -> None:
+    """Tell the answers of the endpoint."""
+    degraded = ", degraded: the newest route is out of reach" if answer.get("degraded") else ""
+    output.heading(f"answer  {answer['model']}@{answer['version']}{degraded}")
+    rows = [(item["prediction"], item["score"], item["id"]) for item in answer["predictions"]]
+    output.table(("prediction", "score", "id"), rows)
+    for item in answer["predictions"]:
+        for note in item.get("notes", ()):
+            output.say(f"  note: {note}", style="yellow")
+
+
+def _rank(entry: dict[str, Any], metric: Metric) -> float:
+    """Sort the best first, and what could not be measured last."""
+    if entry["mean"] is None:
+        return float("inf")
+    return -entry["mean"] if metric.higher_is_better else float(entry["mean"])
+
+
+def _settings(params: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in params.items()) or "plain"
+
+
+def _lines(rows: Sequence[int], count: int) -> str:
+    shown = ", ".join(str(row) for row in rows[:8])
+    return f"{shown}, …, {count:,} in all" if count > min(len(rows), 8) else shown

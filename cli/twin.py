@@ -1,0 +1,169 @@
+"""How is the twin started, found and stopped? It is one process; `.serin/local.json` says where it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cli import project
+from serin.errors import SerinError, Unavailable
+
+KEPT_ASSEMBLIES = 4
+_INPUTS = ("app.py", "cdk.json", "infra", "functions", "layers", "requirements.txt")
+
+
+def state_folder() -> Path:
+    return project.root() / ".serin"
+
+
+def running_twin() -> dict[str, Any]:
+    """Read where the twin is. Raises Unavailable, saying how to start it."""
+    try:
+        state: dict[str, Any] = json.loads((state_folder() / "local.json").read_text())
+        os.kill(state["pid"], 0)
+    except (OSError, ValueError, KeyError) as error:
+        raise Unavailable("the twin is not up; start it with: serin local up --detach", code="TWIN_DOWN") from error
+    return state
+
+
+def assembly(say: Callable[[str], None]) -> Path:
+    """Synthesise the environment `local`, or take the assembly that the same inputs gave before."""
+    kept = project.root() / ".cache" / "assembly" / _inputs_digest()
+    if (kept / "manifest.json").is_file():
+        os.utime(kept)
+        return kept
+    say("synthesising the environment local")
+    fresh = kept.with_name(f"{kept.name}.{os.getpid()}")
+    context = json.loads((project.root() / "cdk.json").read_text())["context"]
+    said = {"CDK_OUTDIR": str(fresh), "CDK_CONTEXT_JSON": json.dumps({**context, "env": "local"})}
+    done = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=project.root(),
+        env={**os.environ, **said},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SerinError(f"the synthesis of local failed:\n{done.stderr[-3000:]}", code="SYNTHESIS")
+    finished = [folder for folder in kept.parent.iterdir() if "." not in folder.name]
+    for old in sorted(finished, key=lambda folder: folder.stat().st_mtime)[:-KEPT_ASSEMBLIES]:
+        shutil.rmtree(old, ignore_errors=True)
+    try:
+        fresh.rename(kept)
+    except OSError:  # somebody else made the same one meanwhile
+        shutil.rmtree(fresh)
+    return kept
+
+
+@contextmanager
+def twin_up(*, port: int, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """Run the twin in this process for as long as the block lasts, and let other commands find it."""
+    from local.errors import TwinError
+    from local.twin import Twin
+
+    try:
+        found = running_twin()
+    except Unavailable:
+        pass
+    else:
+        raise SerinError(f"the twin is up already (process {found['pid']}); stop it with: serin local down")
+    state_folder().mkdir(exist_ok=True)
+    folder = assembly(say)
+    say("starting the twin")
+    twin = Twin(folder, live={"models": project.models_folder()}, port=port, state=state_folder())
+    try:
+        twin.start()
+    except TwinError as error:
+        raise SerinError(str(error), code="TWIN") from error
+    place = state_folder() / "local.json"
+    try:
+        facts = {
+            "pid": os.getpid(),
+            "endpoint_url": twin.endpoint_url,
+            "environment": twin.environment,
+            "outputs": twin.outputs,
+        }
+        place.write_text(json.dumps(facts, indent=1))
+        yield {**facts, "twin": twin}
+    finally:
+        place.unlink(missing_ok=True)
+        twin.stop()
+
+
+def wait_for_end() -> None:
+    """Sleep until Ctrl-C or a SIGTERM."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()
+
+
+def start_detached(port: int) -> dict[str, Any]:
+    """Start the twin as a process of its own, and wait until it can be used."""
+    state_folder().mkdir(exist_ok=True)
+    log = state_folder() / "local.log"
+    command = [sys.executable, "-m", "cli.main", "local", "up", "--port", str(port)]
+    path = os.pathsep.join([str(project.root()), str(project.root() / "layers/serin/python")])
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            command,
+            cwd=project.root(),
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    while process.poll() is None:
+        try:
+            found = running_twin()
+        except Unavailable:
+            time.sleep(0.1)
+            continue
+        if found["pid"] == process.pid:
+            return found
+        raise SerinError(f"the twin is up already (process {found['pid']}); stop it with: serin local down")
+    said = log.read_text().strip().splitlines()
+    raise SerinError(said[-1].removeprefix("error: ") if said else f"the twin did not start; see {log}")
+
+
+def stop_detached(timeout_seconds: float = 20.0) -> int:
+    """Stop the twin, wherever it runs, and give its process id. Raises Unavailable where none is up."""
+    pid = int(running_twin()["pid"])
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(pid, signal.SIGKILL)
+    (state_folder() / "local.json").unlink(missing_ok=True)
+    return pid
+
+
+def _inputs_digest() -> str:
+    """Hash everything that the templates and assets are made from. Contracts are not: the twin reads them live."""
+    digest = hashlib.sha256()
+    for name in _INPUTS:
+        start = project.root() / name
+        files = sorted(start.rglob("*")) if start.is_dir() else [start]
+        for file in files:
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(str(file.relative_to(project.root())).encode() + b"\0")
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,200 @@
+"""The whole journey on fakes: the library alone takes rows from an upload to an answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from sklearn.datasets import load_breast_cancer
+
+from serin.contract.load import Contracts
+from serin.data.receive import Intake, Upload
+from serin.errors import NotFound
+from serin.evaluation.run import Evaluator
+from serin.registry.ids import ulid
+from serin.registry.lineage import explain_version
+from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus
+from serin.registry.register import Registrar
+from serin.registry.registry import Registry
+from serin.release.start import ReleaseStarter
+from serin.release.turn import Releaser
+from serin.serving.endpoint import Endpoint
+from serin.serving.route import Router
+from serin.training.close import Closer
+from serin.training.run import Trainer
+from serin.training.start import Starter
+from tests.fakes import FakeClock, FakeNotifier, FakeObjects, FakeQueue, FakeRows, FakeWorkflow
+
+
+class House:
+    """Every part of the library over one set of fakes."""
+
+    def __init__(self, models: Path) -> None:
+        self.data, self.artifacts = FakeObjects(), FakeObjects()
+        self.requests, self.events = FakeQueue(), FakeQueue()
+        self.training, self.releasing = FakeWorkflow(), FakeWorkflow()
+        self.notifier, self.clock = FakeNotifier(), FakeClock()
+        self.registry = Registry(FakeRows())
+        contracts = Contracts(models)
+        self.intake = Intake(self.data, self.registry, contracts, self.requests, self.clock)
+        self.starter = Starter(self.registry, contracts, self.training, self.clock, "code")
+        self.trainer = Trainer(self.registry, self.data)
+        self.evaluator = Evaluator(self.registry, self.data, self.artifacts)
+        self.registrar = Registrar(self.registry, self.data, self.artifacts, self.clock)
+        self.release_starter = ReleaseStarter(self.registry, self.releasing, self.clock)
+        ids = iter(range(1, 10_000))
+        self.releaser = Releaser(
+            self.registry,
+            self.artifacts,
+            self.notifier,
+            self.clock,
+            lambda now: ulid(now, next(ids).to_bytes(10, "big")),
+            actor="test",
+        )
+        self.closer = Closer(self.registry, self.requests, self.notifier, self.clock)
+        router = Router(self._route, self._file, monotonic=lambda: self.clock().timestamp())
+        self.endpoint = Endpoint(router, new_id=lambda: f"p{next(ids)}")
+
+    def upload(self, key: str, content: bytes) -> Receipt:
+        return self.intake.receive(Upload(key, self.data.put(key, content)))
+
+    def run_what_is_asked(self, model: str) -> Release | None:
+        """Do what the queue and the workflows would: train, judge, register, release."""
+        state = self.starter.consider(model, "upload")
+        if state.running is None:
+            return None
+        self.trainer.train(model, state.running)
+        passed = self.evaluator.evaluate(model, state.running)
+        version = self.registrar.register(model, state.running)
+        release = self.release_starter.start(model, version.number) if passed else None
+        if release:
+            self.releaser.turn(model, release.id)
+        self.closer.close(model, state.running, version=version.number, passed=passed)
+        return release and self.registry.release(model, release.id).value
+
+    def predict(self, model: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        return self.endpoint.predict(model, json.dumps({"rows": rows}).encode())
+
+    def _route(self, model: str) -> Any:
+        found = self.registry.route(model)
+        return found.value if found else None
+
+    def _file(self, key: str) -> bytes:
+        return self.artifacts.get(key)
+
+
+def table() -> pd.DataFrame:
+    bunch = load_breast_cancer(as_frame=True)
+    frame = bunch.frame.iloc[:, [0, 1, 2, 3, 30]].copy()
+    frame.columns = ["radius", "texture", "perimeter", "area", "benign"]
+    frame["clinic"] = np.where(frame.index % 3 == 0, "north", "south")
+    return frame
+
+
+CONTRACT = {
+    "model": "tumours",
+    "task": "classification",
+    "target": "benign",
+    "features": {
+        "radius": {"type": "number", "min": 0},
+        "texture": {"type": "number", "min": 0, "missing": "allow"},
+        "perimeter": {"type": "number", "min": 0},
+        "area": {"type": "number", "min": 0},
+        "clinic": {"type": "category"},
+    },
+    "training": {"budget": "20 fits", "retrain": {"min_new_rows": 100}},
+    "gates": ["roc_auc >= 0.9", "beats baseline by 0.1", "beats champion by -0.05"],
+}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    (tmp_path / "tumours").mkdir()
+    (tmp_path / "tumours" / "model.yaml").write_text(yaml.safe_dump(CONTRACT))
+    return House(tmp_path)
+
+
+def as_csv(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False).encode()
+
+
+def test_from_an_upload_to_an_answer_and_back(house: House) -> None:
+    receipt = house.upload("uploads/tumours/first.csv", as_csv(table()[:400]))
+    assert (receipt.status, receipt.rows) == (ReceiptStatus.ACCEPTED, 400)
+    release = house.run_what_is_asked("tumours")
+    assert release is not None
+    assert release.status is ReleaseStatus.PROMOTED
+    row = {"radius": 14.1, "texture": None, "perimeter": 92, "area": 650.5, "clinic": "west"}
+    answer = house.predict("tumours", [row])
+    assert answer["version"] == 1
+    assert answer["predictions"][0]["prediction"] in (0, 1)
+    assert 0 <= answer["predictions"][0]["score"] <= 1
+    assert "west" in answer["predictions"][0]["notes"][0]
+
+    bad = table()[400:].assign(radius="large")
+    refused = house.upload("uploads/tumours/bad.csv", as_csv(bad))
+    assert refused.status is ReceiptStatus.QUARANTINED
+    assert house.data.get(f"{refused.quarantine}upload") == as_csv(bad)
+    assert house.run_what_is_asked("tumours") is None
+
+    house.upload("uploads/tumours/second.csv", as_csv(table()[400:]))
+    house.run_what_is_asked("tumours")
+    house.clock.advance(seconds=6)
+    assert house.predict("tumours", [row])["version"] == 2
+    house.releaser.roll_back("tumours", "a person said so")
+    house.clock.advance(seconds=6)
+    assert house.predict("tumours", [row])["version"] == 1
+
+    lineage = explain_version(house.registry, house.data, "tumours", 2)
+    assert [upload["key"] for upload in lineage["uploads"]] == [
+        "uploads/tumours/first.csv",
+        "uploads/tumours/second.csv",
+    ]
+    assert [entry["move"] for entry in lineage["history"]] == ["promote", "roll back"]
+    assert lineage["gates"][-1]["gate"] == "beats champion by -0.05"
+
+
+def test_the_same_event_again_changes_nothing(house: House) -> None:
+    content = as_csv(table())
+    upload = Upload("uploads/tumours/a.csv", house.data.put("uploads/tumours/a.csv", content))
+    assert house.intake.receive(upload) == house.intake.receive(upload)
+    house.run_what_is_asked("tumours")
+    house.run_what_is_asked("tumours")
+    assert len(house.registry.datasets("tumours")) == len(house.registry.versions("tumours")) == 1
+
+
+def test_the_same_bytes_under_another_key_are_a_duplicate(house: House) -> None:
+    first = house.upload("uploads/tumours/a.csv", as_csv(table()))
+    again = house.upload("uploads/tumours/b.csv", as_csv(table()))
+    assert (again.status, again.duplicate_of, again.dataset) == (ReceiptStatus.DUPLICATE, first.key, first.dataset)
+
+
+@pytest.mark.parametrize(
+    "key", ["uploads/nobody/a.csv", "uploads/../a.csv", "uploads/a.csv", "uploads/tumours/../../x"]
+)
+def test_every_key_gets_a_receipt(house: House, key: str) -> None:
+    receipt = house.upload(key, b"a,b\n1,2\n")
+    assert receipt.status is ReceiptStatus.QUARANTINED
+    assert house.data.get(f"{receipt.quarantine}upload") == b"a,b\n1,2\n"
+
+
+def test_an_object_that_is_gone_gets_a_receipt_that_says_so(house: House) -> None:
+    receipt = house.intake.receive(Upload("uploads/tumours/a.csv", "1"))
+    assert receipt.status is ReceiptStatus.GONE
+
+
+def test_a_version_that_fails_its_gates_is_kept_with_its_evidence_and_never_answers(house: House) -> None:
+    frame = table()
+    frame["benign"] = np.random.default_rng(0).permutation(frame["benign"])
+    house.upload("uploads/tumours/noise.csv", as_csv(frame))
+    assert house.run_what_is_asked("tumours") is None
+    version = house.registry.version("tumours", 1).value
+    assert version.status == "rejected"
+    assert next(gate["gate"] for gate in version.gates if not gate["passed"]) == "roc_auc >= 0.9"
+    with pytest.raises(NotFound):
+        house.predict("tumours", [{}])

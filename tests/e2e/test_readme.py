@@ -1,0 +1,58 @@
+"""The README's tour works as written, block by block, in a fresh folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serin.contract.load import parse_contract
+from tests.e2e.conftest import ROOT, make_project
+
+pytestmark = pytest.mark.xdist_group("readme")
+
+README = (ROOT / "README.md").read_text()
+TOUR = re.findall(r"```sh tour\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_tour_works_as_written(tmp_path: Path) -> None:
+    assert len(TOUR) >= 7
+    script = "set -eu\n" + "\n".join(f'echo "── block {number}"\n{block}' for number, block in enumerate(TOUR))
+    folder = make_project(tmp_path)
+    done = subprocess.run(
+        ["bash", "-c", f"trap 'serin local down || true' ERR\n{script}"],
+        cwd=folder,
+        env={**os.environ, "SERIN_PORT": "0", "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert "credit@1 answers now" in done.stdout
+    assert '"probabilities"' in done.stdout, "curl was answered"
+    assert "credit@1 answers again" in done.stdout
+    assert "is down" in done.stdout
+
+
+def test_every_make_target_that_it_names_exists() -> None:
+    named = set(re.findall(r"^make (\w+)", README, re.MULTILINE))
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"demo", "test"} <= named <= targets
+
+
+def test_the_contract_that_it_shows_is_one() -> None:
+    shown = re.search(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert shown
+    assert parse_contract(shown[1], "README.md").model == "credit"
+
+
+def test_every_place_that_it_names_exists() -> None:
+    places = re.findall(r"`((?:layers|infra|local|cli|docs)/[\w/.*-]*)`", README)
+    assert places
+    for place in places:
+        assert list(ROOT.glob(place.rstrip("/"))), place
