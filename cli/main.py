@@ -444,16 +444,18 @@ def demo(
 
 def _tell_twin(output: Output, facts: dict[str, Any]) -> None:
     outputs = facts["outputs"]
-    output.say(f"the twin is up (process {facts['pid']})", style="bold green")
-    shown = [("AWS endpoint", facts["endpoint_url"]), ("HTTP endpoint", outputs.get("ApiUrl", "-"))]
+    output.say(f"the twin is up (process {facts['pid']}): {', '.join(facts['started'])}", style="bold green")
     output.facts(
         [
-            *shown,
-            *((name, value) for name, value in outputs.items() if name in ("DataBucket", "ArtifactsBucket", "Table")),
+            ("AWS endpoint", facts["endpoint_url"]),
+            ("HTTP endpoint", outputs["ApiUrl"]),
+            ("data", f"s3://{outputs['DataBucket']}"),
+            ("artifacts", f"s3://{outputs['ArtifactsBucket']}"),
+            ("table", outputs["Table"]),
         ]
     )
     output.say('talk to it with the AWS CLI:  eval "$(serin local env)"; aws s3 ls')
-    output.say("stop it:  Ctrl-C, or serin local down")
+    output.say("stop it:  serin local down")
     output.document({"up": True, **{name: value for name, value in facts.items() if name != "twin"}})
 
 

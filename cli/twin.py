@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,16 @@ from cli import project
 from serin.errors import SerinError, Unavailable
 
 KEPT_ASSEMBLIES = 4
+_KINDS = {
+    "AWS::Lambda::Function": "functions",
+    "AWS::SQS::Queue": "queues",
+    "AWS::StepFunctions::StateMachine": "workflows",
+    "AWS::S3::Bucket": "buckets",
+    "AWS::DynamoDB::Table": "table",
+    "AWS::ApiGateway::RestApi": "REST API",
+    "AWS::Events::Rule": "rules",
+    "AWS::SNS::Topic": "topic",
+}
 _INPUTS = ("app.py", "cdk.json", "infra", "functions", "layers", "requirements.txt")
 
 
@@ -94,6 +105,7 @@ def twin_up(*, port: int, say: Callable[[str], None]) -> Iterator[dict[str, Any]
             "endpoint_url": twin.endpoint_url,
             "environment": twin.environment,
             "outputs": twin.outputs,
+            "started": _count_resources(folder),
         }
         place.write_text(json.dumps(facts, indent=1))
         yield {**facts, "twin": twin}
@@ -154,6 +166,13 @@ def stop_detached(timeout_seconds: float = 20.0) -> int:
         os.kill(pid, signal.SIGKILL)
     (state_folder() / "local.json").unlink(missing_ok=True)
     return pid
+
+
+def _count_resources(folder: Path) -> list[str]:
+    """Say what an assembly consists of, by the kinds that people know."""
+    templates = [json.loads(file.read_text()) for file in folder.glob("*.template.json")]
+    types = Counter(resource["Type"] for template in templates for resource in template["Resources"].values())
+    return [f"{types[kind]} {name}" for kind, name in _KINDS.items() if types[kind]]
 
 
 def _inputs_digest() -> str:

@@ -86,7 +86,7 @@ def test_no_connection_is_unavailable() -> None:
     [
         (
             {"Error": "KeyError", "Cause": json.dumps({"errorType": "KeyError", "errorMessage": "'x'"})},
-            "KeyError: KeyError: 'x'",
+            "KeyError: 'x'",
         ),
         ({"Error": "Lambda.Unknown", "Cause": "killed"}, "Lambda.Unknown: killed"),
         ({}, "error: "),

@@ -54,7 +54,7 @@ def act(event, context=None):
         case "child":
             import subprocess
 
-            return subprocess.Popen(["sleep", "300"]).pid
+            return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"]).pid
     return {"pid": INSTANCE, "event": event}
 
 

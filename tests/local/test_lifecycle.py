@@ -109,8 +109,20 @@ def test_another_process_can_take_hold_of_a_running_twin(twin):
         Twin.attach("http://localhost:9")
 
 
+def take_a_port():
+    """Listen on a port whose lower neighbour is free."""
+    while True:
+        taken = socket.create_server(("127.0.0.1", 0))
+        try:
+            socket.create_server(("127.0.0.1", taken.getsockname()[1] - 1)).close()
+        except OSError:
+            taken.close()
+        else:
+            return taken
+
+
 def test_a_port_in_use_is_named(assembly, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with take_a_port() as taken:
         port = taken.getsockname()[1]
         with pytest.raises(PortInUse, match=f"port {port} is in use"):
             Twin(assembly, port=port, state=tmp_path).start()

@@ -143,6 +143,16 @@ def test_a_request_by_hand_that_comes_twice_is_answered_once(bench: Bench) -> No
     assert bench.starter.consider("loans", "hand", "r1").running is None
 
 
+@pytest.mark.parametrize("text", [None, "model: loans\nfeatures: 3\n"])
+def test_without_a_contract_that_can_be_read_it_rests_and_says_why(bench: Bench, text: str | None) -> None:
+    file = bench.starter.contracts.folder / "loans" / "model.yaml"
+    file.unlink() if text is None else file.write_text(text)
+    bench.accept("d1")
+    state = bench.starter.consider("loans", "upload")
+    assert state.running is None
+    assert "no contract to train by" in state.decision
+
+
 def test_closing_twice_tells_people_once(bench: Bench) -> None:
     bench.accept("d1")
     run = bench.starter.consider("loans", "upload").running or ""

@@ -67,7 +67,7 @@ def explain_error(error: dict[str, Any]) -> str:
     cause = str(error.get("Cause", ""))
     try:
         detail = json.loads(cause)
-        cause = f"{detail['errorType']}: {detail['errorMessage']}"
+        return f"{detail['errorType']}: {detail['errorMessage']}"[:1000]
     except (ValueError, KeyError, TypeError):
         pass
     return f"{error.get('Error', 'error')}: {cause}"[:1000]

@@ -12,6 +12,8 @@ from typing import Any
 from serin.errors import Unverified
 
 FORMAT = 1
+# How people write that a category is missing, in lower case; "none" is as often a category of its own.
+NO_CATEGORY = frozenset({"", "na", "n/a", "nan", "null", "?", "#n/a", "<na>", "nat"})
 Label = str | int | bool
 
 

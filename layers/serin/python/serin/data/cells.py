@@ -11,10 +11,11 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from serin.contract.spec import NO_CATEGORY
+
 Mask = NDArray[np.bool_]
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "#n/a", "<na>", "nat"})
-NO_CATEGORY = MISSING - {"none"}  # which is as often a category of its own
+MISSING = NO_CATEGORY | {"none"}
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 _INFINITE = re.compile(r"([-+]?)(?:inf|infinity|∞)", re.IGNORECASE)
 _BOOLEANS = {

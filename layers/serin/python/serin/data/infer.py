@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from serin.contract.load import parse_contract
 from serin.contract.metrics import Task
-from serin.data.cells import MISSING, NO_CATEGORY, as_text, find_missing, is_text, parse_numbers, parse_times
+from serin.contract.spec import NO_CATEGORY
+from serin.data.cells import MISSING, as_text, find_missing, is_text, parse_numbers, parse_times
 from serin.data.expect import MAX_CLASSES, expect, nearest
 from serin.data.read import DEFAULT_LIMITS, Limits, RawTable, Unreadable, read_table
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serin.contract.spec import ServingSpec, SpecFeature, label_text
+from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature, label_text
 from serin.errors import InvalidRows, RowProblem
 
 MAX_MAGNITUDE = 3.4e38  # single precision holds no more, in which forests compare; beyond it nobody measures
@@ -147,10 +147,18 @@ def _category(value: Any, feature: SpecFeature) -> str | None:
         _missing(feature)
         return None
     if isinstance(value, str):
-        return value
+        return _category_text(value.strip(), feature)
     if isinstance(value, int) and abs(value) < 2**64:  # booleans are integers too
         return label_text(value)
     raise _Invalid("TYPE", f"must be text or a whole number, not {_show(value)}")
+
+
+def _category_text(text: str, feature: SpecFeature) -> str | None:
+    """Read text as training read it: without spaces around it, and a usual spelling of nothing as nothing."""
+    if text.lower() not in NO_CATEGORY or text in feature.values:
+        return text
+    _missing(feature)
+    return None
 
 
 _READERS = {"number": _number, "integer": _integer, "boolean": _boolean}
@@ -174,7 +182,7 @@ def _allowed(feature: SpecFeature) -> str:
 
 def _note(value: Any, feature: SpecFeature) -> list[str]:
     """What to say of a category without a code; nothing of one that is missing or wrong."""
-    if value is None or not isinstance(value, str | int):
+    if not isinstance(value, str | int) or (isinstance(value, str) and value.strip().lower() in NO_CATEGORY):
         return []
     seen = "never, or too rarely," if feature.pools_rare else "never"
     return [f"{feature.name}: {_show(label_text(value))} was {seen} seen in training"]

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from serin.contract.load import Contracts
 from serin.contract.model import Contract
-from serin.errors import Conflict
+from serin.errors import Conflict, ContractError, NotFound
 from serin.registry.ids import run_id
 from serin.registry.ports import Clock, Workflow
 from serin.registry.records import Dataset, Run, RunStatus, TrainingState
@@ -94,31 +94,19 @@ class Starter:
 
         request: the id of a request by hand; one that was answered before is not answered again.
         """
-        contract = self.contracts.load(model)
         while True:
             state = self.registry.training(model)
             self._resume(model, state.value)
             if request and request in state.value.answered:
                 return state.value
             try:
-                return self._consider_once(contract, state, by, request)
+                return self._consider_once(model, state, by, request)
             except Conflict:
                 continue  # somebody else decided meanwhile: look again
 
-    def _consider_once(self, contract: Contract, state: Found[TrainingState], by: str, request: str) -> TrainingState:
-        now = self.now()
-        datasets = self.registry.datasets(contract.model)
-        runs = self.registry.runs(contract.model)
-        last_started_at = datetime.fromisoformat(runs[-1].started_at) if runs else None
-        choice = decide(
-            contract,
-            datasets,
-            state.value,
-            by=by,
-            last_started_at=last_started_at,
-            now=now,
-            seconds_per_minute=self.seconds_per_minute,
-        )
+    def _consider_once(self, model: str, state: Found[TrainingState], by: str, request: str) -> TrainingState:
+        now, datasets = self.now(), self.registry.datasets(model)
+        choice, contract = self._decide(model, datasets, state.value, by, now)
         decided = replace(
             state.value,
             decision=choice.reason,
@@ -126,12 +114,30 @@ class Starter:
             considered=tuple(dataset.id for dataset in datasets),
             answered=(*state.value.answered, request)[-10:] if request else state.value.answered,
         )
-        match choice:
-            case Rest():
-                self.registry.save(put_training(contract.model, decided, expected_revision=state.revision))
-                return decided
-            case Train():
-                return self._start(contract, choice, decided, state.revision, request)
+        if isinstance(choice, Rest) or contract is None:
+            self.registry.save(put_training(model, decided, expected_revision=state.revision))
+            return decided
+        return self._start(contract, choice, decided, state.revision, request)
+
+    def _decide(
+        self, model: str, datasets: Sequence[Dataset], state: TrainingState, by: str, now: datetime
+    ) -> tuple[Train | Rest, Contract | None]:
+        """Decide by the contract, and give it; without one that can be read, rest."""
+        try:
+            contract = self.contracts.load(model)
+        except (ContractError, NotFound) as error:
+            return Rest(f"there is no contract to train by: {error}"), None
+        runs = self.registry.runs(model)
+        choice = decide(
+            contract,
+            datasets,
+            state,
+            by=by,
+            last_started_at=datetime.fromisoformat(runs[-1].started_at) if runs else None,
+            now=now,
+            seconds_per_minute=self.seconds_per_minute,
+        )
+        return choice, contract
 
     def _start(
         self, contract: Contract, choice: Train, decided: TrainingState, revision: int, request: str
