@@ -6,9 +6,10 @@ import json
 import re
 import secrets
 import sys
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,9 @@ from cli import project
 from cli.project import AskedWrongly
 from cli.show import Output, complain, moment, short
 from serin.errors import ContractError, NotFound, Refused, SerinError
+
+if TYPE_CHECKING:
+    from cli.follow import Step
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -188,9 +192,8 @@ def upload(
     as_json: AsJson = False,
 ) -> None:
     """Upload data. It is judged by itself, and may start a training. With --wait, status 1 where it is not used."""
-    from cli.follow import Follower, as_document
+    from cli.follow import Follower
     from cli.reach import reach
-    from cli.story import tell
 
     output = Output(as_json=as_json)
     project.contracts().load(model)
@@ -203,11 +206,7 @@ def upload(
         output.say(f"see what becomes of it: serin receipt {model} {file.name}")
         output.document({"key": key, "object_version": version})
         return
-    steps = []
-    with output.waiting("following it"):
-        for step in Follower(cloud, timeout).upload(model, key, version):
-            tell(output, step)
-            steps.append(as_document(step))
+    steps = _follow(output, Follower(cloud, timeout).upload(model, key, version))
     output.document({"key": key, "object_version": version, "steps": steps})
     if steps[0]["status"] not in ("accepted", "duplicate") or steps[-1].get("status") in (
         "rejected",
@@ -275,9 +274,8 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Ask for a training by hand, on the accepted data."""
-    from cli.follow import Follower, as_document
+    from cli.follow import Follower
     from cli.reach import reach
-    from cli.story import tell
 
     output = Output(as_json=as_json)
     project.contracts().load(model)
@@ -289,11 +287,7 @@ def train(
         output.say(f"see what becomes of it: serin versions {model}")
         output.document({"model": model, "request": request})
         return
-    steps = []
-    with output.waiting("following it"):
-        for step in Follower(cloud, timeout).training(model, request):
-            tell(output, step)
-            steps.append(as_document(step))
+    steps = _follow(output, Follower(cloud, timeout).training(model, request))
     output.document({"model": model, "request": request, "steps": steps})
     if steps[-1]["step"] == "rested" or steps[-1].get("status") in ("rejected", "failed", "refused"):
         raise AnsweredNo
@@ -440,6 +434,19 @@ def demo(
     from cli.demo import run_demo
 
     run_demo(Output(as_json=as_json), port=port, keep=keep)
+
+
+def _follow(output: Output, steps: Iterator[Step]) -> list[dict[str, Any]]:
+    """Tell each step as it comes, and give them all as documents."""
+    from cli.follow import as_document
+    from cli.story import tell
+
+    documents = []
+    with output.waiting("following it"):
+        for step in steps:
+            tell(output, step)
+            documents.append(as_document(step))
+    return documents
 
 
 def _tell_twin(output: Output, facts: dict[str, Any]) -> None:

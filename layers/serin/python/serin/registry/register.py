@@ -13,7 +13,7 @@ from serin.registry.ports import Clock, Objects
 from serin.registry.records import ModelVersion, Run, VersionStatus
 from serin.registry.registry import Registry, put, put_training
 
-ARTIFACTS = ("model.onnx", "spec.json", "profile.json", "training.json", "evaluation.json")
+ARTIFACTS = ("model.onnx", "spec.json", "predictions.npz", "profile.json", "training.json", "evaluation.json")
 
 
 def run_prefix(model: str, run: str) -> str:
