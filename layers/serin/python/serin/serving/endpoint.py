@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import numpy as np
+from numpy.typing import NDArray
+
+from serin.contract.spec import ServingSpec
 from serin.errors import BadRequest, NotFound, TooLarge
+from serin.registry.records import Champion
 from serin.serving.answer import answers
 from serin.serving.encode import encode
 from serin.serving.route import Router, Serving
@@ -19,8 +24,20 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What one version answers to the rows of one request, in whatever form they came. scores: as its spec says."""
+
+    id: str
+    champion: Champion
+    spec: ServingSpec
+    scores: NDArray[np.float64]
+    notes: tuple[tuple[str, ...], ...]
+    is_degraded: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Answers requests. new_id: makes prediction ids."""
+    """Answers requests: one data plane under every form of HTTP. new_id: makes prediction ids."""
 
     router: Router
     new_id: Callable[[], str]
@@ -30,18 +47,21 @@ class Endpoint:
 
         Raises BadRequest, TooLarge, InvalidRows, NotFound, Unavailable; ModelOutput where the model gives no number.
         """
-        rows = read_rows(body)
+        answered = self.answer(model, read_rows(body))
+        said = {
+            "model": model,
+            "version": answered.champion.version,
+            "id": answered.id,
+            "predictions": answers(answered.scores, answered.spec, prediction_id=answered.id, notes=answered.notes),
+        }
+        return {**said, "degraded": True} if answered.is_degraded else said
+
+    def answer(self, model: str, rows: Sequence[Mapping[str, Any]]) -> Answered:
+        """Answer rows, all of them by one version. Raises as `predict` does."""
         serving = self._serving(model)
         encoded = encode(rows, serving.model.spec)
         scores = serving.model.predict(encoded)
-        prediction_id = self.new_id()
-        answer = {
-            "model": model,
-            "version": serving.champion.version,
-            "id": prediction_id,
-            "predictions": answers(scores, serving.model.spec, prediction_id=prediction_id, notes=encoded.notes),
-        }
-        return {**answer, "degraded": True} if serving.is_degraded else answer
+        return Answered(self.new_id(), serving.champion, serving.model.spec, scores, encoded.notes, serving.is_degraded)
 
     def describe(self, model: str) -> dict[str, Any]:
         """Say what a model is, who answers, and what it takes."""
