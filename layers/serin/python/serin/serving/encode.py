@@ -121,7 +121,7 @@ def _number(value: Any, feature: SpecFeature) -> float:
         raise _Invalid("RANGE", f"must be {_allowed(feature)}") from None
     if not math.isfinite(number):
         raise _Invalid("NON_FINITE", f"must be a finite number, not {number}")
-    low, high = _bounds(feature)
+    low, high = bounds_of(feature)
     if not low <= number <= high:
         raise _Invalid("RANGE", f"must be {_allowed(feature)}, not {_show(value)}")
     return number
@@ -170,13 +170,14 @@ def _missing(feature: SpecFeature) -> float:
     return math.nan
 
 
-def _bounds(feature: SpecFeature) -> tuple[float, float]:
+def bounds_of(feature: SpecFeature) -> tuple[float, float]:
+    """The smallest and the largest number that a feature takes."""
     low = -MAX_MAGNITUDE if feature.min is None else feature.min
     return low, MAX_MAGNITUDE if feature.max is None else feature.max
 
 
 def _allowed(feature: SpecFeature) -> str:
-    low, high = _bounds(feature)
+    low, high = bounds_of(feature)
     return f"from {low:.15g} to {high:.15g}"
 
 

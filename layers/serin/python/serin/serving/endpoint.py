@@ -15,11 +15,11 @@ from serin.contract.spec import ServingSpec
 from serin.errors import BadRequest, NotFound, TooLarge
 from serin.registry.records import Champion
 from serin.serving.answer import answers
-from serin.serving.encode import encode
+from serin.serving.encode import Encoded, encode
+from serin.serving.model import MAX_ROWS
 from serin.serving.route import Router, Serving
 
 MAX_BODY_BYTES = 2**20
-MAX_ROWS = 1000
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
@@ -47,7 +47,10 @@ class Endpoint:
 
         Raises BadRequest, TooLarge, InvalidRows, NotFound, Unavailable; ModelOutput where the model gives no number.
         """
-        answered = self.answer(model, read_rows(body))
+        serving = self._serving(model)
+        fast = serving.model.decoder.decode(body) if len(body) <= MAX_BODY_BYTES else None
+        encoded = encode(read_rows(body), serving.model.spec) if fast is None else fast
+        answered = self._answer(serving, encoded)
         said = {
             "model": model,
             "version": answered.champion.version,
@@ -59,7 +62,9 @@ class Endpoint:
     def answer(self, model: str, rows: Sequence[Mapping[str, Any]]) -> Answered:
         """Answer rows, all of them by one version. Raises as `predict` does."""
         serving = self._serving(model)
-        encoded = encode(rows, serving.model.spec)
+        return self._answer(serving, encode(rows, serving.model.spec))
+
+    def _answer(self, serving: Serving, encoded: Encoded) -> Answered:
         scores = serving.model.predict(encoded)
         return Answered(self.new_id(), serving.champion, serving.model.spec, scores, encoded.notes, serving.is_degraded)
 

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from serin.contract.spec import ServingSpec
 from serin.errors import ModelOutput, Unverified
+from serin.serving.decode import RowDecoder
 from serin.serving.encode import Encoded
 
 MAX_ONNX_BYTES = 100 * 2**20
+MAX_ROWS = 1000
 CHUNK_ROWS = 4096  # larger chunks are no faster, and cost memory
 
 
@@ -22,6 +24,7 @@ class LoadedModel:
     """A model that is ready to answer."""
 
     spec: ServingSpec
+    decoder: RowDecoder
     _session: Any
     _inputs: tuple[str, ...]
 
@@ -44,7 +47,7 @@ class LoadedModel:
         given = {tensor.name: (tensor.type, tensor.shape[1:]) for tensor in session.get_outputs()}
         if found != asked or given != {"scores": ("tensor(double)", [max(len(read.classes), 1)])}:
             raise Unverified(f"the model takes {found} and gives {given}, and its spec says otherwise", code="CONTRACT")
-        return cls(read, session, tuple(asked))
+        return cls(read, RowDecoder(read, max_rows=MAX_ROWS), session, tuple(asked))
 
     def predict(self, encoded: Encoded) -> NDArray[np.float64]:
         """Score rows: (n, classes) probabilities, or (n, 1) values. Raises ModelOutput where one is not finite."""
