@@ -7,6 +7,7 @@ import re
 import secrets
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -99,15 +100,7 @@ def check(
         except ContractError as error:
             for problem in error.problems:
                 output.say(str(problem), style="red")
-                findings.append(
-                    {
-                        "model": name,
-                        "file": problem.file,
-                        "line": problem.line,
-                        "key": problem.key,
-                        "message": problem.message,
-                    }
-                )
+                findings.append({"model": name, **asdict(problem)})
             continue
         output.say(
             f"{name}: fine. {contract.task} of {contract.target}, {len(contract.features)} features", style="green"
@@ -224,8 +217,6 @@ def receipt(
     as_json: AsJson = False,
 ) -> None:
     """Show the receipt of the latest upload of a file. Exit status 1 where it was not accepted."""
-    from dataclasses import asdict
-
     from cli.reach import reach
     from cli.story import tell_receipt
     from serin.registry.ids import receipt_id
@@ -248,8 +239,6 @@ def receipt(
 @app.command()
 def datasets(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
     """List the accepted datasets of a model."""
-    from dataclasses import asdict
-
     from cli.reach import reach
 
     output = Output(as_json=as_json)
@@ -296,8 +285,6 @@ def train(
 @app.command()
 def versions(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
     """List the versions of a model, and why none is being trained."""
-    from dataclasses import asdict
-
     from cli.reach import reach
 
     output = Output(as_json=as_json)
@@ -365,24 +352,27 @@ def predict(
 
 @app.command()
 def rollback(
-    model: Model,
+    which: Annotated[
+        str, typer.Argument(metavar="MODEL[@VERSION]", help="the version to take back; default: which answers")
+    ],
     reason: Annotated[str, typer.Option(help="why, for the history")] = "asked for by hand",
     env: Env = "local",
     as_json: AsJson = False,
 ) -> None:
     """Let the champion before this one answer again, at once."""
-    from dataclasses import asdict
-
     from cli.reach import reach
     from serin.aws.cloud import new_ulid, utc_now
+    from serin.registry.lineage import resolve_version
     from serin.release.turn import Releaser
 
     output = Output(as_json=as_json)
+    model, _, version = which.partition("@")
     project.contracts().load(model)
     there = reach(env)
+    number = resolve_version(there.cloud.registry, model, version) if version else None
     cloud, actor = there.cloud, there.caller
     releaser = Releaser(cloud.registry, cloud.artifacts, cloud.notifier, utc_now, new_ulid, actor=actor)
-    route = releaser.roll_back(model, reason)
+    route = releaser.roll_back(model, reason, version=number)
     output.say(f"{model}@{route.champion.version} answers again", style="bold green")
     output.say("warm endpoints follow within 5 seconds; the version that was taken back is not released again")
     output.document(asdict(route))
@@ -488,8 +478,7 @@ def main() -> None:
     except AnsweredNo:
         sys.exit(1)
     except ContractError as error:
-        complain(f"the contract is wrong\n{error}")
-        sys.exit(2)
+        _fail(error, 2)
     except (AskedWrongly, Refused, NotFound) as error:
         _fail(error, 2)
     except SerinError as error:
@@ -500,7 +489,10 @@ def main() -> None:
 
 def _fail(error: SerinError, status: int) -> None:
     if "--json" in sys.argv:
-        print(json.dumps({"error": {"code": error.code, "message": error.message}}))
+        said: dict[str, Any] = {"code": error.code, "message": error.message}
+        if isinstance(error, ContractError):
+            said["problems"] = [asdict(problem) for problem in error.problems]
+        print(json.dumps({"error": said}))
     complain(error.message)
     sys.exit(status)
 

@@ -36,9 +36,9 @@ def contracts() -> Contracts:
 
 
 def environments() -> dict[str, Any]:
-    """The environments that cdk.json names."""
-    entries: dict[str, Any] = json.loads((root() / "cdk.json").read_text())["context"]["environments"]
-    return entries
+    """The environments that cdk.json names, each over its defaults."""
+    context = json.loads((root() / "cdk.json").read_text())["context"]
+    return {name: {**context["defaults"], **entry} for name, entry in context["environments"].items()}
 
 
 def check_environment(name: str) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cli import project
 from serin.errors import SerinError, Unavailable
@@ -43,6 +45,8 @@ def running_twin() -> dict[str, Any]:
     try:
         state: dict[str, Any] = json.loads((state_folder() / "local.json").read_text())
         os.kill(state["pid"], 0)
+        address = urlsplit(state["endpoint_url"])
+        socket.create_connection((address.hostname, address.port), timeout=2).close()  # else the number is another's
     except (OSError, ValueError, KeyError) as error:
         raise Unavailable("the twin is not up; start it with: serin local up --detach", code="TWIN_DOWN") from error
     return state

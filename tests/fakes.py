@@ -11,6 +11,8 @@ from typing import Any
 from serin.errors import Conflict, NotFound
 from serin.registry.ports import Row, StoredObject, Write
 
+STORED_AT = datetime(2025, 12, 31, tzinfo=UTC)
+
 
 class FakeRows:
     """A table in memory."""
@@ -70,7 +72,7 @@ class FakeObjects:
     def list(self, prefix: str) -> Iterator[StoredObject]:
         for key in sorted(self.versions):
             if key.startswith(prefix):
-                yield StoredObject(key, str(len(self.versions[key])), len(self.versions[key][-1]))
+                yield StoredObject(key, str(len(self.versions[key])), len(self.versions[key][-1]), STORED_AT)
 
 
 @dataclass
@@ -95,8 +97,8 @@ class FakeWorkflow:
             self.started[name] = deepcopy(payload)
             self.running.add(name)
 
-    def is_running(self, name: str) -> bool:
-        return name in self.running
+    def is_over(self, name: str) -> bool:
+        return name in self.started and name not in self.running
 
 
 @dataclass

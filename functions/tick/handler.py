@@ -5,16 +5,18 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from serin.aws.cloud import Cloud, utc_now
-from serin.registry.reconcile import DeadRuns, resend_lost_uploads
+from serin.aws.cloud import Cloud, new_ulid, utc_now
+from serin.registry.reconcile import Dead, resend_lost_uploads
+from serin.release.turn import Releaser
 from serin.training.close import Closer
 
 logger = Logger()
 metrics = Metrics()
+tracer = Tracer()
 
 
 @cache
@@ -23,20 +25,32 @@ def cloud() -> Cloud:
 
 
 def look_after(model: str) -> None:
-    """Put back what got lost of one model, and let it ask whether a training is due."""
-    here = cloud()
+    """Put back what got lost of one model, end what died, and let it ask whether a training is due."""
+    here, now = cloud(), utc_now()
+    dead = Dead(here.registry, here.training_workflow, here.release_workflow, now)
     closer = Closer(here.registry, here.training_requests, here.notifier, utc_now)
-    lost = resend_lost_uploads(model, data=here.data, bucket=here.data.bucket, upload_events=here.upload_events)
-    dead = DeadRuns(here.registry, here.training_workflow).of(model)
-    for run in dead:
+    releaser = Releaser(here.registry, here.artifacts, here.notifier, utc_now, new_ulid, actor="tick")
+    for run in dead.runs(model):
         closer.close(model, run.id, version=run.version, passed=False, error="its workflow ended without closing it")
+    for release in dead.releases(model):
+        releaser.abandon(model, release.id, error="its workflow ended without ending it")
+    lost = resend_lost_uploads(
+        model, data=here.data, bucket=here.data.bucket, upload_events=here.upload_events, now=now
+    )
     here.training_requests.send({"model": model, "by": "tick"})
     metrics.add_metric("LostUploads", MetricUnit.Count, lost)
-    metrics.add_metric("DeadRuns", MetricUnit.Count, len(dead))
 
 
 @logger.inject_lambda_context
+@tracer.capture_lambda_handler
 @metrics.log_metrics(raise_on_empty_metrics=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    failed = []
     for model in cloud().contracts.names():
-        look_after(model)
+        try:
+            look_after(model)
+        except Exception:  # whatever one model suffers from, the others get their turn
+            logger.exception("could not look after a model", model=model)
+            failed.append(model)
+    if failed:
+        raise RuntimeError(f"could not look after {', '.join(failed)}")

@@ -37,7 +37,9 @@ class PrivateBucket(s3.Bucket):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             lifecycle_rules=[tidy, *lifecycle_rules],
-            removal_policy=cdk.RemovalPolicy.RETAIN if environment.retain else cdk.RemovalPolicy.DESTROY,
+            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            if environment.retain
+            else cdk.RemovalPolicy.DESTROY,
         )
 
 

@@ -11,8 +11,8 @@ from infra.constructs.layers import Layers
 from infra.constructs.log_group import LogGroup
 from infra.environment import Environment
 
-READ_TABLE = ["dynamodb:GetItem", "dynamodb:Query"]
-CHANGE_TABLE = [*READ_TABLE, "dynamodb:PutItem"]  # whole rows, on condition; nothing takes a row away
+READ_TABLE = ["dynamodb:GetItem"]
+CHANGE_TABLE = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"]
 
 
 class ServerlessFunction(Construct):
@@ -86,7 +86,7 @@ class ServerlessFunction(Construct):
 
     def may_write(self, bucket: str, *prefixes: str) -> None:
         """Allow objects under the prefixes to be put."""
-        self._may(["s3:PutObject", "s3:AbortMultipartUpload"], *_objects(bucket, prefixes))
+        self._may(["s3:PutObject"], *_objects(bucket, prefixes))
 
     def may_read_table(self) -> None:
         """Allow rows to be read."""
@@ -104,9 +104,9 @@ class ServerlessFunction(Construct):
         """Allow people to be told."""
         self._may(["sns:Publish"], topic_arn)
 
-    def may_start(self, state_machine_arn: str) -> None:
+    def may_start(self, *state_machine_arns: str) -> None:
         """Allow executions to be started."""
-        self._may(["states:StartExecution"], state_machine_arn)
+        self._may(["states:StartExecution"], *state_machine_arns)
 
     def may_describe_executions(self, *workflows: str) -> None:
         """Allow executions of the named workflows to be looked at."""

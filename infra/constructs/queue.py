@@ -58,8 +58,14 @@ class WorkQueue(Construct):
             f"its function, mend the cause, then redrive the dead letters: doing one again does no harm.",
         )
 
-    def read_by(self, reader: ServerlessFunction, *, batch_size: int) -> None:
-        """Wake the function for each batch; only what it reports as failed comes again."""
+    def read_by(self, reader: ServerlessFunction, *, batch_size: int, at_once: int) -> None:
+        """Wake the function for each batch; only what it reports as failed comes again.
+
+        at_once: how many batches are worked on at a time; without a limit, those that Lambda throttles would count as
+        tried, and end among the dead letters.
+        """
         reader.function.add_event_source(
-            event_sources.SqsEventSource(self.queue, batch_size=batch_size, report_batch_item_failures=True)
+            event_sources.SqsEventSource(
+                self.queue, batch_size=batch_size, report_batch_item_failures=True, max_concurrency=at_once
+            )
         )

@@ -62,7 +62,7 @@ class ServiceStack(cdk.Stack):
         validate_data.may_change_table()
         validate_data.may_send(training.queue.queue_arn)
         # One upload at a time: it has the whole time limit to itself, and a slow one fails alone.
-        uploads.read_by(validate_data, batch_size=1)
+        uploads.read_by(validate_data, batch_size=1, at_once=5)
 
         # the release workflow
         advance_release = function("AdvanceRelease", name="advance_release", bundle="base", variables=topic)
@@ -78,18 +78,18 @@ class ServiceStack(cdk.Stack):
         release_workflow = {"RELEASE_WORKFLOW_ARN": release.arn}
 
         # the training workflow
-        train_model = function("TrainModel", name="train_model", bundle="training", variables=code)
+        train_model = function("TrainModel", name="train_model", bundle="training")
         train_model.may_read(data, "datasets/", "runs/")
         train_model.may_write(data, "runs/")
-        train_model.may_change_table()
+        train_model.may_read_table()
 
         evaluate_model = function("EvaluateModel", name="evaluate_model", bundle="evaluation")
         evaluate_model.may_read(data, "runs/")
         evaluate_model.may_read(artifacts, "models/")
         evaluate_model.may_write(data, "runs/")
-        evaluate_model.may_change_table()
+        evaluate_model.may_read_table()
 
-        register_model = function("RegisterModel", name="register_model", bundle="base", variables=code)
+        register_model = function("RegisterModel", name="register_model", bundle="base")
         register_model.may_read(data, "runs/")
         register_model.may_read(artifacts, "models/")
         register_model.may_write(artifacts, "models/")
@@ -116,19 +116,19 @@ class ServiceStack(cdk.Stack):
         )
         start_training.may_change_table()
         start_training.may_start(train.arn)
-        start_training.may_describe_executions("training")
-        training.read_by(start_training, batch_size=10)
+        training.read_by(start_training, batch_size=10, at_once=2)
 
         # by the clock
         tick = function(
             "Tick",
             name="tick",
             bundle="base",
-            variables=training_queue | uploads_queue | training_workflow | release_workflow,
+            variables=training_queue | uploads_queue | training_workflow | release_workflow | topic,
         )
         tick.may_list(data, "uploads/", "receipts/")
         tick.may_change_table()
-        tick.may_start(train.arn)  # again, a run whose start got lost: a name starts once
+        tick.may_start(train.arn, release.arn)  # again, what got lost before it started: a name starts once
+        tick.may_publish(alarms.topic.topic_arn)
         tick.may_send(training.queue.queue_arn, uploads.queue.queue_arn)
         tick.may_describe_executions("training", "release")
         Schedule(

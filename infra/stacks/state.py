@@ -28,5 +28,7 @@ class StateStack(cdk.Stack):
                 point_in_time_recovery_enabled=True
             ),
             deletion_protection=environment.retain,
-            removal_policy=cdk.RemovalPolicy.RETAIN if environment.retain else cdk.RemovalPolicy.DESTROY,
+            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            if environment.retain
+            else cdk.RemovalPolicy.DESTROY,
         )

@@ -183,6 +183,54 @@ def test_every_key_gets_a_receipt(house: House, key: str) -> None:
     assert house.data.get(f"{receipt.quarantine}upload") == b"a,b\n1,2\n"
 
 
+def change_contract(house: House, **features: Any) -> None:
+    """Edit the contract as a person would between two uploads."""
+    file = house.intake.contracts.folder / "tumours" / "model.yaml"
+    kept = {name: said for name, said in {**CONTRACT["features"], **features}.items() if said is not None}  # type: ignore[dict-item]
+    file.write_text(yaml.safe_dump({**CONTRACT, "features": kept}))
+
+
+def test_after_a_feature_was_dropped_all_rows_are_still_learned_from(house: House) -> None:
+    house.upload("uploads/tumours/a.csv", as_csv(table()[:400]))
+    house.run_what_is_asked("tumours")
+    change_contract(house, clinic=None)
+    house.upload("uploads/tumours/b.csv", as_csv(table()[400:]))
+    house.run_what_is_asked("tumours")
+    version = house.registry.version("tumours", 2).value
+    assert json.loads(house.artifacts.get(f"{version.prefix}training.json"))["rows"] == 569
+
+
+def test_after_a_feature_was_added_rows_without_it_are_left_out_and_that_is_said(house: House) -> None:
+    change_contract(house, clinic=None)
+    house.upload("uploads/tumours/a.csv", as_csv(table()[:300].drop(columns="clinic")))
+    house.run_what_is_asked("tumours")
+    change_contract(house)
+    house.upload("uploads/tumours/b.csv", as_csv(table()[300:]))
+    house.run_what_is_asked("tumours")
+    report = json.loads(house.artifacts.get(f"{house.registry.version('tumours', 2).value.prefix}training.json"))
+    assert report["rows"] == 269
+    assert "it has no column clinic" in report["left_out"][0]
+
+
+def test_a_damaged_champion_holds_no_better_version_back(house: House) -> None:
+    house.upload("uploads/tumours/a.csv", as_csv(table()[:400]))
+    house.run_what_is_asked("tumours")
+    house.artifacts.versions["models/tumours/1/predictions.npz"][-1] += b"!"
+    house.upload("uploads/tumours/b.csv", as_csv(table()[400:]))
+    release = house.run_what_is_asked("tumours")
+    assert release is not None
+    assert (release.version, release.status) == (2, ReleaseStatus.PROMOTED)
+    gates = house.registry.version("tumours", 2).value.gates
+    assert "not compared with the champion" in gates[-1]["message"]
+
+
+def test_an_upload_whose_judging_ended_the_process_gets_a_receipt_at_the_last_try(house: House) -> None:
+    upload = Upload("uploads/tumours/a.csv", house.data.put("uploads/tumours/a.csv", as_csv(table())))
+    receipt = house.intake.receive(upload, is_last_try=True)
+    assert (receipt.status, receipt.reasons[0]["code"]) == (ReceiptStatus.QUARANTINED, "CRASH")
+    assert house.intake.receive(upload) == receipt
+
+
 def test_an_object_that_is_gone_gets_a_receipt_that_says_so(house: House) -> None:
     receipt = house.intake.receive(Upload("uploads/tumours/a.csv", "1"))
     assert receipt.status is ReceiptStatus.GONE

@@ -10,11 +10,19 @@ from serin.errors import NotFound, Refused
 from serin.registry.ids import receipt_id, run_id, ulid
 from serin.registry.lineage import resolve_version
 from serin.registry.receipts import read_receipt, receipt_key, write_receipt
-from serin.registry.reconcile import DeadRuns, resend_lost_uploads
-from serin.registry.records import HistoryEntry, Receipt, ReceiptStatus, Route, RunStatus, TrainingState
+from serin.registry.reconcile import Dead, resend_lost_uploads
+from serin.registry.records import (
+    HistoryEntry,
+    Receipt,
+    ReceiptStatus,
+    ReleaseStatus,
+    Route,
+    RunStatus,
+    TrainingState,
+)
 from serin.registry.registry import Registry, decode, put, put_training
 from tests.builders import a_dataset, a_release, a_route, a_run, a_version
-from tests.fakes import FakeObjects, FakeQueue, FakeRows, FakeWorkflow
+from tests.fakes import STORED_AT, FakeObjects, FakeQueue, FakeRows, FakeWorkflow
 
 
 @pytest.fixture
@@ -83,25 +91,36 @@ def test_a_receipt_comes_back_as_it_went_in() -> None:
     assert read_receipt(objects, "loans", "other") is None
 
 
-def test_an_upload_without_a_receipt_is_sent_again() -> None:
+@pytest.mark.parametrize(("hours", "sent"), [(2, 0), (4, 1)])
+def test_an_upload_long_without_a_receipt_is_sent_again(hours: int, sent: int) -> None:
     data, events = FakeObjects(), FakeQueue()
     for name in ("seen", "lost"):
         data.put(f"uploads/loans/{name}.csv", b"x")
     data.put(receipt_key("loans", receipt_id("uploads/loans/seen.csv", "1")), b"{}")
-    assert resend_lost_uploads("loans", data=data, bucket="b", upload_events=events) == 1
-    assert events.messages[0]["detail"]["object"] == {"key": "uploads/loans/lost.csv", "version-id": "1"}
+    now = STORED_AT + timedelta(hours=hours)
+    assert resend_lost_uploads("loans", data=data, bucket="b", upload_events=events, now=now) == sent
+    if sent:
+        assert events.messages[0]["detail"]["object"] == {"key": "uploads/loans/lost.csv", "version-id": "1"}
 
 
-def test_a_run_whose_workflow_died_is_found_and_one_never_started_is_started(registry: Registry) -> None:
-    workflow = FakeWorkflow()
+def test_what_died_is_found_what_never_started_is_started_and_the_young_are_left_alone(registry: Registry) -> None:
+    training, releasing = FakeWorkflow(), FakeWorkflow()
+    now = datetime(2026, 1, 1, 1, tzinfo=UTC)
     registry.save(
         put(a_run("dead"), expected_revision=0),
         put(a_run("never"), expected_revision=0),
+        put(a_run("young", started_at=(now - timedelta(seconds=30)).isoformat()), expected_revision=0),
         put(a_run("over", status=RunStatus.FAILED), expected_revision=0),
+        put(a_release(1), expected_revision=0),
+        put(a_release(2, status=ReleaseStatus.PROMOTED), expected_revision=0),
     )
-    workflow.started["loans-dead"] = {}
-    assert [run.id for run in DeadRuns(registry, workflow).of("loans")] == ["dead"]
-    assert workflow.started["loans-never"] == {"model": "loans", "run": "never"}
+    training.started["dead-1"] = {}
+    releasing.started["loans-00000001-1"] = {}
+    dead = Dead(registry, training, releasing, now)
+    assert [run.id for run in dead.runs("loans")] == ["dead"]
+    assert [release.version for release in dead.releases("loans")] == [1]
+    assert training.started["never-1"] == {"model": "loans", "run": "never"}
+    assert "young-1" not in training.started
 
 
 def test_the_training_state_begins_empty_and_moves_by_revision(registry: Registry) -> None:

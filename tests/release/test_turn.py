@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from serin.errors import Conflict, NotFound, Unverified
+from serin.errors import Conflict, NotFound, Unavailable, Unverified
 from serin.registry.ids import sha256, ulid
 from serin.registry.records import ReleaseStatus, VersionStatus
 from serin.registry.registry import Registry, put
@@ -117,10 +117,14 @@ def test_rolling_back_goes_to_the_champion_at_the_release_start(bench: Bench) ->
         bench.release(number)
     bench.releaser.roll_back("loans", "worse")
     assert bench.champion == 2
-    bench.releaser.roll_back("loans", "worse still")
+    with pytest.raises(Conflict, match="loans@2"):
+        bench.releaser.roll_back("loans", "the same command again")
+    bench.releaser.roll_back("loans", "worse still", version=2)
     assert bench.champion == 1
     with pytest.raises(Conflict, match="first champion"):
-        bench.releaser.roll_back("loans", "no further")
+        bench.releaser.roll_back("loans", "no further", version=1)
+    with pytest.raises(Conflict, match="does not answer now"):
+        bench.releaser.roll_back("loans", "too late", version=3)
     assert [version.status for version in bench.registry.versions("loans")] == [
         VersionStatus.PASSED,
         VersionStatus.ROLLED_BACK,
@@ -136,6 +140,34 @@ def test_what_was_rolled_back_is_not_released_again_under_another_number(bench: 
     bench.releaser.roll_back("loans", "worse")
     bench.register(3, b"bad")
     assert (bench.release(3), bench.champion) == (ReleaseStatus.REFUSED, 1)
+
+
+def test_rolling_back_never_leads_to_what_was_rolled_back_itself(bench: Bench) -> None:
+    for number in (1, 2):
+        bench.register(number)
+        bench.release(number)
+    bench.register(3)
+    late = bench.starter.start("loans", 3)
+    bench.releaser.roll_back("loans", "2 is bad")
+    bench.releaser.turn("loans", late.id)
+    bench.register(4)
+    bench.release(4)
+    bench.releaser.roll_back("loans", "4 is bad")
+    assert bench.champion == 3
+    bench.releaser.roll_back("loans", "3 is bad", version=3)
+    assert bench.champion == 1
+
+
+def test_people_who_cannot_be_reached_undo_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: str) -> None:
+        raise Unavailable("the topic is out of reach")
+
+    monkeypatch.setattr(bench.notifier, "tell", fail)
+    for number in (1, 2):
+        bench.register(number)
+        bench.release(number)
+    bench.releaser.roll_back("loans", "worse")
+    assert bench.champion == 1
 
 
 def test_rolling_back_to_what_does_not_verify_is_refused(bench: Bench) -> None:

@@ -131,9 +131,20 @@ def test_a_failed_run_is_tried_again_by_hand_only_and_under_another_name(bench: 
     bench.accept("d1")
     run = bench.starter.consider("loans", "upload").running or ""
     bench.closer.close("loans", run, version=None, passed=False, error="out of memory")
-    assert bench.starter.consider("loans", "run").running is None
+    rested = bench.starter.consider("loans", "run")
+    assert rested.running is None
+    assert "failed on these very inputs" in rested.decision
     assert bench.starter.consider("loans", "hand").running == run
-    assert list(bench.workflow.started) == [f"loans-{run}", f"loans-{run}-2"]
+    assert list(bench.workflow.started) == [f"{run}-1", f"{run}-2"]
+
+
+def test_what_a_failed_run_did_not_learn_from_counts_with_the_next_data(bench: Bench) -> None:
+    bench.accept("d1", rows=900)
+    run = bench.starter.consider("loans", "upload").running or ""
+    bench.closer.close("loans", run, version=None, passed=False, error="out of memory")
+    bench.accept("d2", rows=200)
+    second = bench.starter.consider("loans", "upload").running
+    assert bench.registry.run("loans", second or "").value.datasets == ("d1", "d2")
 
 
 def test_a_request_by_hand_that_comes_twice_is_answered_once(bench: Bench) -> None:

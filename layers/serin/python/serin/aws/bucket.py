@@ -48,7 +48,8 @@ class S3Objects:
     def copy(self, source: str, version: str | None, target: str) -> None:
         place = {"Bucket": self.bucket, "Key": source, **({"VersionId": version} if version else {})}
         with translated(self._name(source)):
-            self._client.copy_object(Bucket=self.bucket, Key=target, CopySource=place)
+            # Without its tags, which may not be readable to us.
+            self._client.copy_object(Bucket=self.bucket, Key=target, CopySource=place, TaggingDirective="REPLACE")
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         with translated(self._name(prefix)):
@@ -56,7 +57,7 @@ class S3Objects:
             for page in pages:
                 for item in page.get("Versions", ()):
                     if item["IsLatest"]:
-                        yield StoredObject(item["Key"], item["VersionId"], item["Size"])
+                        yield StoredObject(item["Key"], item["VersionId"], item["Size"], item["LastModified"])
 
     def _place(self, key: str, version: str | None) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": key, **({"VersionId": version} if version else {})}

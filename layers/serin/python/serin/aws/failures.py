@@ -50,8 +50,17 @@ def _meaning(what: str, error: ClientError) -> SerinError:
     code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
     if code in _GONE:
         return NotFound(f"{what} does not exist")
+    if code == "TransactionCanceledException" and not _has_moved_on(error):
+        return Unavailable(f"{what}: {message}")
     if code in _MOVED_ON:
         return Conflict(f"{what} has moved on since it was read")
     if code in _FORBIDDEN:
         return SerinError(f"{what}: access is denied ({code}: {message}); check your AWS credentials", code="FORBIDDEN")
     return Unavailable(f"{what}: {code}: {message}")
+
+
+def _has_moved_on(error: ClientError) -> bool:
+    """Tell whether a transaction was cancelled by a condition or by another one, rather than by its form or a limit."""
+    reasons = error.response.get("CancellationReasons", [])
+    codes = {reason.get("Code") for reason in reasons} - {"None", None}
+    return not codes or bool(codes & {"ConditionalCheckFailed", "TransactionConflict"})

@@ -49,9 +49,7 @@ class LeanReader:
     def file(self, key: str) -> bytes:
         """Read an artifact. Raises NotFound, Unavailable."""
         host = self._endpoint or f"https://s3.{self._region}.amazonaws.com"
-        request = AWSRequest(
-            "GET", f"{host}/{self._bucket}/{quote(key)}", headers={"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
-        )
+        request = AWSRequest("GET", f"{host}/{self._bucket}/{quote(key)}")
         S3SigV4Auth(self._credentials(), "s3", self._region).add_auth(request)
         response = self._send(request, None, _FILE_TIMEOUT)
         if response.status == 404:

@@ -39,14 +39,14 @@ class StepFunctionsWorkflow:
                 if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
                     raise
 
-    def is_running(self, name: str) -> bool:
+    def is_over(self, name: str) -> bool:
         execution = self._arn.replace(":stateMachine:", ":execution:") + f":{name}"
         try:
             with translated(f"the execution {name}"):
                 answer = self._client.describe_execution(executionArn=execution)
         except NotFound:
             return False
-        return bool(answer["status"] == "RUNNING")
+        return bool(answer["status"] != "RUNNING")
 
 
 class SnsNotifier:

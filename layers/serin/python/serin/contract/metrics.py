@@ -13,12 +13,11 @@ class Task(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A measure of quality. `scorer` is its name among scikit-learn's scorers, which all rise with quality."""
+    """A measure of quality, named as in scikit-learn."""
 
     name: str
     task: Task
     higher_is_better: bool
-    scorer: str
 
     def improvement(self, value: float, over: float) -> float:
         """Say by how much `value` is better than `over`, in the metric's unit; negative where it is worse."""
@@ -28,14 +27,14 @@ class Metric:
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("roc_auc", Task.CLASSIFICATION, True, "roc_auc_ovr"),
-        Metric("accuracy", Task.CLASSIFICATION, True, "accuracy"),
-        Metric("balanced_accuracy", Task.CLASSIFICATION, True, "balanced_accuracy"),
-        Metric("f1", Task.CLASSIFICATION, True, "f1_macro"),
-        Metric("log_loss", Task.CLASSIFICATION, False, "neg_log_loss"),
-        Metric("r2", Task.REGRESSION, True, "r2"),
-        Metric("mae", Task.REGRESSION, False, "neg_mean_absolute_error"),
-        Metric("rmse", Task.REGRESSION, False, "neg_root_mean_squared_error"),
+        Metric("roc_auc", Task.CLASSIFICATION, True),
+        Metric("accuracy", Task.CLASSIFICATION, True),
+        Metric("balanced_accuracy", Task.CLASSIFICATION, True),
+        Metric("f1", Task.CLASSIFICATION, True),
+        Metric("log_loss", Task.CLASSIFICATION, False),
+        Metric("r2", Task.REGRESSION, True),
+        Metric("mae", Task.REGRESSION, False),
+        Metric("rmse", Task.REGRESSION, False),
     )
 }
 

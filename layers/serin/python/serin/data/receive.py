@@ -7,10 +7,11 @@ second try, ends in the same state.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 
 from serin.contract.load import Contracts
-from serin.contract.model import Contract
+from serin.contract.model import NAME, Contract
 from serin.data.intake import Judgement, judge_upload
 from serin.data.read import DEFAULT_LIMITS
 from serin.data.storage import dump_table
@@ -22,6 +23,9 @@ from serin.registry.receipts import read_receipt, write_receipt
 from serin.registry.records import Dataset, Receipt, ReceiptStatus
 from serin.registry.registry import Registry, put
 
+NO_MODEL = "_"  # in the keys of receipts, for uploads to what cannot be a model
+PROFILES_BEFORE = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -32,9 +36,9 @@ class Upload:
 
     @property
     def model(self) -> str:
-        """The model it is for: the folder below uploads/; '' where the key has none."""
+        """The model it is for: the folder below uploads/, where that can be the name of a model; else `_`."""
         parts = self.key.split("/")
-        return parts[1] if len(parts) > 2 else ""
+        return parts[1] if len(parts) > 2 and re.fullmatch(NAME, parts[1]) else NO_MODEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +51,21 @@ class Intake:
     training_requests: Queue
     now: Clock
 
-    def receive(self, upload: Upload) -> Receipt:
-        """Judge an upload, store what follows, and write its receipt. Doing it again changes nothing."""
+    def receive(self, upload: Upload, *, is_last_try: bool = False) -> Receipt:
+        """Judge an upload, store what follows, and write its receipt. Doing it again changes nothing.
+
+        is_last_try: earlier tries ended the process; now it is not read again but set aside, so that it has a receipt.
+        """
         receipt = read_receipt(self.data, upload.model, receipt_id(upload.key, upload.version))
         if receipt is None:
-            receipt = self._judge(upload)
+            receipt = self._give_up(upload) if is_last_try else self._judge(upload)
             write_receipt(self.data, receipt)
         if receipt.status is ReceiptStatus.ACCEPTED:
             self.training_requests.send({"model": receipt.model, "by": "upload"})
         return receipt
 
-    def _judge(self, upload: Upload) -> Receipt:
-        draft = Receipt(
+    def _draft(self, upload: Upload) -> Receipt:
+        return Receipt(
             id=receipt_id(upload.key, upload.version),
             model=upload.model,
             key=upload.key,
@@ -66,10 +73,21 @@ class Intake:
             status=ReceiptStatus.QUARANTINED,
             at=self.now().isoformat(),
         )
+
+    def _give_up(self, upload: Upload) -> Receipt:
+        reason = _reason(
+            "CRASH",
+            "each try to judge it ended without an answer: out of memory, out of time, or by a fault in its format",
+            "upload it as plain CSV, in smaller parts",
+        )
+        return replace(self._draft(upload), reasons=(reason,))
+
+    def _judge(self, upload: Upload) -> Receipt:
+        draft = self._draft(upload)
         try:
             draft = replace(draft, size=self.data.size(upload.key, upload.version))
             if draft.size > DEFAULT_LIMITS.max_bytes:
-                return self._set_aside(draft, _too_large(draft.size))
+                return replace(draft, reasons=(_too_large(draft.size),))  # it stays where it is
             contract = self.contracts.load(upload.model)
             content = self.data.get(upload.key, upload.version)
         except ContractError as error:
@@ -114,11 +132,16 @@ class Intake:
         return self._set_aside(kept, rows=judgement.rejected_csv) if judgement.rejected_csv else kept
 
     def _profile_before(self, draft: Receipt) -> Profile | None:
-        """Read the profile of the last dataset that is not this upload's own, left by a try that was cut off."""
+        """Add up the profiles of the last datasets with the same columns; none of this upload's own, cut off before."""
         earlier = [dataset for dataset in self.registry.datasets(draft.model) if dataset.receipt != draft.id]
-        if not earlier:
-            return None
-        return Profile.from_json(self.data.get(f"datasets/{draft.model}/{earlier[-1].id}/profile.json"))
+        total: Profile | None = None
+        for dataset in reversed(earlier[-PROFILES_BEFORE:]):
+            profile = Profile.from_json(self.data.get(f"datasets/{draft.model}/{dataset.id}/profile.json"))
+            if total is None:
+                total = profile
+            elif total.columns.keys() == profile.columns.keys():
+                total = total + profile
+        return total
 
     def _keep(self, judged: Receipt, judgement: Judgement) -> Receipt:
         """Store the good rows as a dataset; where its content is known already, this upload is a duplicate."""
@@ -144,9 +167,11 @@ class Intake:
             "receipt": judged.id,
             "key": judged.key,
         }
-        for file, content in files.items():
-            self.data.put(f"datasets/{judged.model}/{name}/{file}", content)
-        first = self._claim(dataset)
+        first = self.registry.dataset(judged.model, name)
+        if first is None or first.receipt == judged.id:
+            for file, content in files.items():
+                self.data.put(f"datasets/{judged.model}/{name}/{file}", content)
+            first = self._claim(dataset)
         if first.receipt != judged.id:
             return replace(judged, status=ReceiptStatus.DUPLICATE, dataset=name, duplicate_of=first.key)
         text = json.dumps({**manifest, "upload_sha256": judged.sha256, "files": digests}, indent=1, sort_keys=True)

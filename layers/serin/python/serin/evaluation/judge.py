@@ -71,11 +71,12 @@ def judge(
     holdout_predictions: bytes,
     gates: Sequence[Gate],
     metric: Metric,
-    champion: Artifact | None,
+    champion: Artifact | str | None,
 ) -> Verdict:
     """Ask every gate of a version. What is wrong with the version or the champion is evidence, not an error.
 
-    holdout_rows, holdout_predictions: as `Trained` has them. metric: what the version is compared by.
+    holdout_rows, holdout_predictions: as `Trained` has them. metric: what the version is compared by. champion: the
+    version that answers now, or why there is none to compare with; None where there never was one.
     """
     columns, predictions = load_columns(holdout_rows), load_columns(holdout_predictions)
     rows = len(predictions["score_0"])
@@ -198,7 +199,7 @@ class _Bench:
 
     trial: _Trial
     baseline: _Trial
-    champion: Artifact | None
+    champion: Artifact | str | None
     metric: Metric
     columns: Columns
     units: NDArray[np.int64]
@@ -247,6 +248,8 @@ class _Bench:
         """A champion that cannot be asked about these rows holds no better version back, and the evidence says so."""
         if self.champion is None:
             return self._result(gate, True, None, None, None, "there is no champion yet")
+        if isinstance(self.champion, str):
+            return self._not_compared(gate, self.champion)
         try:
             rival = _Trial.run(self.champion, self.columns, like=self.trial.spec)
         except _CannotRun as error:

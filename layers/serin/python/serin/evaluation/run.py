@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from serin.contract.model import Contract
-from serin.errors import NotFound
+from serin.errors import NotFound, Unverified
 from serin.evaluation.judge import Artifact, Verdict, judge
 from serin.registry.ports import Objects
 from serin.registry.records import Run
@@ -38,8 +38,8 @@ class Evaluator:
         self.data.put(run_prefix(model, run.id) + "evaluation.json", _evidence(verdict, champion_version))
         return verdict.passed
 
-    def _champion(self, model: str) -> tuple[int | None, Artifact | None]:
-        """The version that answers now, verified; none where there is none, or where it is gone."""
+    def _champion(self, model: str) -> tuple[int | None, Artifact | str | None]:
+        """The version that answers now, or why it cannot be compared with; None where there never was one."""
         route = self.registry.route(model)
         if route is None:
             return None, None
@@ -48,8 +48,8 @@ class Evaluator:
         try:
             verify_version(version, self.artifacts)
             files = [self.artifacts.get(version.prefix + name) for name in ("model.onnx", "spec.json")]
-        except NotFound:
-            return None, None
+        except (NotFound, Unverified) as error:
+            return number, error.message
         return number, Artifact(*files)
 
     def _file(self, run: Run, name: str) -> bytes:

@@ -48,6 +48,7 @@ class StoredObject:
     key: str
     version: str
     size: int
+    stored_at: datetime
 
 
 class Objects(Protocol):
@@ -85,8 +86,8 @@ class Workflow(Protocol):
     def start(self, name: str, payload: dict[str, Any]) -> None:
         """Start an execution; one of that name that exists already is no error."""
 
-    def is_running(self, name: str) -> bool:
-        """Tell whether an execution of that name is under way."""
+    def is_over(self, name: str) -> bool:
+        """Tell whether an execution of that name came to its end. One that cannot be seen may still be starting."""
 
 
 class Notifier(Protocol):

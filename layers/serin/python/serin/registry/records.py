@@ -79,7 +79,7 @@ class Run:
     @property
     def execution(self) -> str:
         """The name of its workflow execution. A name is spent once used, so a second attempt has another."""
-        return f"{self.model}-{self.id}" if self.attempt == 1 else f"{self.model}-{self.id}-{self.attempt}"
+        return f"{self.id}-{self.attempt}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class ReleaseStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One trial of one version. `champion_before` is who answered when it started."""
+    """One trial of one version. champion_before: who answered at its start; replaced: who did at its promotion."""
 
     id: str
     model: str
@@ -165,6 +165,12 @@ class Release:
     started_at: str
     ended_at: str | None = None
     reason: str = ""
+    replaced: int | None = None
+
+    @property
+    def execution(self) -> str:
+        """The name of its workflow execution."""
+        return f"{self.model}-{self.id}"
 
 
 @dataclass(frozen=True, slots=True)

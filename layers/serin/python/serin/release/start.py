@@ -22,7 +22,7 @@ class ReleaseStarter:
     def start(self, model: str, number: int) -> Release:
         """Start the release of a version under its contract's plan. Doing it again starts nothing new."""
         release = self._claim(model, number)
-        self.workflow.start(f"{model}-{release.id}", {"model": model, "release": release.id})
+        self.workflow.start(release.execution, {"model": model, "release": release.id})
         return release
 
     def _claim(self, model: str, number: int) -> Release:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from serin.errors import Conflict, NotFound, Unverified
+from serin.errors import Conflict, NotFound, SerinError, Unverified
 from serin.registry.ports import Clock, Notifier, Objects, Write
 from serin.registry.records import (
     Champion,
@@ -20,6 +21,8 @@ from serin.registry.records import (
 from serin.registry.register import verify_version
 from serin.registry.registry import Found, Registry, put
 from serin.release.move import Decision, Evidence, Move, next_move
+
+ROLL_BACK = "roll back"
 
 
 class NewId(Protocol):
@@ -60,38 +63,48 @@ class Releaser:
         if release.value.status is ReleaseStatus.LIVE:
             self._end(release, ReleaseStatus.ROLLED_BACK, f"the release met an error: {error}")
 
-    def roll_back(self, model: str, reason: str) -> Route:
-        """Let the champion before this one answer again, at once. Raises Conflict where there is none to go back to."""
+    def roll_back(self, model: str, reason: str, *, version: int | None = None) -> Route:
+        """Let the champion before this one answer again, at once.
+
+        version: which one to take back. It may be left out, but not twice in a row: a command that is repeated must
+        not go back further. Raises Conflict where another one answers, or there is none to go back to.
+        """
         route = self.registry.route(model)
         if route is None:
             raise NotFound(f"{model} has no champion yet")
         current = route.value.champion
+        self._check_meant(model, current.version, version)
         if current.replaced is None:
             raise Conflict(f"{model}@{current.version} is the first champion; there is none before it to go back to")
-        bad, good = (
-            self.registry.version(model, current.version),
-            self.registry.version(model, current.replaced).value,
-        )
+        bad, good = self.registry.version(model, current.version), self.registry.version(model, current.replaced).value
         verify_version(good, self.artifacts)
         at = self.now()
         back = Route(model, self._champion(good, at.isoformat(), replaced=self._replaced_by(model, good.number)))
+        evidence = {"from": current.version, "files": good.files}
         self.registry.save(
             put(back, expected_revision=route.revision),
             put(replace(bad.value, status=VersionStatus.ROLLED_BACK), expected_revision=bad.revision),
-            self._history(
-                model,
-                at,
-                "roll back",
-                reason,
-                version=good.number,
-                evidence={"from": current.version, "files": good.files},
-            ),
+            self._history(model, at, ROLL_BACK, reason, version=good.number, evidence=evidence),
         )
-        self.notifier.tell(
-            f"{model}: rolled back to version {good.number}",
-            f"Version {current.version} no longer answers: {reason}",
+        self._tell(
+            f"{model}: rolled back to version {good.number}", f"Version {current.version} no longer answers: {reason}"
         )
         return back
+
+    def _check_meant(self, model: str, champion: int, version: int | None) -> None:
+        if version is not None and version != champion:
+            raise Conflict(f"{model}@{version} does not answer now, {model}@{champion} does; nothing was changed")
+        history = self.registry.history(model)
+        if version is None and history and history[-1].move == ROLL_BACK:
+            raise Conflict(
+                f"{model} was rolled back to version {champion} already, at {history[-1].at[:19]}; "
+                f"to go back further, name what to take back: serin rollback {model}@{champion}"
+            )
+
+    def _tell(self, subject: str, text: str) -> None:
+        """Tell people what was done. It stays done where they cannot be reached: the history has it."""
+        with suppress(SerinError):
+            self.notifier.tell(subject, text)
 
     def _evidence(self, version: ModelVersion, route: Found[Route] | None) -> Evidence:
         finding = ""
@@ -115,7 +128,13 @@ class Releaser:
         at, model = self.now(), version.model
         replaced = route.value.champion.version if route else None
         champion = self._champion(version, at.isoformat(), replaced=replaced)
-        ended = replace(release.value, status=ReleaseStatus.PROMOTED, ended_at=at.isoformat(), reason=decision.reason)
+        ended = replace(
+            release.value,
+            status=ReleaseStatus.PROMOTED,
+            ended_at=at.isoformat(),
+            reason=decision.reason,
+            replaced=replaced,
+        )
         evidence: dict[str, Any] = {
             "gates": list(version.gates),
             "files": version.files,
@@ -135,7 +154,7 @@ class Releaser:
                 evidence=evidence,
             ),
         )
-        self.notifier.tell(
+        self._tell(
             f"{model}@{version.number} is the champion",
             f"{decision.reason}. Take it back with: serin rollback {model}",
         )
@@ -147,16 +166,19 @@ class Releaser:
             put(ended, expected_revision=release.revision),
             self._history(model, at, str(status), reason, version=ended.version, release=ended.id),
         )
-        self.notifier.tell(f"{model}@{ended.version} was not released", f"{reason}\nThe champion goes on answering.")
+        self._tell(f"{model}@{ended.version} was not released", f"{reason}\nThe champion goes on answering.")
 
     def _champion(self, version: ModelVersion, since: str, *, replaced: int | None) -> Champion:
         served = {name: version.files[name] for name in ("model.onnx", "spec.json")}
         return Champion(version=version.number, files=served, since=since, replaced=replaced)
 
     def _replaced_by(self, model: str, number: int) -> int | None:
-        """The champion that a version replaced when it was promoted."""
-        promoted = [release for release in self.registry.releases(model) if release.version == number]
-        return promoted[-1].champion_before if promoted else None
+        """The champion that a version replaced, and if that was taken back since, the one before it, and so on."""
+        replaced = {release.version: release.replaced for release in self.registry.releases(model)}
+        before = replaced.get(number)
+        while before is not None and self.registry.version(model, before).value.status is VersionStatus.ROLLED_BACK:
+            before = replaced.get(before)
+        return before
 
     def _history(
         self,

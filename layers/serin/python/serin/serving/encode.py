@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from serin.errors import InvalidRows, RowProblem
 
 MAX_MAGNITUDE = 3.4e38  # single precision holds no more, in which forests compare; beyond it nobody measures
 UNKNOWN = -1
+MOST_UNKNOWN = 100  # looking for the nearest name takes time, and a body can hold thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class _Invalid(Exception):
 
 def encode(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Encoded:
     """Encode rows that were read from JSON. Raises InvalidRows with every problem, by row and field."""
-    problems = [problem for place, row in enumerate(rows) for problem in _unknown_fields(place, row, spec)]
+    unknown = (problem for place, row in enumerate(rows) for problem in _unknown_fields(place, row, spec))
+    problems = list(islice(unknown, MOST_UNKNOWN))
     notes: list[list[str]] = [[] for _ in rows]
 
     def column(feature: SpecFeature, read: Callable[[Any, SpecFeature], float], blank: float) -> list[float]:
@@ -97,17 +100,15 @@ def encode_columns(columns: Mapping[str, NDArray[Any]], spec: ServingSpec) -> En
     return Encoded(numeric, codes, ((),) * rows)
 
 
-def _unknown_fields(place: int, row: Mapping[str, Any], spec: ServingSpec) -> list[RowProblem]:
+def _unknown_fields(place: int, row: Mapping[str, Any], spec: ServingSpec) -> Iterator[RowProblem]:
     features = [feature.name for feature in spec.features]
-    problems = []
-    for name in row.keys() - set(features) - set(spec.other_columns):
+    for name in sorted(row.keys() - set(features) - set(spec.other_columns)):
         if name == spec.target:
-            problems.append(RowProblem(place, name, "TARGET_SENT", "this is what the model predicts; leave it out"))
+            yield RowProblem(place, name, "TARGET_SENT", "this is what the model predicts; leave it out")
             continue
         nearest = difflib.get_close_matches(name[:200], features, n=1)
         hint = f"did you mean {nearest[0]}?" if nearest else f"the model takes {', '.join(features)}"
-        problems.append(RowProblem(place, name[:200], "UNKNOWN_FIELD", f"there is no such field; {hint}"))
-    return sorted(problems, key=lambda problem: problem.field)
+        yield RowProblem(place, name[:200], "UNKNOWN_FIELD", f"there is no such field; {hint}")
 
 
 def _number(value: Any, feature: SpecFeature) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from serin.errors import Conflict
+from serin.errors import Conflict, SerinError
 from serin.registry.ports import Clock, Notifier, Queue
 from serin.registry.records import Run, RunStatus
 from serin.registry.registry import Registry, put, put_training
@@ -28,9 +29,10 @@ class Closer:
                 break
             except Conflict:
                 continue
-        if is_new:
-            self._tell(closed)
         self.training_requests.send({"model": model, "by": "run"})
+        if is_new:
+            with suppress(SerinError):  # it stays closed where people cannot be reached
+                self._tell(closed)
         return closed
 
     def _close_once(
@@ -45,7 +47,10 @@ class Closer:
         )
         writes = [put(ended, expected_revision=run.revision)]
         if state.value.running == name:
-            freed = replace(state.value, running=None)
+            # What a failed run did not learn from counts as new when more comes.
+            used = set(run.value.datasets) if status is RunStatus.FAILED else set()
+            trained = tuple(dataset for dataset in state.value.trained if dataset not in used)
+            freed = replace(state.value, running=None, trained=trained)
             writes.append(put_training(model, freed, expected_revision=state.revision))
         self.registry.save(*writes)
         return ended, True

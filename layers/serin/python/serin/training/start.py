@@ -117,7 +117,7 @@ class Starter:
         if isinstance(choice, Rest) or contract is None:
             self.registry.save(put_training(model, decided, expected_revision=state.revision))
             return decided
-        return self._start(contract, choice, decided, state.revision, request)
+        return self._start(contract, choice, decided, state.revision, request, by == BY_HAND)
 
     def _decide(
         self, model: str, datasets: Sequence[Dataset], state: TrainingState, by: str, now: datetime
@@ -140,7 +140,7 @@ class Starter:
         return choice, contract
 
     def _start(
-        self, contract: Contract, choice: Train, decided: TrainingState, revision: int, request: str
+        self, contract: Contract, choice: Train, decided: TrainingState, revision: int, request: str, by_hand: bool
     ) -> TrainingState:
         name = run_id(
             datasets=[dataset.id for dataset in choice.datasets],
@@ -148,9 +148,15 @@ class Starter:
             code_digest=self.code_digest,
         )
         earlier = self.registry.find_run(contract.model, name)
-        if earlier and earlier.value.status is not RunStatus.FAILED:
-            same = f"run {name} trained on these very inputs already"
-            rested = replace(decided, decision=same, trained=_merged(decided, choice))
+        if earlier and (earlier.value.status is not RunStatus.FAILED or not by_hand):
+            is_failed = earlier.value.status is RunStatus.FAILED
+            rested = replace(
+                decided,
+                decision=f"run {name} failed on these very inputs; try it again with: serin train {contract.model}"
+                if is_failed
+                else f"run {name} trained on these very inputs already",
+                trained=decided.trained if is_failed else _merged(decided, choice),
+            )
             self.registry.save(put_training(contract.model, rested, expected_revision=revision))
             return rested
         run = Run(
