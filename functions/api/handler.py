@@ -11,33 +11,8 @@ from typing import Any, cast
 
 from chalice.app import Chalice, Request, Response
 
-from serin.errors import (
-    BadRequest,
-    Conflict,
-    ContractError,
-    InvalidRows,
-    ModelOutput,
-    NotFound,
-    Refused,
-    SerinError,
-    TooLarge,
-    Unavailable,
-    Unverified,
-)
-
-STATUS: dict[type[SerinError], int] = {
-    BadRequest: 400,
-    NotFound: 404,
-    Conflict: 409,
-    TooLarge: 413,
-    InvalidRows: 422,
-    Refused: 422,
-    ContractError: 500,
-    Unavailable: 503,
-    Unverified: 503,
-    ModelOutput: 500,
-    SerinError: 500,
-}
+from serin.errors import SerinError
+from serin.serving.statuses import body_of, status_of
 
 app = Chalice(app_name="serin")
 
@@ -66,16 +41,10 @@ def answer(work: Callable[[], dict[str, Any]]) -> Response:
             log_failure("Degraded", "DEGRADED", "the newest route or its model is out of reach; an older one answers")
         return Response(body)
     except SerinError as error:
-        status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-        said: dict[str, Any] = {"code": error.code, "message": error.message}
-        if isinstance(error, InvalidRows):
-            said["problems"] = [
-                {"row": problem.row, "field": problem.field, "code": problem.code, "message": problem.message}
-                for problem in error.problems[:100]
-            ]
+        status = status_of(error)
         if status >= 500:
             log_failure("NoAnswer", error.code, error.message)
-        return Response({"error": said}, status_code=status, headers={"Retry-After": "5"} if status == 503 else {})
+        return Response(body_of(error), status_code=status, headers={"Retry-After": "5"} if status == 503 else {})
 
 
 @cache

@@ -15,6 +15,7 @@ from functions.api import handler
 from serin import errors
 from serin.errors import ModelOutput, NotFound, SerinError, TooLarge, Unavailable
 from serin.serving.endpoint import MAX_BODY_BYTES, Endpoint, read_rows
+from serin.serving.statuses import STATUS
 
 
 class StubEndpoint:
@@ -81,7 +82,7 @@ def test_every_error_is_mapped_to_a_status() -> None:
         return [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, SerinError)]
 
     for kind in kinds(errors):
-        assert kind in handler.STATUS, f"{kind.__name__} has no status of its own in functions/api/handler.py"
+        assert kind in STATUS, f"{kind.__name__} has no status of its own in serin/serving/statuses.py"
 
 
 HOSTILE = {

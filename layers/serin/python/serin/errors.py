@@ -12,7 +12,7 @@
     ├── ModelOutput       the model answered what is no answer
     └── Unavailable       something is out of reach for now; the same call may succeed later
 
-The HTTP status of each stands in functions/api/handler.py, and nowhere else.
+The HTTP status of each stands in serin/serving/statuses.py, and nowhere else.
 """
 
 from __future__ import annotations
