@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -393,6 +393,37 @@ def why(which: Which, env: Env = "local", as_json: AsJson = False) -> None:
     lineage = explain_version(cloud.registry, cloud.data, model, number)
     tell_lineage(output, lineage)
     output.document(lineage)
+
+
+@app.command("export")
+def export_version(
+    which: Which,
+    kind: Annotated[
+        Literal["onnx", "wheel", "container"],
+        typer.Option("--as", help="a bundle for the edge, a wheel, or a container's context"),
+    ],
+    to: Annotated[Path | None, typer.Option(help="a folder, new or empty; else one is named after the version")] = None,
+    env: Env = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Write a version down for elsewhere: it answers there as the endpoint does, and needs nothing of ours."""
+    from cli.export import check_is_free, export, is_rejected, write
+    from cli.reach import reach
+    from serin.registry.lineage import resolve_version
+
+    output = Output(as_json=as_json)
+    model, _, name = which.partition("@")
+    project.contracts().load(model)
+    cloud = reach(env).cloud
+    version = cloud.registry.version(model, resolve_version(cloud.registry, model, name or "champion")).value
+    folder = to or Path(f"{model}-{version.number}-{kind}")
+    check_is_free(folder)
+    files = export(version, cloud.artifacts, kind)
+    write(files, folder)
+    output.say(f"wrote {model}@{version.number} as {kind} to {folder}: {', '.join(sorted(files))}")
+    if is_rejected(version):
+        output.say("mind that its gates rejected this version; its README.txt says so too", style="yellow")
+    output.document({"model": model, "version": version.number, "status": version.status, "files": sorted(files)})
 
 
 @app.command()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,21 @@ def test_why_goes_from_the_answer_back_to_the_upload(serin: Serin, credit: Path)
     assert "promote" in told
 
 
+def test_an_exported_champion_answers_as_the_endpoint(serin: Serin, credit: Path, tmp_path: Path) -> None:
+    told = serin("export", "credit@champion", "--as", "onnx", "--to", str(tmp_path / "edge"), "--json").stdout
+    assert "predict.py" in json.loads(told)["files"]
+    rows = json.dumps(json.loads((tmp_path / "edge" / "golden.json").read_bytes())["rows"])
+    endpoint = json.loads(serin("predict", "credit", "--rows", rows, "--json").stdout)
+    command = [sys.executable, str(tmp_path / "edge" / "predict.py")]
+    done = subprocess.run(command, input=f'{{"rows": {rows}}}', capture_output=True, text=True, check=True)
+    edge = json.loads(done.stdout)
+    for answer in (endpoint, edge):
+        for prediction in (answer, *answer["predictions"]):
+            del prediction["id"]
+    assert edge == endpoint
+    assert "not empty" in serin("export", "credit@1", "--as", "wheel", "--to", str(tmp_path / "edge"), status=2).stderr
+
+
 def test_the_same_upload_again_is_a_duplicate(serin: Serin, credit: Path) -> None:
     done = serin("upload", "credit", str(credit), "--wait")
     assert "duplicate" in done.stdout
@@ -89,6 +106,9 @@ def test_a_bad_upload_is_kept_with_its_reasons_and_the_status_is_1(
         (("predict", "credit"), 2, "--rows or --file"),
         (("why", "credit@99"), 2, "no version 99"),
         (("why", "credit@x"), 2, "is no version"),
+        (("export", "credit@99", "--as", "onnx"), 2, "no version 99"),
+        (("export", "credit@1", "--as", "exe"), 2, "exe"),
+        (("export", "nobody@1", "--as", "onnx"), 2, "nobody"),
         (("receipt", "credit", "never.csv"), 2, "nothing was uploaded"),
         (("versions", "credit", "--env", "nowhere"), 2, "there is no environment 'nowhere'"),
         (("rollback", "credit"), 1, "first champion"),
@@ -131,9 +151,6 @@ def test_a_csv_without_names_is_told_so(serin: Serin, tmp_path: Path) -> None:
 
 
 def test_a_port_in_use_is_told(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -152,9 +169,6 @@ def test_a_port_in_use_is_told(tmp_path: Path) -> None:
 
 
 def test_without_a_twin_one_is_told_how_to_start_it(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [str(Path(sys.prefix) / "bin" / "serin"), "versions", "loans"],
         cwd=make_project(tmp_path),

@@ -36,6 +36,7 @@ def test_the_tour_works_as_written(tmp_path: Path) -> None:
     assert "credit@1 answers now" in done.stdout
     assert '"probabilities"' in done.stdout, "curl was answered"
     assert "credit@1 answers again" in done.stdout
+    assert "40 of 40 golden rows" in done.stdout
     assert "is down" in done.stdout
 
 

@@ -94,10 +94,10 @@ class Endpoint:
         return self.router.serving(model)
 
 
-def read_rows(body: bytes) -> list[dict[str, Any]]:
+def read_rows(body: bytes, *, names: tuple[str, ...] = ("rows",)) -> list[dict[str, Any]]:
     """Read the rows of a request strictly: no NaN, no key twice, no nesting, no endless number.
 
-    Raises BadRequest or TooLarge.
+    names: the keys under one of which they may stand. Raises BadRequest or TooLarge.
     """
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(f"the body has {len(body):,} bytes; at most {MAX_BODY_BYTES:,} are read")
@@ -111,11 +111,12 @@ def read_rows(body: bytes) -> list[dict[str, Any]]:
         raise BadRequest("the body is nested too deeply") from error
     except ValueError as error:
         raise BadRequest(f"the body is not JSON: {_short(str(error))}") from error
-    rows = document.get("rows") if isinstance(document, dict) else None
+    name = next((name for name in names if isinstance(document, dict) and name in document), names[0])
+    rows = document.get(name) if isinstance(document, dict) else None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-        raise BadRequest('the body must be {"rows": [{"<feature>": <value>, …}, …]} with at least one row')
-    if unknown := set(document) - {"rows"}:
-        raise BadRequest(f"{_short(sorted(unknown)[0])!r} is not known here; the body has rows and nothing else")
+        raise BadRequest(f'the body must be {{"{name}": [{{"<feature>": <value>, …}}, …]}} with at least one row')
+    if unknown := set(document) - {name}:
+        raise BadRequest(f"{_short(sorted(unknown)[0])!r} is not known here; the body has {name} and nothing else")
     if len(rows) > MAX_ROWS:
         raise TooLarge(f"{len(rows):,} rows; at most {MAX_ROWS:,} are answered at once")
     return rows

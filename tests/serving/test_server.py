@@ -1,0 +1,208 @@
+"""The server of an export speaks HTTP/1.1: however the bytes come, and with an answer for whatever comes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from serin.serving import server
+from serin.serving.endpoint import MAX_BODY_BYTES, read_rows
+from serin.serving.server import App, Head, serve
+
+
+class StubEndpoint:
+    def predict(self, model: str, body: bytes) -> dict[str, Any]:
+        rows = read_rows(body)
+        if "fail" in rows[0]:
+            raise RuntimeError("a defect")
+        return {"rows": len(rows)}
+
+    def describe(self, model: str) -> dict[str, Any]:
+        return {"model": model}
+
+
+class StubVersion:
+    model, endpoint = "loans", StubEndpoint()
+
+    def predict(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{"prediction": len(rows)}]
+
+
+Answer = tuple[int, dict[str, str], Any]
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[list[Answer]]]
+
+
+def talk(with_server: Talk) -> list[Answer]:
+    """Start a server, connect, and let the test talk."""
+
+    async def scenario() -> list[Answer]:
+        port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        app = App(StubVersion())  # type: ignore[arg-type]  # it stands for a version
+        serving = asyncio.create_task(
+            serve(app, host="127.0.0.1", port=0, say=lambda line: port.set_result(int(line.split()[-1])))
+        )
+        reader, writer = await asyncio.open_connection("127.0.0.1", await port)
+        try:
+            return await asyncio.wait_for(with_server(reader, writer), timeout=10)
+        finally:
+            writer.close()
+            serving.cancel()
+
+    return asyncio.run(scenario())
+
+
+async def read_answer(reader: asyncio.StreamReader, *, has_body: bool = True) -> Answer:
+    top = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in top[1:] if line)
+    length = int(headers.get("content-length", 0)) if has_body else 0
+    body = await reader.readexactly(length)
+    return int(top[0].split()[1]), headers, json.loads(body) if body else None
+
+
+def send(*parts: bytes, answers: int = 1, has_body: bool = True) -> list[Answer]:
+    """Send parts one after the other, and read so many answers."""
+
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> list[Answer]:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.001)
+        return [await read_answer(reader, has_body=has_body) for _ in range(answers)]
+
+    return talk(conversation)
+
+
+def post(body: bytes, *headers: bytes, path: bytes = b"/models/loans/predict") -> bytes:
+    lines = [b"POST " + path + b" HTTP/1.1", b"Host: x", b"Content-Length: %d" % len(body), *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+CHUNKED = b"POST /models/loans/predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_requests_are_answered_however_their_bytes_come() -> None:
+    request = post(b'{"rows": [{}, {}]}')
+    assert [answer[2] for answer in send(request * 3, answers=3)] == [{"rows": 2}] * 3
+    one_by_one = [request[place : place + 1] for place in range(len(request))]
+    assert send(*one_by_one)[0][2] == {"rows": 2}
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_a_body_in_chunks_is_read(size: int) -> None:
+    body = b'{"rows": [{"a": 1}, {"b": 2}]}'
+    chunks = b"5;x=y\r\n" + body[:5] + b"\r\n%X\r\n" % (len(body) - 5) + body[5:] + b"\r\n0\r\nTrailer: z\r\n\r\n"
+    stream = CHUNKED + chunks + post(b'{"rows": [{}]}')
+    parts = [stream[start : start + size] for start in range(0, len(stream), size)]
+    assert [answer[2] for answer in send(*parts, answers=2)] == [{"rows": 2}, {"rows": 1}]
+
+
+def test_who_asks_to_continue_is_told_to() -> None:
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> list[Answer]:
+        body = b'{"rows": [{}]}'
+        writer.write(post(body, b"Expect: 100-continue").removesuffix(body))
+        first = await read_answer(reader)
+        writer.write(body)
+        return [first, await read_answer(reader)]
+
+    assert [answer[0] for answer in talk(conversation)] == [100, 200]
+
+
+def test_a_connection_is_kept_or_closed_as_asked() -> None:
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> list[Answer]:
+        writer.write(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        kept = await read_answer(reader)
+        writer.write(b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        closed = await read_answer(reader)
+        assert await reader.read() == b"", "and then it hangs up"
+        return [kept, closed]
+
+    kept, closed = talk(conversation)
+    assert "connection" not in kept[1]
+    assert closed[1]["connection"] == "close"
+    assert "date" in kept[1]
+
+
+def test_head_has_no_body() -> None:
+    status, headers, body = send(b"HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n", has_body=False)[0]
+    assert (status, body) == (200, None)
+    assert int(headers["content-length"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        (b"GET /nothing HTTP/1.1\r\n\r\n", 404, "NOT_FOUND"),
+        (b"GET /models/loans/predict HTTP/1.1\r\n\r\n", 405, "METHOD"),
+        (post(b"{"), 400, "BAD_REQUEST"),
+        (post(b"a,b", b"Content-Type: text/csv"), 415, "MEDIA_TYPE"),
+        (post(b'{"rows": [{"fail": 1}]}'), 500, "ERROR"),
+        (post(b'{"rows": [{}], "instances": [{}]}', path=b"/invocations"), 400, "BAD_REQUEST"),
+    ],
+)
+def test_a_refusal_keeps_the_connection(request_: bytes, status: int, code: str) -> None:
+    refused, after = send(request_ + post(b'{"rows": [{}]}'), answers=2)
+    assert (refused[0], refused[2]["error"]["code"], after[0]) == (status, code, 200)
+    assert ("allow" in refused[1]) == (status == 405)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00\r\n\r\n", 400),
+        (b"GET /ping\r\n\r\n", 400),
+        (b"GET http://x/ping HTTP/1.1\r\n\r\n", 400),
+        (b"GET /ping HTTP/2.0\r\n\r\n", 400),
+        (b"GET /ping HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"GET /ping HTTP/1.1\r\nname : value\r\n\r\n", 400),
+        (b"GET /ping HTTP/1.1\r\na: b\nc: d\r\n\r\n", 400),
+        (b"POST /ping HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"POST /ping HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"POST /ping HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST /ping HTTP/1.1\r\nContent-Length: +1\r\n\r\n", 400),
+        (b"POST /ping HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 400),
+        (b"POST /ping HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (CHUNKED + b"-1\r\n", 400),
+        (CHUNKED + b"\r\n", 400),
+        (CHUNKED + b"2\r\nabc\r\n", 400),
+        (CHUNKED + b"2\r\n{}XX0\r\n\r\n", 400),
+        (CHUNKED + b"9" * 20_000, 400),
+        (CHUNKED + b"FFFFFFF\r\n", 413),
+        (b"POST /ping HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (MAX_BODY_BYTES + 1), 413),
+        (b"GET /ping HTTP/1.1\r\na: " + b"x" * 20_000, 431),
+    ],
+)
+def test_where_the_next_request_would_begin_is_not_guessed(request_: bytes, status: int) -> None:
+    async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> list[Answer]:
+        writer.write(request_ + post(b'{"rows": [{}]}'))
+        answer = await read_answer(reader)
+        assert await reader.read() == b"", "nothing more is answered"
+        return [answer]
+
+    ((found, headers, body),) = talk(conversation)
+    assert (found, headers["connection"]) == (status, "close")
+    assert body["error"]["message"]
+
+
+def test_who_does_not_finish_a_request_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr(server, "SWEEP_SECONDS", 0.02)
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> list[Answer]:
+        closed = asyncio.create_task(reader.read())
+        for _ in range(200):
+            if closed.done():
+                return []
+            writer.write(b"x")
+            await asyncio.sleep(0.01)
+        raise AssertionError("it waits for ever")
+
+    assert talk(slow) == []
+
+
+def test_a_query_and_a_media_type_with_parameters_are_understood() -> None:
+    head = Head.parse(b"POST /a?b=c HTTP/1.1\r\nContent-Type: Application/JSON; charset=utf-8\r\nContent-Length: 3")
+    assert (head.path, head.media_type, head.length, head.is_last) == ("/a", "application/json", 3, False)
