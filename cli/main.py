@@ -36,7 +36,7 @@ Model = Annotated[str, typer.Argument(help="the model's name")]
 Which = Annotated[str, typer.Argument(metavar="MODEL@VERSION", help="like loans@3 or loans@champion")]
 Env = Annotated[str, typer.Option("--env", help="an environment of cdk.json")]
 AsJson = Annotated[bool, typer.Option("--json", help="write one JSON document and nothing else")]
-Port = Annotated[int, typer.Option(envvar="SERIN_PORT", help="the twin's port; 0 takes a free one")]
+Port = Annotated[int, typer.Option(envvar="SERIN_PORT", min=0, max=65534, help="the twin's port; 0 takes a free one")]
 
 DEFAULT_PORT = 4600
 
@@ -61,12 +61,10 @@ def init(
 ) -> None:
     """Write a contract from a file of examples."""
     from serin.contract.load import parse_contract
-    from serin.contract.model import NAME
     from serin.data.infer import infer_contract
 
     output = Output(as_json=as_json)
-    if not re.fullmatch(NAME, model):
-        raise AskedWrongly(f"{model!r} is no name of a model: it has lower-case letters, digits, - and _")
+    _check_name(model)
     place = project.models_folder() / model / "model.yaml"
     if place.exists() and not force:
         raise AskedWrongly(f"{place} exists already; overwrite it with --force")
@@ -131,7 +129,7 @@ def local_up(
         return
     with twin_up(port=port, say=output.say) as facts:
         _tell_twin(output, facts)
-        wait_for_end()
+        wait_for_end(facts["twin"])
         output.say("stopping the twin")
 
 
@@ -201,11 +199,7 @@ def upload(
         return
     steps = _follow(output, Follower(cloud, timeout).upload(model, key, version))
     output.document({"key": key, "object_version": version, "steps": steps})
-    if steps[0]["status"] not in ("accepted", "duplicate") or steps[-1].get("status") in (
-        "rejected",
-        "failed",
-        "refused",
-    ):
+    if steps[0]["status"] not in ("accepted", "duplicate") or _ended_badly(steps[-1]):
         raise AnsweredNo
 
 
@@ -278,7 +272,7 @@ def train(
         return
     steps = _follow(output, Follower(cloud, timeout).training(model, request))
     output.document({"model": model, "request": request, "steps": steps})
-    if steps[-1]["step"] == "rested" or steps[-1].get("status") in ("rejected", "failed", "refused"):
+    if steps[-1]["step"] == "rested" or _ended_badly(steps[-1]):
         raise AnsweredNo
 
 
@@ -336,6 +330,7 @@ def predict(
     from cli.story import tell_predictions
 
     output = Output(as_json=as_json)
+    _check_name(model)
     if (rows is None) == (file is None):
         raise AskedWrongly("give either --rows or --file")
     there = reach(env)
@@ -367,8 +362,7 @@ def rollback(
 
     output = Output(as_json=as_json)
     model, _, version = which.partition("@")
-    project.contracts().load(model)
-    there = reach(env)
+    there = reach(env)  # the contract is not read: it may be what is broken
     number = resolve_version(there.cloud.registry, model, version) if version else None
     cloud, actor = there.cloud, there.caller
     releaser = Releaser(cloud.registry, cloud.artifacts, cloud.notifier, utc_now, new_ulid, actor=actor)
@@ -387,7 +381,6 @@ def why(which: Which, env: Env = "local", as_json: AsJson = False) -> None:
 
     output = Output(as_json=as_json)
     model, _, version = which.partition("@")
-    project.contracts().load(model)
     cloud = reach(env).cloud
     number = resolve_version(cloud.registry, model, version or "champion")
     lineage = explain_version(cloud.registry, cloud.data, model, number)
@@ -440,7 +433,10 @@ def example(
     output = Output(as_json=as_json)
     made = {"loans": lambda: tables.loans(rows, first=skip), "tumours": tables.tumours, "diabetes": tables.diabetes}
     frame = made[name.value]()
-    file.write_bytes(tables.to_csv(frame))
+    try:
+        file.write_bytes(tables.to_csv(frame))
+    except OSError as error:
+        raise AskedWrongly(f"{file} cannot be written: {error.strerror}") from error
     output.say(f"wrote {len(frame):,} rows of {name.value} to {file}")
     output.document({"example": name.value, "file": str(file), "rows": len(frame), "columns": list(frame.columns)})
 
@@ -470,6 +466,12 @@ def _follow(output: Output, steps: Iterator[Step]) -> list[dict[str, Any]]:
     return documents
 
 
+def _ended_badly(step: dict[str, Any]) -> bool:
+    """Tell whether the last thing that was followed is a no: gates not passed, a run failed, a release refused."""
+    status = step["version"]["status"] if step["step"] == "judged" else step.get("status")
+    return status in ("rejected", "failed", "refused", "rolled_back")
+
+
 def _tell_twin(output: Output, facts: dict[str, Any]) -> None:
     outputs = facts["outputs"]
     output.say(f"the twin is up (process {facts['pid']}): {', '.join(facts['started'])}", style="bold green")
@@ -485,6 +487,11 @@ def _tell_twin(output: Output, facts: dict[str, Any]) -> None:
     output.say('talk to it with the AWS CLI:  eval "$(serin local env)"; aws s3 ls')
     output.say("stop it:  serin local down")
     output.document({"up": True, **{name: value for name, value in facts.items() if name != "twin"}})
+
+
+def _check_name(model: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", model):
+        raise AskedWrongly(f"{model!r} is no name of a model: it has lower-case letters, digits, - and _")
 
 
 def _read_file(file: Path) -> bytes:

@@ -9,6 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from cli.project import AskedWrongly
+from serin.contract.spec import NO_CATEGORY
+
+_BOOLEANS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "0"), False),
+}
 
 
 def rows_from_json(text: str) -> list[Any]:
@@ -36,10 +42,10 @@ def rows_from_csv(content: bytes, described: Mapping[str, Any]) -> list[dict[str
 
 def _value(cell: str | None, kind: str) -> Any:
     """Give a cell the type of its feature; what does not fit goes as it is, and the endpoint says what is wrong."""
-    if cell is None or cell == "":
+    if cell is None or cell.strip().lower() in NO_CATEGORY:
         return None
     if kind == "boolean":
-        return {"true": True, "false": False, "1": True, "0": False}.get(cell.lower(), cell)
+        return _BOOLEANS.get(cell.strip().lower(), cell)
     if kind in ("integer", "number"):
         try:
             return int(cell)

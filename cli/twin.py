@@ -16,11 +16,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cli import project
 from serin.errors import SerinError, Unavailable
+
+if TYPE_CHECKING:
+    from local.twin import Twin
 
 KEPT_ASSEMBLIES = 4
 _KINDS = {
@@ -47,7 +50,7 @@ def running_twin() -> dict[str, Any]:
         os.kill(state["pid"], 0)
         address = urlsplit(state["endpoint_url"])
         socket.create_connection((address.hostname, address.port), timeout=2).close()  # else the number is another's
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise Unavailable("the twin is not up; start it with: serin local up --detach", code="TWIN_DOWN") from error
     return state
 
@@ -118,12 +121,14 @@ def twin_up(*, port: int, say: Callable[[str], None]) -> Iterator[dict[str, Any]
         twin.stop()
 
 
-def wait_for_end() -> None:
-    """Sleep until Ctrl-C or a SIGTERM."""
+def wait_for_end(twin: Twin) -> None:
+    """Sleep until Ctrl-C or a SIGTERM. Raises SerinError where the twin dies meanwhile."""
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    ended.wait()
+    while not ended.wait(1.0):
+        if not twin.is_running:
+            raise SerinError("the twin has died; start it again with: serin local up")
 
 
 def start_detached(port: int) -> dict[str, Any]:
@@ -150,6 +155,7 @@ def start_detached(port: int) -> dict[str, Any]:
             continue
         if found["pid"] == process.pid:
             return found
+        process.terminate()
         raise SerinError(f"the twin is up already (process {found['pid']}); stop it with: serin local down")
     said = log.read_text().strip().splitlines()
     raise SerinError(said[-1].removeprefix("error: ") if said else f"the twin did not start; see {log}")

@@ -167,6 +167,11 @@ class Twin:
         }
 
     @property
+    def is_running(self) -> bool:
+        """Whether the twin's process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def pid(self) -> int:
         """The number of the twin's process."""
         return int(self._known("pid"))

@@ -6,7 +6,7 @@ import pytest
 
 from serin.contract.compile import compile_spec, native_labels
 from serin.contract.spec import ServingSpec
-from serin.errors import Unverified
+from serin.errors import Refused, Unverified
 from tests.builders import a_contract
 
 
@@ -36,7 +36,7 @@ def test_labels_get_their_type_back(texts: list[str], labels: list[object]) -> N
     assert native_labels(texts) == labels
 
 
-@pytest.mark.parametrize(("positive", "index"), [(None, 1), (1, 0), ("1", 0), (2, 1), ("unheard of", 1)])
+@pytest.mark.parametrize(("positive", "index"), [(None, 1), (1, 0), ("1", 0), (2, 1)])
 def test_the_score_speaks_of_the_positive_class(positive: object, index: int) -> None:
     spec = compile_spec(a_contract(positive=positive), values={}, missing_codes={}, classes=("1", "2"))
     assert spec.positive == index
@@ -46,3 +46,8 @@ def test_the_score_speaks_of_the_positive_class(positive: object, index: int) ->
 def test_what_is_no_spec_does_not_verify(text: bytes) -> None:
     with pytest.raises(Unverified):
         ServingSpec.from_json(text)
+
+
+def test_a_positive_class_that_the_data_does_not_have_is_refused_by_name() -> None:
+    with pytest.raises(Refused, match="'1', '2'"):
+        compile_spec(a_contract(positive="good"), values={}, missing_codes={}, classes=("1", "2"))

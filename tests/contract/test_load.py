@@ -63,6 +63,13 @@ def test_a_finding_names_line_and_key_and_what_would_be_right(added: str, line: 
     assert says in found[0][2]
 
 
+def test_an_alias_is_refused_before_it_is_followed() -> None:
+    bomb = "a: &a [x]\n" + "".join(
+        f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    assert findings(bomb)[0][2] == "has an alias, *a; write it out"
+
+
 def test_every_finding_is_told_at_once() -> None:
     text = SMALLEST.replace("integer", "intger") + "trainig: {}\n"
     assert [line for line, _, _ in findings(text)] == [5, 6]

@@ -205,7 +205,7 @@ def test_who_reads_objects_is_told_that_one_is_missing(prod: Synthesised) -> Non
         assert all(set(s["Condition"]) == {"StringLikeIfExists"} for s in lists)
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
 def test_who_only_reads_the_table_may_only_read_a_row(prod: Synthesised, function: str) -> None:
     actions = {action for statement in prod.statements_of(function) for action in listed(statement["Action"])}
     expected = {"dynamodb:GetItem"}

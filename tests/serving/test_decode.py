@@ -111,6 +111,14 @@ def test_both_readers_agree_on_any_rows(rows: list[dict[str, Any]], complete: bo
         assert fast is None or assert_same(fast, careful) is None
 
 
+@pytest.mark.parametrize("name", ['say "x"', "back\\slash", "tab\t", "line\nbreak", "é.ü [1]"])
+def test_a_column_may_have_any_name(name: str) -> None:
+    spec = ServingSpec("m", "regression", "y", (SpecFeature(name, "number"),))
+    body = a_body({name: 1.5})
+    fast = RowDecoder(spec, max_rows=3).decode(body)
+    assert fast is None or assert_same(fast, encode(read_rows(body), spec)) is None
+
+
 @pytest.mark.parametrize("kind", ["number", "category"])
 def test_a_model_of_one_kind_of_feature_has_the_other_tensor_empty(kind: str) -> None:
     feature = SpecFeature("x", kind, values=("a",) if kind == "category" else ())

@@ -23,7 +23,7 @@ from serin.training.train import fit_pipeline, serving_spec
 
 # Integers that single precision does not hold, the ends of what is allowed, and what rounding makes of plain decimals.
 HARD_NUMBERS = (0.0, -0.0, 2**24 + 1, 2**53 - 1, 10**15 + 1, -1e9, 0.1 + 0.2, 5e-324, 1e-30, 1e30, -1e30)
-HARD_CATEGORIES = ("never seen", "", "(missing)", "é", "x" * 300, None)
+HARD_CATEGORIES = ("never seen", "#", "(missing)", "é", "x" * 300, None)
 
 
 @dataclass(frozen=True)

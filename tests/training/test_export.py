@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits, load_iris
 
+from serin.contract.spec import NO_CATEGORY
 from serin.serving.encode import MAX_MAGNITUDE
 from tests.training.exporting import Exported, a_contract_for, export, hard_rows
 
@@ -157,7 +158,7 @@ def test_a_row_is_answered_alone_as_among_others(family: str) -> None:
 
 numbers = st.floats(-1e30, 1e30, allow_nan=False) | st.integers(-(2**62), 2**62) | st.none()
 texts = st.sampled_from(["clerk", "cook", "pilot", "00", "07", None]) | st.text(max_size=5).filter(
-    lambda text: "\x00" not in text
+    lambda text: "\x00" not in text and text == text.strip() and text.lower() not in NO_CATEGORY  # as a table holds it
 )
 
 

@@ -74,7 +74,7 @@ def _key(partition: str, sort: str) -> dict[str, Any]:
 
 
 def _text(body: dict[str, Any]) -> str:
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def _row(item: dict[str, Any]) -> Row:

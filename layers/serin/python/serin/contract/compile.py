@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from serin.contract.model import Contract
 from serin.contract.spec import Label, ServingSpec, SpecFeature, label_text
+from serin.errors import Refused
 
 
 def compile_spec(
@@ -60,7 +61,13 @@ def native_labels(classes: Sequence[str]) -> list[Label]:
 
 
 def _positive_index(contract: Contract, classes: Sequence[str]) -> int:
-    """The class that the score speaks of: the contract's `positive`, else the last in order."""
-    if contract.positive is None or label_text(contract.positive) not in classes:
+    """The class that the score speaks of: the contract's `positive`, else the last in order. Raises Refused."""
+    if contract.positive is None:
         return len(classes) - 1
+    if label_text(contract.positive) not in classes:
+        raise Refused(
+            f"positive is {label_text(contract.positive)!r} in the contract, and the data has the classes "
+            f"{', '.join(map(repr, classes))}; write one of these",
+            code="POSITIVE",
+        )
     return list(classes).index(label_text(contract.positive))

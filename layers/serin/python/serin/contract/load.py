@@ -73,6 +73,7 @@ class _Document:
         self.file = file
         self._lines: dict[Place, int] = {(): 1}
         try:
+            self._refuse_aliases(text)
             node = yaml.compose(text, Loader=yaml.SafeLoader)
             if isinstance(node, yaml.MappingNode):
                 self._remember(node, ())
@@ -100,6 +101,13 @@ class _Document:
         while place not in self._lines:
             place = place[:-1]
         return self._lines[place]
+
+    def _refuse_aliases(self, text: str) -> None:
+        """A few lines of aliases to aliases can stand for more than a memory holds."""
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise ContractError([Problem(self.file, line, "", f"has an alias, *{event.anchor}; write it out")])
 
     def _remember(self, node: yaml.Node, place: Place) -> None:
         if isinstance(node, yaml.MappingNode):

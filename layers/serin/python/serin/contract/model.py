@@ -235,8 +235,8 @@ class Contract(_Section):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what it says: comments, order of keys and spelled-out defaults do not change it."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        """SHA-256 of what it says. Comments and spelled-out defaults do not change it; the order of features does."""
+        text = json.dumps(self.model_dump(mode="json"), separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @model_validator(mode="after")

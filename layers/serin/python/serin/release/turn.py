@@ -81,11 +81,16 @@ class Releaser:
         at = self.now()
         back = Route(model, self._champion(good, at.isoformat(), replaced=self._replaced_by(model, good.number)))
         evidence = {"from": current.version, "files": good.files}
-        self.registry.save(
-            put(back, expected_revision=route.revision),
-            put(replace(bad.value, status=VersionStatus.ROLLED_BACK), expected_revision=bad.revision),
-            self._history(model, at, ROLL_BACK, reason, version=good.number, evidence=evidence),
-        )
+        try:
+            self.registry.save(
+                put(back, expected_revision=route.revision),
+                put(replace(bad.value, status=VersionStatus.ROLLED_BACK), expected_revision=bad.revision),
+                self._history(model, at, ROLL_BACK, reason, version=good.number, evidence=evidence),
+            )
+        except Conflict as error:
+            raise Conflict(
+                f"somebody else changed who answers for {model} just now; look: serin versions {model}"
+            ) from error
         self._tell(
             f"{model}: rolled back to version {good.number}", f"Version {current.version} no longer answers: {reason}"
         )

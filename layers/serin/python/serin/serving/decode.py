@@ -27,10 +27,13 @@ class RowDecoder:
         others = [name for name in spec.other_columns if name not in {feature.name for feature in features}]
         types = [*map(_type_of, features), *(str | float | None | UnsetType for _ in others)]
         names = [*(feature.name for feature in features), *others]
+        self._decoder: msgspec.json.Decoder[Any] | None = None
         self._border = len(spec.numeric)
         self._end = len(features)
         self._whole = [place for place, feature in enumerate(spec.numeric) if feature.type == "integer"]
         self._codes = [_codes_of(feature) for feature in spec.categories]
+        if any(_has_to_be_escaped(name) for name in names):
+            return  # such a name is written with a backslash, and so always read the careful way
         row = msgspec.defstruct(
             "Row",
             [
@@ -43,10 +46,12 @@ class RowDecoder:
         )
         rows = Annotated[list[row], Meta(min_length=1, max_length=max_rows)]  # type: ignore[valid-type]  # made just now
         body = msgspec.defstruct("Body", [("rows", rows)], forbid_unknown_fields=True)
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
+        self._decoder = msgspec.json.Decoder(body)
 
     def decode(self, body: bytes) -> Encoded | None:
         """Read a body; None where it has to be read the careful way."""
+        if self._decoder is None:
+            return None
         try:
             rows = [msgspec.structs.astuple(row) for row in self._decoder.decode(body).rows]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -68,6 +73,10 @@ class RowDecoder:
         return Encoded(
             numeric.reshape(len(rows), self._border), np.array(codes, dtype=np.int64).reshape(shape), ((),) * len(rows)
         )
+
+
+def _has_to_be_escaped(name: str) -> bool:
+    return any(character in '"\\' or character < " " for character in name)
 
 
 def _type_of(feature: SpecFeature) -> Any:
