@@ -32,7 +32,7 @@ check: setup
 	@$(BIN)/lint-imports
 
 golden: setup
-	@GOLDEN=renew $(BIN)/python -m pytest -q tests/contract/test_schema.py tests/infra
+	@GOLDEN=renew $(BIN)/python -m pytest -q tests/contract/test_schema.py tests/serving/test_openapi.py tests/infra
 
 synth: setup
 	@$(BIN)/python -m infra.synth

@@ -46,8 +46,7 @@ def test_a_handler_composes_and_fits_on_a_screen(handler: Path) -> None:
     functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
     longest = max((node.end_lineno or 0) - node.lineno for node in functions)
     assert longest <= 20
-    if handler.parent.name != "api":  # which holds all the routes
-        assert len(text.splitlines()) <= LINES_OF_A_SCREEN
+    assert len(text.splitlines()) <= LINES_OF_A_SCREEN
     assert "Called" in (ast.get_docstring(ast.parse(text)) or ""), "it says who calls it"
 
 

@@ -1,4 +1,4 @@
-"""Answers over HTTP. Called by the REST API, whose resources are made from the routes below."""
+"""Answers over HTTP. Called by the REST API, whose resources are made from the routes of serin/serving/http.py."""
 
 from __future__ import annotations
 
@@ -11,40 +11,29 @@ from typing import Any, cast
 
 from chalice.app import Chalice, Request, Response
 
-from serin.errors import SerinError
-from serin.serving.statuses import body_of, status_of
+from serin.serving.http import ROUTES, Route, respond
 
 app = Chalice(app_name="serin")
 
 
-@app.route("/health")
-def health() -> Response:
-    return Response({"status": "ok"})
+def serve(route: Route) -> Callable[..., Response]:
+    """Make of a route what Chalice calls."""
+
+    def view(**parameters: str) -> Response:
+        request = cast(Request, app.current_request)  # there is one while a route is answered
+        body = cast(bytes, request.raw_body)  # of a text Chalice gives the bytes
+        reply = respond(
+            route, endpoint=endpoint, parameters=parameters, headers=request.headers, body=body, report=log_failure
+        )
+        return Response(reply.body, dict(reply.headers), reply.status)
+
+    return view
 
 
-@app.route("/models/{model}", api_key_required=True)
-def describe(model: str) -> Response:
-    return answer(lambda: endpoint().describe(model))
-
-
-@app.route("/models/{model}/predict", methods=["POST"], api_key_required=True)
-def predict(model: str) -> Response:
-    request = cast(Request, app.current_request)  # there is one while a route is answered
-    return answer(lambda: endpoint().predict(model, request.raw_body))
-
-
-def answer(work: Callable[[], dict[str, Any]]) -> Response:
-    """Answer with what the work gives; or with the status of its error, in the form that every error has here."""
-    try:
-        body = work()
-        if body.get("degraded"):
-            log_failure("Degraded", "DEGRADED", "the newest route or its model is out of reach; an older one answers")
-        return Response(body)
-    except SerinError as error:
-        status = status_of(error)
-        if status >= 500:
-            log_failure("NoAnswer", error.code, error.message)
-        return Response(body_of(error), status_code=status, headers={"Retry-After": "5"} if status == 503 else {})
+for each in ROUTES:
+    # Every content type gets to the route, so that a refusal is in the form of its protocol.
+    options = {"methods": [each.method], "api_key_required": each.needs_key or None, "content_types": ["*/*"]}
+    app.route(each.path, **options)(serve(each))
 
 
 @cache
@@ -55,7 +44,8 @@ def endpoint() -> Any:
     from serin.serving.route import Router
 
     reader = LeanReader(os.environ)
-    return Endpoint(Router(reader.route, reader.file, time.monotonic), new_id=lambda: secrets.token_hex(8))
+    router = Router(reader.route, reader.file, time.monotonic)
+    return Endpoint(router, new_id=lambda: secrets.token_hex(8), names=reader.models)
 
 
 def log_failure(metric: str, code: str, reason: str) -> None:

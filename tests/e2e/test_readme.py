@@ -35,6 +35,8 @@ def test_the_tour_works_as_written(tmp_path: Path) -> None:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "credit@1 answers now" in done.stdout
     assert '"probabilities"' in done.stdout, "curl was answered"
+    assert done.stdout.count('{"predictions":[') == 2, "both scoring forms were answered"
+    assert '"id":"mine"' in done.stdout, "the open protocol was answered"
     assert "credit@1 answers again" in done.stdout
     assert "40 of 40 golden rows" in done.stdout
     assert "is down" in done.stdout

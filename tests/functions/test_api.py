@@ -14,7 +14,8 @@ from chalice.local import LocalGateway
 from functions.api import handler
 from serin import errors
 from serin.errors import ModelOutput, NotFound, SerinError, TooLarge, Unavailable
-from serin.serving.endpoint import MAX_BODY_BYTES, Endpoint, read_rows
+from serin.serving.body import MAX_BODY_BYTES
+from serin.serving.endpoint import Endpoint, read_rows
 from serin.serving.statuses import STATUS
 
 
@@ -32,7 +33,7 @@ class StubEndpoint:
     def describe(self, model: str) -> dict[str, Any]:
         if self.error:
             raise self.error
-        return {"model": model}
+        return {"model": model, "features": []}
 
 
 @pytest.fixture
@@ -83,6 +84,19 @@ def test_every_error_is_mapped_to_a_status() -> None:
 
     for kind in kinds(errors):
         assert kind in STATUS, f"{kind.__name__} has no status of its own in serin/serving/statuses.py"
+
+
+def test_another_content_type_is_refused_in_our_form_and_none_is_json(stub: StubEndpoint) -> None:
+    status, body, _ = ask("POST", "/models/loans/predict", b"rows", kind="text/plain")
+    assert (status, body["error"]["code"]) == (415, "CONTENT_TYPE")
+    assert ask("POST", "/models/loans/predict", b'{"rows": [{}]}', kind="application/json; charset=utf-8")[0] == 200
+
+
+def test_csv_gets_through_and_the_open_protocol_has_its_own_errors(stub: StubEndpoint) -> None:
+    assert ask("POST", "/models/loans/invocations", b"", kind="text/csv")[0] == 400
+    stub.error = NotFound("there is none")
+    status, body, _ = ask("GET", "/v2/models/loans")
+    assert (status, body) == (404, {"error": "there is none"})
 
 
 HOSTILE = {

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from serin.serving import server
-from serin.serving.endpoint import MAX_BODY_BYTES, read_rows
+from serin.serving.body import MAX_BODY_BYTES
+from serin.serving.endpoint import read_rows
 from serin.serving.server import App, Head, serve
 
 

@@ -6,7 +6,8 @@
     ├── Refused           what was sent cannot be used as it is
     │   ├── BadRequest    it cannot be read at all
     │   ├── InvalidRows   it can be read, and breaks the contract
-    │   └── TooLarge      it is over a limit
+    │   ├── TooLarge      it is over a limit
+    │   └── WrongType     it is of a content type that is not read
     ├── Conflict          the state moved on, or forbids this
     ├── Unverified        stored bytes are not what their manifest promises
     ├── ModelOutput       the model answered what is no answer
@@ -100,6 +101,12 @@ class TooLarge(Refused):
     """When what was sent is over a limit."""
 
     code = "TOO_LARGE"
+
+
+class WrongType(Refused):
+    """When what was sent is of a content type that is not read."""
+
+    code = "CONTENT_TYPE"
 
 
 class Conflict(SerinError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -48,15 +49,25 @@ class LeanReader:
 
     def file(self, key: str) -> bytes:
         """Read an artifact. Raises NotFound, Unavailable."""
-        host = self._endpoint or f"https://s3.{self._region}.amazonaws.com"
-        request = AWSRequest("GET", f"{host}/{self._bucket}/{quote(key)}")
-        S3SigV4Auth(self._credentials(), "s3", self._region).add_auth(request)
-        response = self._send(request, None, _FILE_TIMEOUT)
+        response = self._get_object(quote(key))
         if response.status == 404:
             raise NotFound(f"the artifact {key} is gone")
         if response.status != 200:
             raise Unavailable(f"the artifact {key} cannot be read: S3 answers {response.status}")
         return bytes(response.data)
+
+    def models(self) -> list[str]:
+        """List the models that have a version, at most the first 1,000. Raises Unavailable."""
+        response = self._get_object("?delimiter=%2F&list-type=2&prefix=models%2F")
+        if response.status != 200:
+            raise Unavailable(f"the models cannot be listed: S3 answers {response.status}")
+        return re.findall("<Prefix>models/([a-z0-9_-]+)/</Prefix>", response.data.decode())
+
+    def _get_object(self, path: str) -> urllib3.BaseHTTPResponse:
+        host = self._endpoint or f"https://s3.{self._region}.amazonaws.com"
+        request = AWSRequest("GET", f"{host}/{self._bucket}/{path}")
+        S3SigV4Auth(self._credentials(), "s3", self._region).add_auth(request)
+        return self._send(request, None, _FILE_TIMEOUT)
 
     def _get_item(self, query: dict[str, Any]) -> dict[str, Any]:
         body = json.dumps(query).encode()

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serin.contract.spec import ServingSpec
-from serin.errors import BadRequest, NotFound, TooLarge
+from serin.errors import BadRequest, NotFound
 from serin.registry.records import Champion
 from serin.serving.answer import answers
+from serin.serving.body import MAX_BODY_BYTES, check_count, check_keys, read_json
 from serin.serving.encode import Encoded, encode
-from serin.serving.model import MAX_ROWS
 from serin.serving.route import Router, Serving
 
-MAX_BODY_BYTES = 2**20
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
@@ -37,10 +35,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Answers requests: one data plane under every form of HTTP. new_id: makes prediction ids."""
+    """Answers requests: one data plane under every form of HTTP.
+
+    new_id: makes prediction ids. names: lists the models that have a version; raises Unavailable.
+    """
 
     router: Router
     new_id: Callable[[], str]
+    names: Callable[[], Sequence[str]] = tuple
 
     def predict(self, model: str, body: bytes) -> dict[str, Any]:
         """Answer `{"rows": [{…}, …]}`.
@@ -86,6 +88,10 @@ class Endpoint:
             "degraded": serving.is_degraded,
         }
 
+    def index(self) -> dict[str, Champion | None]:
+        """List the models that have a version, each with its champion. Raises Unavailable."""
+        return {name: self.router.champion(name) for name in self.names()}
+
     def _serving(self, model: str) -> Serving:
         if not _NAME.fullmatch(model):
             raise NotFound(
@@ -95,52 +101,15 @@ class Endpoint:
 
 
 def read_rows(body: bytes, *, names: tuple[str, ...] = ("rows",)) -> list[dict[str, Any]]:
-    """Read the rows of a request strictly: no NaN, no key twice, no nesting, no endless number.
+    """Read `{"rows": [{…}, …]}` strictly. names: the keys under one of which they may stand.
 
-    names: the keys under one of which they may stand. Raises BadRequest or TooLarge.
+    Raises BadRequest or TooLarge.
     """
-    if len(body) > MAX_BODY_BYTES:
-        raise TooLarge(f"the body has {len(body):,} bytes; at most {MAX_BODY_BYTES:,} are read")
-    try:
-        document = json.loads(
-            body.decode(), object_pairs_hook=_without_repeats, parse_constant=_refuse_constant, parse_float=_finite
-        )
-    except UnicodeDecodeError as error:
-        raise BadRequest("the body is not UTF-8") from error
-    except RecursionError as error:
-        raise BadRequest("the body is nested too deeply") from error
-    except ValueError as error:
-        raise BadRequest(f"the body is not JSON: {_short(str(error))}") from error
+    document = read_json(body)
     name = next((name for name in names if isinstance(document, dict) and name in document), names[0])
     rows = document.get(name) if isinstance(document, dict) else None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise BadRequest(f'the body must be {{"{name}": [{{"<feature>": <value>, …}}, …]}} with at least one row')
-    if unknown := set(document) - {name}:
-        raise BadRequest(f"{_short(sorted(unknown)[0])!r} is not known here; the body has {name} and nothing else")
-    if len(rows) > MAX_ROWS:
-        raise TooLarge(f"{len(rows):,} rows; at most {MAX_ROWS:,} are answered at once")
+    check_keys(document, (name,), "the body")
+    check_count(len(rows))
     return rows
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise BadRequest(f"the key {_short(twice)!r} stands twice in one object")
-    return found
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise BadRequest(f"{text} is not a number of JSON", code="NON_FINITE")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise BadRequest(f"{_short(text)} is too large a number", code="NON_FINITE")
-    return number
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 80 else text[:77] + "…"

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from serin.contract.spec import ServingSpec
 from serin.errors import ModelOutput, Unverified
+from serin.serving.body import MAX_ROWS
 from serin.serving.decode import RowDecoder
 from serin.serving.encode import Encoded
 
 MAX_ONNX_BYTES = 100 * 2**20
-MAX_ROWS = 1000
 CHUNK_ROWS = 4096  # larger chunks are no faster, and cost memory
 
 

@@ -69,6 +69,11 @@ class Router:
                 entry.read_at, entry.is_degraded = self._monotonic(), True
         return Serving(entry.route.champion, entry.loaded, entry.is_degraded)
 
+    def champion(self, model: str) -> Champion | None:
+        """Read who the champion is, without loading it. Raises Unavailable."""
+        route = self._routes(model)
+        return route.champion if route else None
+
     def _refresh(self, model: str, entry: _Entry | None) -> _Entry:
         read_at = self._monotonic()
         route = self._routes(model)

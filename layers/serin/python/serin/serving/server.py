@@ -23,8 +23,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from serin.errors import BadRequest, NotFound, SerinError, TooLarge
+from serin.serving.body import MAX_BODY_BYTES
 from serin.serving.elsewhere import Elsewhere
-from serin.serving.endpoint import MAX_BODY_BYTES, read_rows
+from serin.serving.endpoint import read_rows
 from serin.serving.statuses import body_of, status_of
 
 MAX_HEAD_BYTES = 16 * 1024

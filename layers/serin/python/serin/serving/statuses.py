@@ -16,6 +16,7 @@ from serin.errors import (
     TooLarge,
     Unavailable,
     Unverified,
+    WrongType,
 )
 
 STATUS: dict[type[SerinError], int] = {
@@ -23,6 +24,7 @@ STATUS: dict[type[SerinError], int] = {
     NotFound: 404,
     Conflict: 409,
     TooLarge: 413,
+    WrongType: 415,
     InvalidRows: 422,
     Refused: 422,
     ContractError: 500,

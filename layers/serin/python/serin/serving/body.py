@@ -1,0 +1,75 @@
+"""How is the body of a request read? Strictly: no NaN, no key twice, no endless number, no more than its limits."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from serin.errors import BadRequest, TooLarge
+
+MAX_BODY_BYTES = 2**20
+MAX_ROWS = 1000
+
+
+def read_text(body: bytes) -> str:
+    """Read a body as text. Raises BadRequest or TooLarge."""
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(f"the body has {len(body):,} bytes; at most {MAX_BODY_BYTES:,} are read")
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest("the body is not UTF-8") from error
+
+
+def read_json(body: bytes) -> Any:
+    """Read a body as JSON. Raises BadRequest or TooLarge."""
+    text = read_text(body)
+    try:
+        return json.loads(
+            text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant, parse_float=_finite
+        )
+    except RecursionError as error:
+        raise BadRequest("the body is nested too deeply") from error
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON: {shorten(str(error))}") from error
+
+
+def check_keys(found: dict[str, Any], known: tuple[str, ...], place: str) -> None:
+    """Raise BadRequest where an object has a key that means nothing there."""
+    if unknown := found.keys() - set(known):
+        raise BadRequest(
+            f"{shorten(min(unknown))!r} is not known here; {place} has {' and '.join(known)}, nothing else"
+        )
+
+
+def check_count(rows: int) -> None:
+    """Raise BadRequest where there is no row, TooLarge where there are too many."""
+    if rows < 1:
+        raise BadRequest("there must be at least one row")
+    if rows > MAX_ROWS:
+        raise TooLarge(f"{rows:,} rows; at most {MAX_ROWS:,} are answered at once")
+
+
+def shorten(text: str) -> str:
+    """Write what somebody sent for a message."""
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise BadRequest(f"the key {shorten(twice)!r} stands twice in one object")
+    return found
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise BadRequest(f"{text} is not a number of JSON", code="NON_FINITE")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise BadRequest(f"{shorten(text)} is too large a number", code="NON_FINITE")
+    return number

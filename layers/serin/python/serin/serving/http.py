@@ -1,0 +1,159 @@
+"""Which path is answered by what? Under Chalice, or under any other server of HTTP; every path stands here once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from serin.errors import SerinError, WrongType
+from serin.serving.protocols import scoring, v2
+from serin.serving.statuses import body_of, status_of
+
+if TYPE_CHECKING:
+    from serin.serving.endpoint import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request. parameters: of its path. kind: its content type without parameters; JSON where it says none."""
+
+    endpoint: Callable[[], Endpoint]
+    parameters: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    kind: str
+
+    @property
+    def model(self) -> str:
+        return self.parameters["model"]
+
+    @property
+    def version(self) -> str | None:
+        return self.parameters.get("version")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is sent back. body: what is dumped as JSON, or a text of the content type in headers."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One path and method. needs_key: whether the API asks for a key. types: the content types that it reads."""
+
+    method: str
+    path: str
+    answer: Callable[[Asked], Any]
+    needs_key: bool = True
+    types: tuple[str, ...] = (scoring.JSON,)
+
+    @property
+    def is_v2(self) -> bool:
+        return self.path.startswith("/v2")
+
+
+def respond(
+    route: Route,
+    *,
+    endpoint: Callable[[], Endpoint],
+    parameters: Mapping[str, str],
+    headers: Mapping[str, str],
+    body: bytes,
+    report: Callable[[str, str, str], None],
+) -> Reply:
+    """Answer a request, or say its error.
+
+    headers: found by their names in lower case. report: told the metric, the code and the reason of what a person
+    must see.
+    """
+    kind = headers.get("content-type", scoring.JSON).partition(";")[0].strip().lower()
+    asked = Asked(endpoint, parameters, headers, body, kind)
+    try:
+        if route.method == "POST" and kind not in route.types and body:
+            raise WrongType(f"a body of {kind[:80] or 'no type'} is not read here; send {' or '.join(route.types)}")
+        said = route.answer(asked)
+        reply = said if isinstance(said, Reply) else Reply(said)
+        if _is_degraded(reply):
+            report("Degraded", "DEGRADED", "the newest route or its model is out of reach; an older one answers")
+        return reply
+    except SerinError as error:
+        status = status_of(error)
+        if status >= 500:
+            report("NoAnswer", error.code, error.message)
+        said = {"error": error.message} if route.is_v2 else body_of(error)
+        return Reply(said, status, {"Retry-After": "5"} if status == 503 else {})
+
+
+def _is_degraded(reply: Reply) -> bool:
+    if "X-Serin-Degraded" in reply.headers:
+        return True
+    said = reply.body if isinstance(reply.body, dict) else {}
+    return bool(said.get("degraded") or said.get("parameters", {}).get("degraded"))
+
+
+def _infer(asked: Asked) -> dict[str, Any]:
+    v2.refuse_binary(asked.headers)
+    return v2.infer(asked.endpoint(), asked.model, asked.version, asked.body)
+
+
+def _describe(asked: Asked) -> dict[str, Any]:
+    return v2.describe(asked.endpoint(), asked.model, asked.version)
+
+
+def _ready(asked: Asked) -> dict[str, Any]:
+    return v2.ready(asked.endpoint(), asked.model, asked.version)
+
+
+def _server_ready(asked: Asked) -> dict[str, Any]:
+    asked.endpoint().names()
+    return {"ready": True}
+
+
+def _ping(asked: Asked) -> dict[str, Any]:
+    asked.endpoint().describe(asked.model)
+    return {"status": "ok"}
+
+
+def _invoke(asked: Asked) -> Reply:
+    said, headers = scoring.invoke(asked.endpoint(), asked.model, asked.kind, asked.body)
+    return Reply(said, headers=headers)
+
+
+def _openapi(asked: Asked) -> dict[str, Any]:
+    from serin.serving.protocols import openapi  # no prediction needs it
+
+    return openapi.document(asked.endpoint().describe(asked.model))
+
+
+def _docs(asked: Asked) -> Reply:
+    from serin.serving.protocols import openapi, page
+
+    said = openapi.document(asked.endpoint().describe(asked.model))
+    return Reply(page.write(said), headers={"Content-Type": "text/html; charset=utf-8"})
+
+
+def _versioned(method: str, below: str, answer: Callable[[Asked], Any]) -> list[Route]:
+    return [Route(method, f"/v2/models/{{model}}{at}{below}", answer) for at in ("", "/versions/{version}")]
+
+
+ROUTES = [
+    Route("GET", "/health", lambda _: {"status": "ok"}, needs_key=False),
+    Route("GET", "/models/{model}", lambda asked: asked.endpoint().describe(asked.model)),
+    Route("POST", "/models/{model}/predict", lambda asked: asked.endpoint().predict(asked.model, asked.body)),
+    Route("POST", "/models/{model}/invocations", _invoke, types=(scoring.JSON, scoring.CSV)),
+    Route("GET", "/models/{model}/ping", _ping),
+    Route("GET", "/models/{model}/openapi.json", _openapi),
+    Route("GET", "/models/{model}/docs", _docs),
+    Route("GET", "/v2", lambda _: v2.SERVER, needs_key=False),
+    Route("GET", "/v2/health/live", lambda _: {"live": True}, needs_key=False),
+    Route("GET", "/v2/health/ready", _server_ready, needs_key=False),
+    Route("POST", "/v2/repository/index", lambda asked: v2.index(asked.endpoint(), asked.body)),
+    *_versioned("GET", "", _describe),
+    *_versioned("GET", "/ready", _ready),
+    *_versioned("POST", "/infer", _infer),
+]

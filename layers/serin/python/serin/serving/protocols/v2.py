@@ -1,0 +1,217 @@
+"""What does the Open Inference Protocol, version 2, ask and hear? Its JSON form, one tensor for each feature.
+
+Source: https://github.com/kserve/open-inference-protocol; the repository's index is Triton's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from serin.contract.spec import label_text
+from serin.errors import BadRequest, NotFound
+from serin.serving.answer import answers
+from serin.serving.body import check_count, check_keys, read_json, shorten
+
+if TYPE_CHECKING:
+    from serin.serving.endpoint import Answered, Endpoint
+
+# Of each datatype: the Python types of its values in JSON, and the largest magnitudes that it holds.
+DATATYPES: dict[str, tuple[tuple[type, ...], float, float]] = {
+    "BOOL": ((bool,), 0, 1),
+    **{f"UINT{bits}": ((int,), 0, 2**bits - 1) for bits in (8, 16, 32, 64)},
+    **{f"INT{bits}": ((int,), -(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
+    "FP16": ((int, float), -65504.0, 65504.0),
+    "FP32": ((int, float), -(2 - 2**-23) * 2.0**127, (2 - 2**-23) * 2.0**127),
+    "FP64": ((int, float), -(2 - 2**-52) * 2.0**1023, (2 - 2**-52) * 2.0**1023),
+    "BYTES": ((str,), 0, 0),
+}
+FEATURE_DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "category": "BYTES"}
+SERVER = {"name": "serin", "version": "1", "extensions": ["model_repository"]}
+NO_BINARY = "tensors come as JSON here, in data; with tritonclient: binary_data=False"
+
+
+def infer(endpoint: Endpoint, model: str, version: str | None, body: bytes) -> dict[str, Any]:
+    """Answer an inference request. Raises as `Endpoint.predict` does, and NotFound where the version is not live."""
+    document = read_json(body)
+    if not isinstance(document, dict):
+        raise BadRequest('the body must be {"inputs": [{"name", "shape", "datatype", "data"}, …]}')
+    check_keys(document, ("id", "parameters", "inputs", "outputs"), "a request")
+    if not isinstance(document.get("id", ""), str):
+        raise BadRequest("id must be text")
+    if not isinstance(document.get("parameters", {}), dict):
+        raise BadRequest("parameters must be an object")
+    chosen = _chosen(document.get("outputs"))
+    answered = endpoint.answer(model, _rows(document.get("inputs")))
+    _check_version(model, version, answered.champion.version)
+    return {
+        "model_name": model,
+        "model_version": str(answered.champion.version),
+        **({"id": document["id"]} if "id" in document else {}),
+        "parameters": _facts(answered),
+        "outputs": _outputs(answered, chosen),
+    }
+
+
+def describe(endpoint: Endpoint, model: str, version: str | None) -> dict[str, Any]:
+    """Give a model's metadata. Raises as `Endpoint.describe` does, and NotFound where the version is not live."""
+    said = endpoint.describe(model)
+    champion = said["champion"]["version"]
+    _check_version(model, version, champion)
+    scores: list[dict[str, Any]] = [{"name": "score", "datatype": "FP64", "shape": [-1]}]
+    if said["classes"]:
+        shares = {"name": "probabilities", "datatype": "FP64", "shape": [-1, len(said["classes"])]}
+        scores.append({**shares, "parameters": {"classes": said["classes"]}})
+    return {
+        "name": model,
+        "versions": [str(champion)],
+        "platform": "onnxruntime_onnx",
+        "inputs": [
+            {
+                "name": feature["name"],
+                "datatype": FEATURE_DATATYPES[feature["type"]],
+                "shape": [-1],
+                "parameters": {"null_is_missing": feature["missing"]},
+            }
+            for feature in said["features"]
+        ],
+        "outputs": [
+            {"name": "prediction", "datatype": _label_datatype(said["classes"]), "shape": [-1]},
+            *scores,
+        ],
+    }
+
+
+def ready(endpoint: Endpoint, model: str, version: str | None) -> dict[str, Any]:
+    """Say that the champion is loaded. Raises where it cannot be, as `describe` does."""
+    _check_version(model, version, endpoint.describe(model)["champion"]["version"])
+    return {"name": model, "ready": True}
+
+
+def index(endpoint: Endpoint, body: bytes) -> list[dict[str, Any]]:
+    """List the models; those that answer, where the body is `{"ready": true}`. Raises BadRequest, Unavailable."""
+    document = read_json(body) if body else {}
+    if not isinstance(document, dict) or not isinstance(document.get("ready", False), bool):
+        raise BadRequest('the body must be {"ready": true}, {"ready": false} or nothing')
+    check_keys(document, ("ready",), "the body")
+    listed = []
+    for name, champion in endpoint.index().items():
+        if champion:
+            listed.append({"name": name, "version": str(champion.version), "state": "READY", "reason": ""})
+        elif not document.get("ready"):
+            reason = "it has no champion: nothing was released yet"
+            listed.append({"name": name, "version": "", "state": "UNAVAILABLE", "reason": reason})
+    return listed
+
+
+def refuse_binary(headers: Mapping[str, str]) -> None:
+    """Raise BadRequest where the body goes on with binary tensors."""
+    if headers.get("inference-header-content-length") is not None:
+        raise BadRequest(f"Inference-Header-Content-Length: {NO_BINARY}", code="BINARY_TENSORS")
+
+
+def _check_version(model: str, asked: str | None, champion: int) -> None:
+    if asked is not None and asked != str(champion):
+        message = (
+            f"{model}@{shorten(asked)} does not answer: only the champion can be asked, which is version {champion}"
+        )
+        raise NotFound(message, code="UNKNOWN_VERSION")
+
+
+def _rows(inputs: Any) -> list[dict[str, Any]]:
+    """Read rows from tensors, each a column."""
+    if not isinstance(inputs, list) or not inputs:
+        raise BadRequest("inputs must be a list of tensors, one for each feature")
+    columns: dict[str, list[Any]] = {}
+    for tensor in inputs:
+        name = _name(tensor, "inputs")
+        if name in columns:
+            raise BadRequest(f"the input {shorten(name)!r} stands twice")
+        columns[name] = _column(tensor, f"the input {shorten(name)!r}")
+        if len(columns[name]) != len(next(iter(columns.values()))):
+            raise BadRequest(f"the input {shorten(name)!r} has another number of rows than the first")
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _column(tensor: dict[str, Any], place: str) -> list[Any]:
+    """Read a tensor of shape [n] or [n, 1], flat or nested."""
+    check_keys(tensor, ("name", "shape", "datatype", "parameters", "data"), place)
+    if "data" not in tensor:
+        raise BadRequest(f"{place} has no data: {NO_BINARY}")
+    shape, data, datatype = (tensor.get(key) for key in ("shape", "data", "datatype"))
+    if not isinstance(shape, list) or not shape or shape[1:] not in ([], [1]) or any(type(n) is not int for n in shape):
+        raise BadRequest(f"{place} must have shape [n] or [n, 1], n the number of rows")
+    if not isinstance(datatype, str) or datatype not in DATATYPES:
+        raise BadRequest(f"{place} must have one of the datatypes {', '.join(DATATYPES)}")
+    if isinstance(data, list) and len(shape) == 2 and all(isinstance(part, list) and len(part) == 1 for part in data):
+        data = [part[0] for part in data]
+    if not isinstance(data, list) or len(data) != shape[0]:
+        raise BadRequest(f"{place} has data that is not of its shape")
+    check_count(len(data))
+    kinds, low, high = DATATYPES[datatype]
+    for row, value in enumerate(data):
+        if value is None:  # a missing value: our extension
+            continue
+        if type(value) not in kinds or (kinds != (str,) and not low <= value <= high):
+            raise BadRequest(f"{place}: the value of row {row} is no {datatype}", code="DATATYPE")
+    return data
+
+
+def _chosen(outputs: Any) -> list[str]:
+    if outputs is None:
+        return []
+    if not isinstance(outputs, list):
+        raise BadRequest('outputs must be a list of {"name": …}')
+    names = [_name(output, "outputs") for output in outputs]
+    for output in outputs:
+        check_keys(output, ("name", "parameters"), "an output")
+        # What asks for binary data is answered with JSON, as the protocol allows.
+        check_keys(output.get("parameters", {}), ("binary_data",), "parameters of an output")
+    if len(set(names)) != len(names):
+        raise BadRequest("an output is asked for twice")
+    return names
+
+
+def _name(tensor: Any, place: str) -> str:
+    if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
+        raise BadRequest(f"{place} must be a list of objects with a name")
+    if not isinstance(tensor.get("parameters", {}), dict):
+        raise BadRequest(f"parameters in {place} must be an object")
+    return str(tensor["name"])
+
+
+def _facts(answered: Answered) -> dict[str, Any]:
+    """What the protocol has no place for. Its parameters are texts, numbers and booleans."""
+    facts: dict[str, Any] = {"version": answered.champion.version, "prediction_id": answered.id}
+    notes = [f"row {row}: {line}" for row, lines in enumerate(answered.notes) for line in lines]
+    if notes:
+        facts["notes"] = "\n".join(notes)
+    if answered.is_degraded:
+        facts["degraded"] = True
+    return facts
+
+
+def _outputs(answered: Answered, chosen: list[str]) -> list[dict[str, Any]]:
+    rows = answers(answered.scores, answered.spec, prediction_id=answered.id)
+    classes = answered.spec.classes
+    datatype = _label_datatype(classes)
+    labels = [label_text(row["prediction"]) if datatype == "BYTES" else row["prediction"] for row in rows]
+    found: dict[str, tuple[str, list[int], list[Any]]] = {
+        "prediction": (datatype, [len(rows)], labels),
+        "score": ("FP64", [len(rows)], [row["score"] for row in rows]),
+    }
+    if classes:
+        shares = [share for row in answered.scores.tolist() for share in row]
+        found["probabilities"] = ("FP64", [len(rows), len(classes)], shares)
+    for name in chosen:
+        if name not in found:
+            raise BadRequest(f"there is no output {shorten(name)!r}; there are {', '.join(found)}")
+    return [
+        {"name": name, "datatype": found[name][0], "shape": found[name][1], "data": found[name][2]}
+        for name in chosen or found
+    ]
+
+
+def _label_datatype(classes: Any) -> str:
+    kinds = {type(label) for label in classes} or {float}
+    return {bool: "BOOL", int: "INT64", float: "FP64"}.get(kinds.pop(), "BYTES") if len(kinds) == 1 else "BYTES"
