@@ -138,11 +138,27 @@ class Champion:
 
 
 @dataclass(frozen=True, slots=True)
+class Challenger:
+    """The version on trial in the live release. weight: the share of entities that it answers, from 0 to 1.
+
+    lease_until: past this time the weight counts as 0, so that a release whose mover died lapses by itself.
+    """
+
+    version: int
+    files: dict[str, str]
+    release: str
+    weight: float = 0.0
+    lease_until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """The row that serving reads."""
+    """The row that serving reads. salt: goes into the hash that splits entities, so that each release splits anew."""
 
     model: str
     champion: Champion
+    challenger: Challenger | None = None
+    salt: str = ""
 
 
 class ReleaseStatus(StrEnum):

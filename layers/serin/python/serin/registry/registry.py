@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from serin.errors import NotFound
 from serin.registry.ports import Row, Rows, Write
 from serin.registry.records import (
+    Challenger,
     Champion,
     Dataset,
     HistoryEntry,
@@ -136,6 +137,7 @@ def decode(kind: type[Record], body: dict[str, Any]) -> Record:
         values["status"] = status(body["status"])
     if kind is Route:
         values["champion"] = decode(Champion, body["champion"])
+        values["challenger"] = decode(Challenger, body["challenger"]) if body.get("challenger") else None
     return kind(**values)
 
 
