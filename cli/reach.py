@@ -23,6 +23,7 @@ _VARIABLES = {
     "ARTIFACTS_BUCKET": "ArtifactsBucket",
     "TRAINING_QUEUE_URL": "TrainingQueueUrl",
     "UPLOADS_QUEUE_URL": "UploadsQueueUrl",
+    "BATCHES_QUEUE_URL": "BatchesQueueUrl",
     "TRAINING_WORKFLOW_ARN": "TrainingWorkflowArn",
     "RELEASE_WORKFLOW_ARN": "ReleaseWorkflowArn",
     "TOPIC_ARN": "TopicArn",

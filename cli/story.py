@@ -172,3 +172,20 @@ def _settings(params: dict[str, Any]) -> str:
 def _lines(rows: Sequence[int], count: int) -> str:
     shown = ", ".join(str(row) for row in rows[:8])
     return f"{shown}, …, {count:,} in all" if count > min(len(rows), 8) else shown
+
+
+def tell_batch(output: Output, account: dict[str, Any]) -> None:
+    """Tell what became of every row of a batch."""
+    rows, version = account["rows"], account["version"]
+    by = f"{account['model']}@{version}" if version else "nobody"
+    output.say(
+        f"{account['status']}: of {rows:,} rows {account['answered']:,} answered by {by}, "
+        f"{account['rejected']:,} set aside, {account['failed']:,} failed",
+        style="green" if account["status"] == "done" else "red",
+    )
+    for file in account["files"]:
+        for reason in file["reasons"]:
+            output.say(f"  {file['key']}: {reason['code']}: {reason['message']}")
+            output.say(f"    {reason['fix']}")
+        if file.get("rejected_rows"):
+            output.say(f"  the rows set aside, each with why: {file['rejected_rows']}")

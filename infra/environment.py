@@ -25,11 +25,12 @@ class BadEnvironment(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """How many days logs, uploads, the working files of runs, and overwritten versions are kept."""
+    """How many days logs, uploads, the working files of runs, batches, and overwritten versions are kept."""
 
     logs: int
     uploads: int
     runs: int
+    batches: int
     old_versions: int
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from serin.errors import Conflict, NotFound
-from serin.registry.ports import Row, StoredObject, Write
+from serin.registry.ports import KeptAnswer, Row, StoredObject, Write
 
 STORED_AT = datetime(2025, 12, 31, tzinfo=UTC)
 
@@ -99,6 +99,18 @@ class FakeWorkflow:
 
     def is_over(self, name: str) -> bool:
         return name in self.started and name not in self.running
+
+
+@dataclass
+class FakeAnswers:
+    """Kept answers by entity, of one model."""
+
+    found: dict[str, KeptAnswer] = field(default_factory=dict)
+
+    def keep(self, model: str, answers: Sequence[KeptAnswer]) -> None:
+        for answer in answers:
+            if answer.entity not in self.found or self.found[answer.entity].at <= answer.at:
+                self.found[answer.entity] = answer
 
 
 @dataclass

@@ -44,7 +44,7 @@ class PrivateBucket(s3.Bucket):
 
 
 class DataBucket(PrivateBucket):
-    """Uploads, receipts, datasets, quarantine and runs. Its events go to EventBridge."""
+    """Uploads, receipts, datasets, quarantine, runs and batches. Its events go to EventBridge."""
 
     def __init__(self, scope: Construct, id: str, *, environment: Environment) -> None:
         super().__init__(
@@ -55,6 +55,9 @@ class DataBucket(PrivateBucket):
             lifecycle_rules=[
                 _expire("uploads/", environment.days.uploads),
                 _expire("runs/", environment.days.runs),
+                _expire("batch/", environment.days.batches),
+                _expire("batch-work/", environment.days.batches),
+                _expire("predictions/", environment.days.batches),
             ],
         )
         # event_bridge_enabled=True would bring a custom-resource function to set this one property.

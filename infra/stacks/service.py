@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -54,7 +55,7 @@ class ServiceStack(cdk.Stack):
         training = queue("Training", name="training", reader="start_training")
         training_queue = {"TRAINING_QUEUE_URL": training.queue.queue_url}
         uploads_queue = {"UPLOADS_QUEUE_URL": uploads.queue.queue_url}
-        self._send_uploads(environment, to=uploads)
+        self._send_objects("UploadArrived", "uploads/", environment, to=uploads)
 
         validate_data = function("ValidateData", name="validate_data", bundle="data", variables=training_queue)
         validate_data.may_read(data, "uploads/", "receipts/", "datasets/")
@@ -140,6 +141,43 @@ class ServiceStack(cdk.Stack):
             alarms=alarms,
         )
 
+        # files to be answered -> batch workflow
+        split_batch = function("SplitBatch", name="split_batch", bundle="data", with_models=False)
+        split_batch.may_read(data, "batch/", "batch-work/")
+        split_batch.may_write(data, "batch-work/", "predictions/")
+        split_batch.may_read_table()
+
+        predict_batch = function("PredictBatch", name="predict_batch", bundle="evaluation", with_models=False)
+        predict_batch.may_read(data, "batch-work/")
+        predict_batch.may_read(artifacts, "models/")
+        predict_batch.may_write(data, "batch-work/", "predictions/")
+        predict_batch.may_change_table()
+
+        close_batch = function("CloseBatch", name="close_batch", bundle="base", with_models=False)
+        close_batch.may_read(data, "batch-work/", "predictions/")
+        close_batch.may_write(data, "predictions/")
+
+        answer_files = workflow(
+            "BatchWorkflow",
+            name="batch",
+            functions=[split_batch, predict_batch, close_batch],
+            lists=(data, "batch-work/"),
+        )
+        batches = queue("Batches", name="batches", reader="start_batch")
+        start_batch = function(
+            "StartBatch",
+            name="start_batch",
+            bundle="base",
+            with_models=False,
+            variables={"BATCH_WORKFLOW_ARN": answer_files.arn},
+        )
+        start_batch.may_read(data, "batch/", "batch-work/", "predictions/")
+        start_batch.may_write(data, "batch-work/", "predictions/")
+        start_batch.may_read_table()
+        start_batch.may_start(answer_files.arn)
+        batches.read_by(start_batch, batch_size=10, at_once=2)
+        self._send_objects("FileArrived", "batch/", environment, to=batches)
+
         # over HTTP
         api = function("Api", name="api", bundle="serving", handler="handler.app", with_models=False)
         api.may_read(artifacts, "models/")
@@ -154,6 +192,7 @@ class ServiceStack(cdk.Stack):
             "Table": environment.table,
             "TrainingQueueUrl": training.queue.queue_url,
             "UploadsQueueUrl": uploads.queue.queue_url,
+            "BatchesQueueUrl": batches.queue.queue_url,
             "TrainingWorkflowArn": train.arn,
             "ReleaseWorkflowArn": release.arn,
             "TopicArn": alarms.topic.topic_arn,
@@ -161,18 +200,19 @@ class ServiceStack(cdk.Stack):
         for name, value in outputs.items():
             cdk.CfnOutput(self, name, value=value)
 
-    def _send_uploads(self, environment: Environment, *, to: WorkQueue) -> None:
-        """Put a message into the queue for each object that arrives under uploads/."""
+    def _send_objects(self, id: str, prefix: str, environment: Environment, *, to: WorkQueue) -> None:
+        """Put a message into the queue for each object that arrives under a prefix of the data bucket."""
+        name = re.sub(r"(?<!^)(?=[A-Z])", "-", id).lower()
         events.Rule(
             self,
-            "UploadArrived",
-            rule_name=environment.named("upload-arrived"),
+            id,
+            rule_name=environment.named(name),
             event_pattern=events.EventPattern(
                 source=["aws.s3"],
                 detail_type=["Object Created"],
                 detail={
                     "bucket": {"name": [environment.data_bucket]},
-                    "object": {"key": [{"prefix": "uploads/"}]},
+                    "object": {"key": [{"prefix": prefix}]},
                 },
             ),
             targets=[targets.SqsQueue(to.queue, dead_letter_queue=to.dead_letters)],

@@ -10,10 +10,10 @@ import pytest
 from moto import mock_aws
 
 from serin.aws.bucket import S3Objects
-from serin.aws.table import DynamoRows
+from serin.aws.table import DynamoAnswers, DynamoRows
 from serin.errors import Conflict, NotFound
-from serin.registry.ports import Objects, Rows, Write
-from tests.fakes import FakeObjects, FakeRows
+from serin.registry.ports import KeptAnswer, Objects, Rows, Write
+from tests.fakes import FakeAnswers, FakeObjects, FakeRows
 
 REGION = "eu-west-1"
 
@@ -147,3 +147,20 @@ def test_objects_are_listed_by_prefix_at_their_latest_version(objects: Objects) 
     latest = objects.put("a/1", b"newer")
     objects.put("b/1", b"")
     assert [(item.key, item.version, item.size) for item in objects.list("a/")] == [("a/1", latest, 5)]
+
+
+@pytest.mark.parametrize("kind", ["fake", "dynamodb"])
+def test_an_answer_is_kept_until_a_later_one_comes(request: pytest.FixtureRequest, kind: str) -> None:
+    older, newer = (KeptAnswer("ann", at, 2_000_000_000, {"score": at}) for at in ("2026-01-01 0", "2026-01-01 1"))
+    if kind == "fake":
+        fake = FakeAnswers()
+        fake.keep("loans", [newer])
+        fake.keep("loans", [older])
+        assert fake.found["ann"] == newer
+        return
+    request.getfixturevalue("aws")
+    client = make_table()
+    DynamoAnswers(client, "t").keep("loans", [newer])
+    DynamoAnswers(client, "t").keep("loans", [older])
+    item = client.get_item(TableName="t", Key={"PK": {"S": "ENTITY#loans#ann"}, "SK": {"S": "ANSWER"}})["Item"]
+    assert (item["body"]["S"], item["expires"]["N"]) == ('{"score":"2026-01-01 1"}', "2000000000")

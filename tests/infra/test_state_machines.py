@@ -13,7 +13,7 @@ from infra.constructs.workflow import WORKFLOWS, camel_case
 from tests.infra.conftest import Synthesised
 
 FUNCTIONS = {path.parent.name for path in (Path(__file__).resolve().parents[2] / "functions").glob("*/handler.py")}
-LAST = {"training": "CloseRun", "release": "RollBack"}  # where every error leads
+LAST = {"training": "CloseRun", "release": "RollBack", "batch": "CloseBatch"}  # where every error leads
 
 
 def states(workflow: str) -> dict[str, Any]:
@@ -23,7 +23,11 @@ def states(workflow: str) -> dict[str, Any]:
 
 
 def tasks(workflow: str) -> dict[str, Any]:
-    return {name: state for name, state in states(workflow).items() if state["Type"] == "Task"}
+    """Every task, those within maps too."""
+    found = states(workflow)
+    inner = [state["ItemProcessor"]["States"] for state in found.values() if state["Type"] == "Map"]
+    every = dict(item for part in [found, *inner] for item in part.items())
+    return {name: state for name, state in every.items() if state["Type"] == "Task"}
 
 
 def next_states(state: dict[str, Any]) -> Iterator[str]:
@@ -41,11 +45,19 @@ def test_every_task_is_a_function_that_exists(workflow: str) -> None:
 @pytest.mark.parametrize("workflow", LAST)
 def test_every_error_leads_to_who_puts_it_right(workflow: str) -> None:
     last = LAST[workflow]
-    for name, state in tasks(workflow).items():
-        if name != last:
+    for name, state in states(workflow).items():
+        if state["Type"] in ("Task", "Map") and name != last:
             assert state["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": last}]
-    # What it answers is dropped, so that the error is still there when the end is chosen.
-    assert tasks(workflow)[last]["ResultPath"] is None
+
+
+@pytest.mark.parametrize("workflow", ["training", "release"])
+def test_an_error_is_still_there_when_the_end_is_chosen(workflow: str) -> None:
+    assert tasks(workflow)[LAST[workflow]]["ResultPath"] is None
+
+
+def test_one_part_of_a_batch_that_fails_does_not_stop_the_others() -> None:
+    maps = [state for state in states("batch").values() if state["Type"] == "Map"]
+    assert [(state["ToleratedFailurePercentage"], state["ResultPath"]) for state in maps] == [(100, None)] * 2
 
 
 @pytest.mark.parametrize("workflow", LAST)
@@ -105,4 +117,5 @@ def test_a_workflow_may_invoke_its_own_functions_and_no_others(each: Synthesised
             for statement in policy["PolicyDocument"]["Statement"]
             if statement["Action"] == "lambda:InvokeFunction"
         )
-        assert sorted(map(str, allowed)) == sorted(map(str, machine["DefinitionSubstitutions"].values()))
+        arns = [arn for name, arn in machine["DefinitionSubstitutions"].items() if name.endswith("Arn")]
+        assert sorted(map(str, allowed)) == sorted(map(str, arns))

@@ -18,6 +18,7 @@ from tests.infra.conftest import ENVIRONMENTS, Synthesised
 GOLDEN = Path(__file__).parent / "golden"
 FUNCTIONS = {folder.name for folder in (Path(__file__).resolve().parents[2] / "functions").iterdir() if folder.is_dir()}
 FUNCTIONS -= {"__pycache__"}
+WITHOUT_MODELS = {"api", "start_batch", "split_batch", "predict_batch", "close_batch"}
 
 # The only permissions that name every resource, or that stand for more than one action: each has its reason.
 ANY_RESOURCE = {
@@ -144,14 +145,14 @@ def test_each_function_has_its_environment(each: Synthesised) -> None:
         assert variables["SERIN_ENV"] == each.environment
         assert variables["POWERTOOLS_SERVICE_NAME"] == name
         assert variables["SECONDS_PER_PLAN_MINUTE"] == ("1" if each.environment == "local" else "60")
-        assert ("MODELS_PATH" in variables) is (name != "api")
+        assert ("MODELS_PATH" in variables) is (name not in WITHOUT_MODELS)
         assert function["Runtime"] == "python3.13"
 
 
 def test_layers_are_at_most_five_and_bundled_outside_local(each: Synthesised) -> None:
     counts = {name: len(each.function(name)["Layers"]) for name in FUNCTIONS}
     bundles = 0 if each.environment == "local" else 1
-    assert counts == {name: (1 if name == "api" else 2) + bundles for name in FUNCTIONS}
+    assert counts == {name: (1 if name in WITHOUT_MODELS else 2) + bundles for name in FUNCTIONS}
 
 
 def test_no_permission_is_wider_than_it_must_be(each: Synthesised) -> None:
@@ -164,8 +165,9 @@ def test_no_permission_is_wider_than_it_must_be(each: Synthesised) -> None:
                     assert set(actions) <= ANY_RESOURCE.keys()
                 elif "*" in resource:
                     assert re.fullmatch(
-                        r'"arn:aws:s3:::serin-[\w-]+/(uploads|receipts|datasets|quarantine|runs|models)/\*"'
-                        r'|"arn:aws:states:[\w-]+:\d{12}:execution:serin-\w+-(training|release):\*"',
+                        r'"arn:aws:s3:::serin-[\w-]+/(uploads|receipts|datasets|quarantine|runs|models|batch|batch-work|predictions)/\*"'
+                        r'|"arn:aws:states:[\w-]+:\d{12}:execution:serin-\w+-(training|release):\*"'
+                        r'|"arn:aws:states:[\w-]+:\d{12}:execution:serin-\w+-batch/\*"',
                         resource,
                     )
 
@@ -194,6 +196,19 @@ def test_each_function_reaches_its_own_keys_and_no_others(prod: Synthesised) -> 
         "register_model": {"read data/runs/*", "read artifacts/models/*", "write artifacts/models/*"},
         "advance_release": {"read artifacts/models/*"},
         "api": {"read artifacts/models/*"},
+        "start_batch": {
+            *("read data/batch/*", "read data/batch-work/*", "read data/predictions/*"),
+            *("write data/batch-work/*", "write data/predictions/*"),
+        },
+        "split_batch": {
+            *("read data/batch/*", "read data/batch-work/*"),
+            *("write data/batch-work/*", "write data/predictions/*"),
+        },
+        "predict_batch": {
+            *("read data/batch-work/*", "read artifacts/models/*"),
+            *("write data/batch-work/*", "write data/predictions/*"),
+        },
+        "close_batch": {"read data/batch-work/*", "read data/predictions/*", "write data/predictions/*"},
     }
 
 
@@ -205,11 +220,11 @@ def test_who_reads_objects_is_told_that_one_is_missing(prod: Synthesised) -> Non
         assert all(set(s["Condition"]) == {"StringLikeIfExists"} for s in lists)
 
 
-@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+@pytest.mark.parametrize("function", sorted(FUNCTIONS - {"close_batch"}))
 def test_who_only_reads_the_table_may_only_read_a_row(prod: Synthesised, function: str) -> None:
     actions = {action for statement in prod.statements_of(function) for action in listed(statement["Action"])}
     expected = {"dynamodb:GetItem"}
-    if function not in ("api", "train_model", "evaluate_model"):
+    if function not in ("api", "train_model", "evaluate_model", "start_batch", "split_batch"):
         expected |= {"dynamodb:Query", "dynamodb:PutItem"}
     assert {action for action in actions if action.startswith("dynamodb:")} == expected
 
@@ -226,7 +241,7 @@ def test_every_queue_sets_aside_what_fails_and_waits_longer_than_its_reader(each
     queues = each.of_type("AWS::SQS::Queue")
     mappings = each.properties("AWS::Lambda::EventSourceMapping")
     functions = each.of_type("AWS::Lambda::Function")
-    assert len(mappings) == 2
+    assert len(mappings) == 3
     for mapping in mappings:
         queue = queues[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
         reader = functions[mapping["FunctionName"]["Ref"]]["Properties"]
@@ -248,7 +263,8 @@ def test_people_are_told_of_dead_letters_failed_workflows_and_a_failed_tick(each
         a["AlarmName"].removeprefix(f"serin-{each.environment}-"): a for a in each.properties("AWS::CloudWatch::Alarm")
     }
     assert alarms.keys() == {
-        *("uploads-dead-letters", "training-dead-letters", "training-failed", "release-failed", "tick-failed")
+        *("uploads-dead-letters", "training-dead-letters", "training-failed", "release-failed", "tick-failed"),
+        *("batches-dead-letters", "batch-failed"),
     }
     topic = next(iter(each.of_type("AWS::SNS::Topic")))
     for alarm in alarms.values():
@@ -330,6 +346,7 @@ def test_a_key_has_a_limit(each: Synthesised) -> None:
 def test_the_outputs_are_those_that_the_command_line_reads(each: Synthesised) -> None:
     assert list(each.service["Outputs"]) == [
         *("ApiUrl", "ApiKeyId", "DataBucket", "ArtifactsBucket", "Table", "TrainingQueueUrl", "UploadsQueueUrl"),
+        *("BatchesQueueUrl",),
         *("TrainingWorkflowArn", "ReleaseWorkflowArn", "TopicArn"),
     ]
 

@@ -15,7 +15,7 @@ from botocore.config import Config
 
 from serin.aws.bucket import S3Objects
 from serin.aws.messages import SnsNotifier, SqsQueue, StepFunctionsWorkflow
-from serin.aws.table import DynamoRows
+from serin.aws.table import DynamoAnswers, DynamoRows
 from serin.contract.load import Contracts
 from serin.errors import SerinError
 from serin.registry.ids import ulid
@@ -67,6 +67,18 @@ class Cloud:
     @cached_property
     def release_workflow(self) -> StepFunctionsWorkflow:
         return StepFunctionsWorkflow(self._client("stepfunctions"), self._name("RELEASE_WORKFLOW_ARN"))
+
+    @cached_property
+    def batches(self) -> SqsQueue:
+        return SqsQueue(self._client("sqs"), self._name("BATCHES_QUEUE_URL"))
+
+    @cached_property
+    def batch_workflow(self) -> StepFunctionsWorkflow:
+        return StepFunctionsWorkflow(self._client("stepfunctions"), self._name("BATCH_WORKFLOW_ARN"))
+
+    @cached_property
+    def kept_answers(self) -> DynamoAnswers:
+        return DynamoAnswers(self._client("dynamodb"), self._name("TABLE"))
 
     @cached_property
     def notifier(self) -> SnsNotifier:

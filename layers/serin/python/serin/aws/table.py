@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from serin.aws.failures import translated
 from serin.errors import Conflict
-from serin.registry.ports import Row, Write
+from serin.registry.ports import KeptAnswer, Row, Write
+from serin.registry.registry import answer_key
 
 
 class DynamoRows:
@@ -67,6 +70,36 @@ class DynamoRows:
         return (
             row is not None and row.revision == change.expected_revision + 1 and _text(row.body) == _text(change.body)
         )
+
+
+class DynamoAnswers:
+    """Kept answers, a partition for each entity; DynamoDB deletes them some time after they expired."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def keep(self, model: str, answers: Sequence[KeptAnswer]) -> None:
+        # One by one, since a write in bulk takes no condition; side by side, since there may be many.
+        with translated(f"the table {self._table}"), ThreadPoolExecutor(max_workers=8) as workers:
+            list(workers.map(lambda answer: self._keep(model, answer), answers))
+
+    def _keep(self, model: str, answer: KeptAnswer) -> None:
+        item = {
+            **_key(*answer_key(model, answer.entity)),
+            "revision": {"N": "1"},
+            "body": {"S": _text(answer.body)},
+            "at": {"S": answer.at},
+            "expires": {"N": str(answer.expires)},
+        }
+        with suppress(self._client.exceptions.ConditionalCheckFailedException):  # a later batch answered
+            self._client.put_item(
+                TableName=self._table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(PK) OR #at <= :at",
+                ExpressionAttributeNames={"#at": "at"},
+                ExpressionAttributeValues={":at": {"S": answer.at}},
+            )
 
 
 def _key(partition: str, sort: str) -> dict[str, Any]:

@@ -194,6 +194,14 @@ class Release(_Section):
     strategy: Literal["blue_green"] = Field("blue_green", description="blue_green: all at once, the old one kept ready")
 
 
+class Batch(_Section):
+    """What becomes of answers to files."""
+
+    keep: Duration | None = Field(
+        None, description="how long the answers of a batch can be read by entity over HTTP; left out, not at all"
+    )
+
+
 class Contract(_Section):
     """What a team declares about a model."""
 
@@ -218,6 +226,7 @@ class Contract(_Section):
         description="questions that a version must pass before release",
     )
     release: Release = Release()
+    batch: Batch = Batch()
 
     @property
     def metric(self) -> Metric:
@@ -259,6 +268,8 @@ class Contract(_Section):
                 parse_gate(gate, self.task)
             except ValueError as error:
                 yield ("gates", index), str(error)
+        if self.batch.keep is not None and self.entity is None:
+            yield ("batch", "keep"), "answers are read by entity, and the contract names none"
         for role, column in (("entity", self.entity), ("time", self.time)):
             if column == self.target:
                 yield (role,), f"{column} is the target"

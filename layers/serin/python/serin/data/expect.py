@@ -91,6 +91,28 @@ def expect(raw: RawTable, contract: Contract, previous: Profile | None = None) -
     return Finding(table, is_bad, _why(faults, is_bad), tuple(refusals), reasons, notes)
 
 
+def expect_features(raw: RawTable, contract: Contract) -> Finding:
+    """Judge rows that are to be answered: their features, whatever else the table holds, and however many are bad.
+
+    The table of the finding has the entity too, where it is there.
+    """
+    is_bad = np.zeros(len(raw.lines), dtype=bool)
+    refusals = tuple(reason for reason in _missing_columns(raw, contract) if reason.column in contract.features)
+    if refusals:
+        return Finding(None, is_bad, np.empty(0, dtype=object), refusals, (), ())
+    columns: dict[str, Any] = {}
+    faults: list[_Fault] = []
+    for name, feature in contract.features.items():
+        columns[name], found = _read_feature(name, raw.frame[name], feature)
+        faults += [fault for fault in found if fault.cells.any()]
+    entity = contract.entity
+    if entity is not None and entity in raw.frame.columns and entity not in columns:
+        columns[entity], _ = parse_categories(raw.frame[entity])
+    is_bad = _any(faults, is_bad)
+    reasons = tuple(_reason(fault, raw) for fault in faults)
+    return Finding(pd.DataFrame(columns), is_bad, _why(faults, is_bad), (), reasons, ())
+
+
 def _used(contract: Contract) -> dict[str, str]:
     """Name the columns that are read, each with what the contract expects there."""
     expected = {name: f"a feature of type {feature.type}" for name, feature in contract.features.items()}

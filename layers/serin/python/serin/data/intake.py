@@ -58,7 +58,7 @@ def judge_upload(
         rows=len(raw.lines),
         good_rows=len(raw.lines) - bad if finding.table is not None else 0,
         bad_rows=bad,
-        rejected_csv=_write_rejected(raw, finding) if bad else None,
+        rejected_csv=write_rejected(raw, finding) if bad else None,
     )
     if finding.table is None or finding.refusals:
         return verdict
@@ -76,7 +76,8 @@ def profile_table(table: pd.DataFrame, contract: Contract) -> Profile:
     return profile_columns(arrays)
 
 
-def _write_rejected(raw: RawTable, finding: Finding) -> bytes:
+def write_rejected(raw: RawTable, finding: Finding) -> bytes:
+    """Write the rows that break the contract as they were, each with its line and why."""
     rows = raw.frame[finding.is_bad]
     rows.insert(0, "reason", finding.why, allow_duplicates=True)
     rows.insert(0, raw.place, raw.lines[finding.is_bad], allow_duplicates=True)

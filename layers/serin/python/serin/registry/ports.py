@@ -42,6 +42,23 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What was answered for an entity, to be read later. at: sorts by time; expires: seconds since 1970."""
+
+    entity: str
+    at: str
+    expires: int
+    body: dict[str, Any]
+
+
+class KeptAnswers(Protocol):
+    """Answers that can be read by entity."""
+
+    def keep(self, model: str, answers: Sequence[KeptAnswer]) -> None:
+        """Keep the answers, each unless a later one of the same entity is kept already."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoredObject:
     """An object as a listing names it."""
 

@@ -155,6 +155,11 @@ def partition(model: str) -> str:
     return f"MODEL#{model}"
 
 
+def answer_key(model: str, entity: str) -> tuple[str, str]:
+    """Name the row of what a batch answered for an entity."""
+    return f"ENTITY#{model}#{entity}", "ANSWER"
+
+
 def number_key(number: int) -> str:
     """Write a version's number so that keys sort as numbers do."""
     return f"{number:08d}"

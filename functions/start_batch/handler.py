@@ -1,0 +1,46 @@
+"""Starts batches. Called by SQS with S3's `Object Created` events, by way of EventBridge, or with {prefix}."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from serin.aws.cloud import Cloud, utc_now
+from serin.batch.start import BatchStarter
+
+logger = Logger()
+metrics = Metrics()
+tracer = Tracer()
+processor = BatchProcessor(event_type=EventType.SQS)
+
+
+@cache
+def starter() -> BatchStarter:
+    cloud = Cloud.from_environment()
+    return BatchStarter(cloud.registry, cloud.data, cloud.batch_workflow, utc_now)
+
+
+def start(record: Any) -> None:
+    event = json.loads(record.body)
+    if "prefix" in event:
+        job = starter().start_prefix(event["prefix"])
+    elif event.get("detail-type") == "Object Created":
+        stored = event["detail"]["object"]
+        job = starter().start_file(stored["key"], stored["version-id"])
+    else:
+        job = None
+    logger.info("batch", job=job)
+    metrics.add_metric("BatchStarted" if job else "NotABatch", MetricUnit.Count, 1)
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@metrics.log_metrics(raise_on_empty_metrics=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    return process_partial_response(event=event, record_handler=start, processor=processor, context=context)

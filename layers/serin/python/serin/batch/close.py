@@ -1,0 +1,83 @@
+"""What became of every row of a batch? Counted from what each step left behind, so that nothing is lost in silence."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from serin.batch.job import Job, manifest_key, read_json, results_prefix, write_json
+from serin.errors import NotFound
+from serin.registry.ports import Clock, Objects
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCloser:
+    """Writes the account of a batch. Doing it again changes nothing."""
+
+    data: Objects
+    now: Clock
+
+    def close(self, model: str, job_name: str, error: str | None = None) -> dict[str, Any]:
+        """Account for every row of a job: answered, rejected, or failed. error: what ended the workflow early."""
+        key = manifest_key(model, job_name)
+        if self.data.exists(key):
+            return read_json(self.data, key)
+        job = Job.read(self.data, model, job_name)
+        files = [{**asdict(source), **self._file(job, place)} for place, source in enumerate(job.sources)]
+        counts = {what: sum(file[what] for file in files) for what in ("rows", "answered", "rejected", "failed")}
+        account = {
+            "job": job.id,
+            "model": model,
+            "version": job.version,
+            "status": _status(counts, files),
+            **counts,
+            **({"error": error} if error else {}),
+            "results": results_prefix(model, job.id),
+            "files": files,
+            "started_at": job.started_at,
+            "ended_at": self.now().isoformat(),
+        }
+        write_json(self.data, key, account)
+        return account
+
+    def _file(self, job: Job, place: int) -> dict[str, Any]:
+        split = self._found(f"{job.work}split/{place:05d}.json")
+        if split is None:
+            reason = {"code": "FAILED", "message": "it could not be split", "fix": "Send it again, in smaller files."}
+            return {"rows": 0, "answered": 0, "rejected": 0, "failed": 0, "parts": [], "reasons": [reason]}
+        parts = [self._part(job, name, rows) for name, rows in split["parts"].items()]
+        return {
+            "rows": split["rows"],
+            "answered": sum(part["answered"] for part in parts),
+            "rejected": split["rejected"],
+            "failed": sum(part["rows"] - part["answered"] for part in parts),
+            "rejected_rows": f"{job.results}rejected-{place:05d}.csv" if split["rejected"] and parts else None,
+            "parts": parts,
+            "reasons": split["reasons"],
+        }
+
+    def _part(self, job: Job, name: str, rows: int) -> dict[str, Any]:
+        said = self._found(f"{job.work}answered/{name}.json")
+        if said is None:
+            return {"key": None, "rows": rows, "answered": 0, "reason": "FAILED"}
+        failed = {"reason": "MODEL_OUTPUT", "failed_lines": said["failed"][:100]} if said["failed"] else {}
+        key = f"{job.results}{name}.csv"
+        return {"key": key, "rows": rows, "answered": said["answered"], "sha256": said["sha256"], **failed}
+
+    def _found(self, key: str) -> dict[str, Any] | None:
+        try:
+            return read_json(self.data, key)
+        except NotFound:
+            return None
+
+
+def _status(counts: dict[str, int], files: list[dict[str, Any]]) -> str:
+    """done: every row of every file is answered; partial: some; failed: none, though there were good ones; refused."""
+    if counts["answered"]:
+        whole = counts["answered"] == counts["rows"] and all(file["rows"] for file in files)
+        return "done" if whole else "partial"
+    return "failed" if counts["failed"] or any(_broke(file) for file in files) else "refused"
+
+
+def _broke(file: dict[str, Any]) -> bool:
+    return any(reason["code"] == "FAILED" for reason in file["reasons"])

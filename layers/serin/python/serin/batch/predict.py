@@ -1,0 +1,100 @@
+"""How is one part of a batch answered? By the version that the job names, in one run of its graph."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from serin.batch.job import LINE, Job, write_json
+from serin.data.storage import load_columns
+from serin.errors import Unverified
+from serin.registry.ids import sha256
+from serin.registry.ports import KeptAnswer, KeptAnswers, Objects
+from serin.serving.answer import answers
+from serin.serving.encode import encode_columns
+from serin.serving.model import LoadedModel
+
+
+@dataclass(frozen=True, slots=True)
+class PartPredictor:
+    """Answers parts of batches. Doing it again writes the same."""
+
+    data: Objects
+    artifacts: Objects
+    kept: KeptAnswers
+
+    def predict(self, model: str, job_name: str, part_key: str) -> None:
+        """Answer one part of a job. Raises Unverified where the model is not the one that the job names."""
+        job = Job.read(self.data, model, job_name)
+        name = part_key.rpartition("/")[2].removesuffix(".npz")
+        columns = load_columns(self.data.get(part_key))
+        lines = columns[LINE].astype(np.int64)
+        loaded = self._load(job)
+        scores = loaded.raw_scores(encode_columns(columns, loaded.spec))
+        is_number = np.isfinite(scores).all(axis=1)
+        answered, lines_failed = lines[is_number].tolist(), lines[~is_number].tolist()
+        said = answers(scores[is_number], loaded.spec, prediction_id=f"{job.id}-{name}")
+        entity = loaded.spec.entity
+        entities = columns[entity][is_number].tolist() if entity in columns else None
+        if job.keep_seconds is not None and entities is not None:
+            self.kept.keep(model, _latest(job, job.keep_seconds, name, zip(entities, said, strict=True)))
+        table = _csv(answered, said, {} if entities is None else {str(entity): entities})
+        self.data.put(f"{job.results}{name}.csv", table)
+        account = {"answered": len(answered), "failed": lines_failed, "sha256": sha256(table)}
+        write_json(self.data, f"{job.work}answered/{name}.json", account)
+
+    def _load(self, job: Job) -> LoadedModel:
+        files = {name: self.artifacts.get(f"models/{job.model}/{job.version}/{name}") for name in job.artifacts}
+        for name, content in files.items():
+            if sha256(content) != job.artifacts[name]:
+                raise Unverified(f"{name} of {job.model}@{job.version} does not have the digest that the job names")
+        return _loaded(files["model.onnx"], files["spec.json"])
+
+
+@lru_cache(maxsize=1)
+def _loaded(onnx: bytes, spec: bytes) -> LoadedModel:
+    """Keep the last model loaded: a process answers many parts of one job."""
+    return LoadedModel.load(onnx, spec)
+
+
+def _latest(
+    job: Job, keep_seconds: float, part: str, answered: Iterator[tuple[str | None, dict[str, Any]]]
+) -> list[KeptAnswer]:
+    """Say what is to be kept: of each entity the last row's answer, so long after the job's start."""
+    expires = datetime.fromisoformat(job.started_at) + timedelta(seconds=keep_seconds)
+    about = {"version": job.version, "job": job.id, "at": job.started_at}
+    found = {entity: said for entity, said in answered if entity is not None}
+    return [
+        KeptAnswer(
+            entity, at=f"{job.started_at} {part}", expires=int(expires.timestamp()), body={**about, "answer": said}
+        )
+        for entity, said in found.items()
+    ]
+
+
+def _csv(lines: Sequence[int], said: Sequence[dict[str, Any]], beside: dict[str, list[Any]]) -> bytes:
+    """Write answers as a table: the line of each row in its file, what identifies it, and all that was answered."""
+    flat = [dict(_flat(answer)) for answer in said]
+    names = list(dict.fromkeys(name for answer in flat for name in answer if name != "id"))
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["line", *beside, *names])
+    identified = zip(*beside.values(), strict=True) if beside else ((),) * len(lines)
+    for line, known, answer in zip(lines, identified, flat, strict=True):
+        writer.writerow([line, *known, *(answer.get(name) for name in names)])
+    return buffer.getvalue().encode()
+
+
+def _flat(answer: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in answer.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", "|".join(map(str, value)) if isinstance(value, list) else value

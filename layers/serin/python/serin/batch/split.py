@@ -1,0 +1,84 @@
+"""How does a file become parts that can be answered side by side? Its good rows, typed, some thousand in each.
+
+The contract is that of the version that will answer: what it would refuse over HTTP is refused here, row by row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from serin.batch.job import LINE, Job, Source, contract_of, read_json, write_json
+from serin.data.expect import Finding, expect_features
+from serin.data.intake import write_rejected
+from serin.data.read import DEFAULT_LIMITS, RawTable, Unreadable, read_table
+from serin.data.storage import dump_table
+from serin.errors import NotFound
+from serin.registry.ports import Objects
+from serin.registry.registry import Registry
+
+PART_ROWS = 20_000  # a second or so of work, and some megabytes
+
+
+@dataclass(frozen=True, slots=True)
+class Splitter:
+    """Splits the files of batches. Doing it again writes the same."""
+
+    registry: Registry
+    data: Objects
+
+    def split(self, model: str, job_name: str, file_key: str) -> None:
+        """Split one file of a job. What cannot be read is accounted for as refused."""
+        job = Job.read(self.data, model, job_name)
+        place = int(read_json(self.data, file_key)["place"])
+        account = self._split(job, place, job.sources[place])
+        write_json(self.data, f"{job.work}split/{place:05d}.json", account)
+
+    def _split(self, job: Job, place: int, source: Source) -> dict[str, Any]:
+        try:
+            raw = self._read(source)
+        except Unreadable as error:
+            return _refused(error.code, error.message, error.fix)
+        except NotFound:
+            return _refused("GONE", "the object was deleted before it could be read", "Send it again.")
+        finding = expect_features(raw, contract_of(self.registry, job.model, job.version))
+        if finding.table is None:
+            rows = len(raw.lines)
+            return {"rows": rows, "parts": {}, "rejected": rows, "reasons": _dicts(finding.refusals)}
+        rejected = int(finding.is_bad.sum())
+        if rejected:
+            self.data.put(f"{job.results}rejected-{place:05d}.csv", write_rejected(raw, finding))
+        return {
+            "rows": len(raw.lines),
+            "parts": self._write_parts(job, place, raw, finding),
+            "rejected": rejected,
+            "reasons": _dicts(finding.reasons),
+        }
+
+    def _read(self, source: Source) -> RawTable:
+        """Read a file. Raises Unreadable and NotFound."""
+        size = self.data.size(source.key, source.version)
+        if size > DEFAULT_LIMITS.max_bytes:
+            message = f"{size / 2**20:,.0f} MiB are more than the {DEFAULT_LIMITS.max_bytes // 2**20} MiB of one file"
+            raise Unreadable("TOO_LARGE", message, fix="Split it into several files under one prefix.")
+        return read_table(self.data.get(source.key, source.version))
+
+    def _write_parts(self, job: Job, place: int, raw: RawTable, finding: Finding) -> dict[str, int]:
+        """Write the good rows in parts, and tell how many each has."""
+        assert finding.table is not None
+        good = finding.table.assign(**{LINE: raw.lines})[~finding.is_bad]
+        parts = {}
+        for number, start in enumerate(range(0, len(good), PART_ROWS)):
+            part = good.iloc[start : start + PART_ROWS]
+            name = f"{place:05d}-{number:05d}"
+            self.data.put(f"{job.work}parts/{name}.npz", dump_table(part))
+            parts[name] = len(part)
+        return parts
+
+
+def _refused(code: str, message: str, fix: str) -> dict[str, Any]:
+    return {"rows": 0, "parts": {}, "rejected": 0, "reasons": [{"code": code, "message": message, "fix": fix}]}
+
+
+def _dicts(reasons: Any) -> list[dict[str, Any]]:
+    return [reason.to_dict() for reason in reasons]

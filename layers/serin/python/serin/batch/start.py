@@ -1,0 +1,88 @@
+"""How does a batch start? One version is chosen for all of it, and the workflow is named by the files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+
+from serin.batch.job import Job, Source, contract_of, job_id, manifest_key, work_prefix, write_json
+from serin.contract.model import NAME
+from serin.registry.ports import Clock, Objects, Workflow
+from serin.registry.records import Champion
+from serin.registry.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStarter:
+    """Starts batches. Doing it again starts nothing new."""
+
+    registry: Registry
+    data: Objects
+    workflow: Workflow
+    now: Clock
+
+    def start_file(self, key: str, version: str) -> str | None:
+        """Start the batch of one file. Gives the job's id; None where the key belongs to no model."""
+        return self._start(key, (Source(key, version),))
+
+    def start_prefix(self, prefix: str) -> str | None:
+        """Start one batch of all files under a prefix. Gives the job's id; None where there are none."""
+        sources = tuple(Source(found.key, found.version) for found in self.data.list(prefix))
+        return self._start(prefix, sources) if sources else None
+
+    def _start(self, place: str, sources: tuple[Source, ...]) -> str | None:
+        parts = place.split("/")
+        if len(parts) < 3 or not re.fullmatch(NAME, parts[1]):
+            return None
+        model, job = parts[1], job_id(sources)
+        if self.data.exists(manifest_key(model, job)):
+            return job
+        work = work_prefix(model, job)
+        if not self.data.exists(f"{work}job.json"):
+            route = self.registry.route(model)
+            if route is None:
+                self._refuse(model, job, sources)
+                return job
+            self._write(model, job, sources, route.value.champion)
+        lists = {"files": f"{work}files/", "parts": f"{work}parts/"}
+        self.workflow.start(f"{model}-{job}", {"model": model, "job": job, **lists})
+        return job
+
+    def _write(self, model: str, job: str, sources: tuple[Source, ...], champion: Champion) -> None:
+        keep = contract_of(self.registry, model, champion.version).batch.keep
+        work = work_prefix(model, job)
+        for place in range(len(sources)):
+            write_json(self.data, f"{work}files/{place:05d}.json", {"place": place})
+        started = Job(
+            id=job,
+            model=model,
+            version=champion.version,
+            artifacts=champion.files,
+            sources=sources,
+            started_at=self.now().isoformat(),
+            keep_seconds=None if keep is None else keep.total_seconds(),
+        )
+        write_json(self.data, f"{work}job.json", asdict(started))
+
+    def _refuse(self, model: str, job: str, sources: tuple[Source, ...]) -> None:
+        """Account for files that nothing can answer."""
+        reason = {
+            "code": "NO_CHAMPION",
+            "message": f"{model} has no champion: nothing was released yet",
+            "fix": f"Look at serin versions {model}; once there is a champion, send the file again.",
+        }
+        at = self.now().isoformat()
+        account = {
+            "job": job,
+            "model": model,
+            "version": None,
+            "status": "refused",
+            "rows": 0,
+            "answered": 0,
+            "rejected": 0,
+            "failed": 0,
+            "files": [{**asdict(source), "rows": 0, "reasons": [reason]} for source in sources],
+            "started_at": at,
+            "ended_at": at,
+        }
+        write_json(self.data, manifest_key(model, job), account)

@@ -1,0 +1,183 @@
+"""Every row of a batch is accounted for, by one version, whatever is wrong with its files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from serin.batch import split
+from serin.batch.close import BatchCloser
+from serin.batch.predict import PartPredictor
+from serin.batch.split import Splitter
+from serin.batch.start import BatchStarter
+from serin.errors import Unverified
+from tests.e2e.test_journey_on_fakes import CONTRACT, House, as_csv, table
+from tests.fakes import FakeAnswers, FakeWorkflow
+
+ROWS = table()[["radius", "texture", "perimeter", "area", "clinic"]]
+
+
+class BatchHouse:
+    """The batch's steps over one set of fakes, done as its workflow would."""
+
+    def __init__(self, house: House) -> None:
+        self.house, self.data = house, house.data
+        self.workflow, self.kept = FakeWorkflow(), FakeAnswers()
+        self.starter = BatchStarter(house.registry, house.data, self.workflow, house.clock)
+        self.splitter = Splitter(house.registry, house.data)
+        self.predictor = PartPredictor(house.data, house.artifacts, self.kept)
+        self.closer = BatchCloser(house.data, house.clock)
+
+    def send(self, content: bytes, name: str = "a.csv") -> dict[str, Any]:
+        """Send a file, and give the account of its batch."""
+        version = self.data.put(f"batch/tumours/{name}", content)
+        job = self.starter.start_file(f"batch/tumours/{name}", version)
+        assert job
+        return self.work(job)
+
+    def work(self, job: str) -> dict[str, Any]:
+        event = self.workflow.started.get(f"tumours-{job}")
+        if event:
+            for found in list(self.data.list(event["files"])):
+                self.splitter.split("tumours", job, found.key)
+            for found in list(self.data.list(event["parts"])):
+                self.predictor.predict("tumours", job, found.key)
+            self.closer.close("tumours", job)
+        return json.loads(self.data.get(f"predictions/tumours/{job}/manifest.json"))  # type: ignore[no-any-return]
+
+    def answers(self, account: dict[str, Any]) -> list[dict[str, str]]:
+        parts = [part for file in account["files"] for part in file["parts"]]
+        return [row for part in parts for row in csv.DictReader(io.StringIO(self.data.get(part["key"]).decode()))]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> House:
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "tumours").mkdir()
+    contract = CONTRACT | {"entity": "patient", "batch": {"keep": "7d"}}
+    contract["training"] = {"budget": "9 fits", "folds": 2, "candidates": ["linear"]}
+    (folder / "tumours" / "model.yaml").write_text(yaml.safe_dump(contract))
+    house = House(folder)
+    house.upload("uploads/tumours/first.csv", as_csv(table().assign(patient=range(569))))
+    assert house.run_what_is_asked("tumours")
+    return house
+
+
+@pytest.fixture
+def batch(trained: House, monkeypatch: pytest.MonkeyPatch) -> BatchHouse:
+    monkeypatch.setattr(split, "PART_ROWS", 100)
+    return BatchHouse(trained)
+
+
+def counts(account: dict[str, Any]) -> tuple[int, int, int, int]:
+    return tuple(account[what] for what in ("rows", "answered", "rejected", "failed"))  # type: ignore[return-value]
+
+
+def test_each_row_is_answered_as_over_http(batch: BatchHouse) -> None:
+    account = batch.send(as_csv(ROWS))
+    assert account["status"] == "done"
+    assert counts(account) == (569, 569, 0, 0)
+    assert len(account["files"][0]["parts"]) == 6
+    answered = batch.answers(account)
+    assert [int(row["line"]) for row in answered] == list(range(2, 571))
+    asked = json.loads(ROWS[:50].to_json(orient="records"))
+    online = batch.house.predict("tumours", asked)["predictions"]
+    assert [(int(row["prediction"]), float(row["score"])) for row in answered[:50]] == [
+        (answer["prediction"], answer["score"]) for answer in online
+    ]
+
+
+def test_rows_that_break_the_contract_are_set_aside_with_their_lines(batch: BatchHouse) -> None:
+    broken = ROWS.astype({"radius": object})
+    broken.loc[[3, 250], "radius"] = "large"
+    broken.loc[[7], "texture"] = np.nan  # which may be missing
+    account = batch.send(as_csv(broken), "broken.csv")
+    assert account["status"] == "partial"
+    assert counts(account) == (569, 567, 2, 0)
+    rejected = batch.data.get(account["files"][0]["rejected_rows"]).decode().splitlines()
+    assert [line.split(",")[:2] for line in rejected[1:]] == [["5", "radius: TYPE"], ["252", "radius: TYPE"]]
+    assert {5, 252}.isdisjoint(int(row["line"]) for row in batch.answers(account))
+
+
+def test_what_is_no_table_of_its_features_is_refused_and_says_why(batch: BatchHouse) -> None:
+    account = batch.send(b"%PDF-1.7\n", "a.pdf")
+    assert (account["status"], account["files"][0]["reasons"][0]["code"]) == ("refused", "BAD_FORMAT")
+    account = batch.send(as_csv(ROWS.drop(columns="area")), "narrow.csv")
+    assert (account["status"], account["files"][0]["reasons"][0]["code"]) == ("refused", "MISSING_COLUMN")
+    assert counts(account) == (569, 0, 569, 0)
+
+
+def test_files_under_a_prefix_are_one_batch(batch: BatchHouse) -> None:
+    for name, rows in (("x", ROWS[:150]), ("y", ROWS[150:])):
+        batch.data.put(f"batch/tumours/may/{name}.csv", as_csv(rows))
+    batch.data.put("batch/tumours/may/z.csv", b"no table")
+    job = batch.starter.start_prefix("batch/tumours/may/")
+    assert job
+    account = batch.work(job)
+    assert account["status"] == "partial"
+    assert counts(account) == (569, 569, 0, 0)
+    assert [file["answered"] for file in account["files"]] == [150, 419, 0]
+
+
+def test_done_twice_it_is_one_batch(batch: BatchHouse) -> None:
+    account = batch.send(as_csv(ROWS[:20]), "twice.csv")
+    stored = {key: len(versions) for key, versions in batch.data.versions.items() if "predictions/" in key}
+    started = dict(batch.workflow.started)
+    assert batch.starter.start_file("batch/tumours/twice.csv", "1") == account["job"]
+    assert (batch.work(account["job"]), dict(batch.workflow.started)) == (account, started)
+    assert stored.keys() == {key for key in batch.data.versions if "predictions/" in key}
+
+
+def test_one_version_answers_all_of_it(batch: BatchHouse) -> None:
+    version = batch.data.put("batch/tumours/slow.csv", as_csv(ROWS[:150]))
+    job = batch.starter.start_file("batch/tumours/slow.csv", version)
+    assert job
+    onnx = batch.house.artifacts.versions["models/tumours/1/model.onnx"]
+    onnx.append(onnx[-1] + b"\x00")
+    try:
+        with pytest.raises(Unverified):
+            batch.work(job)
+    finally:
+        onnx.pop()
+
+
+def test_a_part_that_never_was_answered_is_counted_as_failed(batch: BatchHouse) -> None:
+    version = batch.data.put("batch/tumours/cut.csv", as_csv(ROWS[:250]))
+    job = batch.starter.start_file("batch/tumours/cut.csv", version)
+    assert job
+    event = batch.workflow.started[f"tumours-{job}"]
+    batch.splitter.split("tumours", job, f"{event['files']}00000.json")
+    batch.predictor.predict("tumours", job, f"{event['parts']}00000-00001.npz")
+    account = batch.closer.close("tumours", job, "Lambda: out of memory")
+    assert (account["status"], account["error"]) == ("partial", "Lambda: out of memory")
+    assert counts(account) == (250, 100, 0, 150)
+
+
+def test_answers_are_kept_by_entity_the_last_row_of_each(batch: BatchHouse) -> None:
+    rows = ROWS[:130].assign(patient=[f"p{place % 120}" for place in range(130)])
+    account = batch.send(as_csv(rows), "patients.csv")
+    answered = batch.answers(account)
+    assert len(batch.kept.found) == 120
+    kept = batch.kept.found["p5"]
+    assert kept.body["answer"]["score"] == float(answered[125]["score"])
+    assert answered[125]["patient"] == "p5"
+    assert (kept.body["version"], kept.body["job"]) == (1, account["job"])
+
+
+def test_without_a_champion_the_file_is_refused(tmp_path: Path) -> None:
+    batch = BatchHouse(House(tmp_path))
+    account = batch.send(as_csv(ROWS[:5]))
+    assert (account["status"], account["files"][0]["reasons"][0]["code"]) == ("refused", "NO_CHAMPION")
+    assert not batch.workflow.started
+
+
+@pytest.mark.parametrize("key", ["batch/a.csv", "batch/../a.csv", "batch/UPPER/a.csv"])
+def test_a_key_that_belongs_to_no_model_starts_nothing(batch: BatchHouse, key: str) -> None:
+    assert batch.starter.start_file(key, "1") is None
