@@ -212,6 +212,17 @@ def test_after_a_feature_was_added_rows_without_it_are_left_out_and_that_is_said
     assert "it has no column clinic" in report["left_out"][0]
 
 
+def test_after_a_feature_changed_its_type_uploads_still_get_their_receipts(house: House) -> None:
+    frame = table().assign(clinic=lambda rows: np.where(rows["clinic"] == "north", "1", "2"))
+    receipts = [house.upload("uploads/tumours/a.csv", as_csv(frame[:200]))]
+    change_contract(house, clinic={"type": "number"})
+    receipts.append(house.upload("uploads/tumours/b.csv", as_csv(frame[200:400])))
+    receipts.append(house.upload("uploads/tumours/c.csv", as_csv(frame[400:])))
+    assert [receipt.status for receipt in receipts] == [ReceiptStatus.ACCEPTED] * 3
+    house.run_what_is_asked("tumours")
+    assert len(house.registry.versions("tumours")) == 1
+
+
 def test_a_damaged_champion_holds_no_better_version_back(house: House) -> None:
     house.upload("uploads/tumours/a.csv", as_csv(table()[:400]))
     house.run_what_is_asked("tumours")

@@ -139,7 +139,7 @@ class Intake:
             profile = Profile.from_json(self.data.get(f"datasets/{draft.model}/{dataset.id}/profile.json"))
             if total is None:
                 total = profile
-            elif total.columns.keys() == profile.columns.keys():
+            elif _kinds(total) == _kinds(profile):
                 total = total + profile
         return total
 
@@ -200,6 +200,10 @@ class Intake:
             self.data.copy(receipt.key, receipt.object_version, f"{kept.quarantine}upload")
         self.data.put(f"{kept.quarantine}reasons.json", json.dumps([*kept.reasons, *kept.notes], indent=1).encode())
         return kept
+
+
+def _kinds(profile: Profile) -> dict[str, type]:
+    return {name: type(column) for name, column in profile.columns.items()}
 
 
 def _reason(code: str, message: str, fix: str) -> dict[str, object]:
