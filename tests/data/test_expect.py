@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def test_a_good_table_is_typed() -> None:
         ("age", "101", "DOMAIN", "18 to 100"),
         ("age", "1e400", "DOMAIN", "infinite, or too large for a number"),
         ("age", "", "MISSING", "age is empty, in 1 row; first in line 2"),
-        ("age", "NA", "MISSING", "age is empty"),
+        ("age", "NA", "MISSING", "age is empty, in 1 row; first in line 2: 'NA', which is read as empty"),
         ("salary", "1,000", "TYPE", "salary should hold a number"),
         ("salary", "-1", "DOMAIN", "0 or more"),
         ("salary", "inf", "DOMAIN", "infinite"),
@@ -104,6 +105,27 @@ def test_a_cell_that_breaks_the_contract_sets_its_row_aside(column: str, cell: s
     assert finding.refusals == ()
     assert finding.is_bad.tolist() == [True] + [False] * (ROWS - 1)
     assert finding.why.tolist() == [f"{column}: {code}"]
+
+
+@pytest.mark.parametrize(
+    ("column", "says"),
+    [("age", "missing: allow"), ("approved", "always needed"), ("person", "always needed"), ("at", "always needed")],
+)
+def test_only_of_a_feature_one_is_told_that_it_may_be_allowed_to_be_empty(column: str, says: str) -> None:
+    assert says in only(expect(a_raw_table(**{column: [""]}), a_strict_contract()).reasons).fix
+
+
+def test_of_many_unlisted_categories_some_are_named_and_all_are_counted() -> None:
+    contract = a_strict_contract(data={"min_rows": 10, "max_bad_rows": "90%"})
+    reason = only(expect(a_raw_table(education=[f"x{number}" for number in range(8)]), contract).reasons)
+    assert "'x3'; 'x4'; and 3 more, in 8 of 40 rows" in reason.message
+
+
+def test_rows_in_which_nothing_is_written_are_noted_with_their_number() -> None:
+    raw = replace(a_raw_table(), blank=np.arange(50, 80))
+    note = only(expect(raw, a_strict_contract()).notes)
+    assert (note.code, note.rows, note.count) == ("BLANK_ROWS", tuple(range(50, 70)), 30)
+    assert "nothing is written in 30 rows" in note.message
 
 
 @pytest.mark.parametrize("cell", ["", "NA", "nan", "?"])
@@ -237,6 +259,29 @@ def test_rows_that_came_before_count_for_the_classes() -> None:
     previous = profile_table(first, contract)
     assert codes(expect(a_raw_table(approved=["yes"] * ROWS), contract, previous)) == []
     assert expect(a_raw_table(approved=["perhaps"]), contract, previous).reasons == ()
+
+
+@pytest.mark.parametrize("uploads", ["append", "replace"])
+def test_a_class_that_no_row_before_had_is_noted_with_what_it_may_be_meant_to_be(uploads: str) -> None:
+    contract = a_strict_contract(data={"min_rows": 10, "max_bad_rows": "10%", "uploads": uploads})
+    first = expect(a_raw_table(), contract).table
+    assert first is not None
+    previous = profile_table(first, contract)
+    finding = expect(a_raw_table(approved=["yes", "yse", "yse", "perhaps", "perhaps"]), contract, previous)
+    assert (finding.refusals, finding.reasons) == ((), ())
+    note = only(finding.notes)
+    assert (note.code, note.column, note.rows, note.count) == ("NEW_CLASS", "approved", (3, 4, 5, 6), 4)
+    assert "in 4 rows: 'yse' (near to 'yes'); 'perhaps'" in note.message
+    assert expect(a_raw_table(), contract, previous).notes == ()
+
+
+def test_a_class_that_the_contract_names_or_that_comes_first_is_not_noted() -> None:
+    table = a_raw_table(approved=["perhaps"] * 5)
+    assert expect(table, a_strict_contract()).notes == ()
+    first = expect(a_raw_table(), a_strict_contract()).table
+    assert first is not None
+    previous = profile_table(first, a_strict_contract())
+    assert expect(table, a_strict_contract(positive="perhaps"), previous).notes == ()
 
 
 def test_a_target_of_regression_is_a_number_that_varies() -> None:

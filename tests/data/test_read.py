@@ -202,6 +202,11 @@ def test_rows_in_which_nothing_is_written_are_left_out_and_lines_stay_right() ->
     table = read_table(b'\na,b,,\n1,"x\ny",,\n,,,\n\n2,z,,\n,,,\n')
     assert table.frame.to_numpy().tolist() == [["1", "x\ny"], ["2", "z"]]
     assert table.lines.tolist() == [3, 7]
+    assert table.blank.tolist() == [5, 8]
+
+
+def test_rows_in_which_nothing_is_written_are_found_beside_odd_quotes_too() -> None:
+    assert read_table(b'a,b\n1,5" pipe\n,\n\n2,x\n').blank.tolist() == [3]
 
 
 def test_quotes_in_odd_places_are_read_as_the_csv_module_does() -> None:
@@ -255,3 +260,8 @@ def test_parquet_with_a_column_twice_is_refused() -> None:
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]), buffer)
     assert refusal(buffer.getvalue()).code == "DUP_COLUMN"
+
+
+def test_of_many_faults_some_are_named_and_all_are_counted() -> None:
+    names = ",".join(f"{name},{name}" for name in "abcdefg")
+    assert "'a', 'b', 'c', 'd', 'e' and 2 more" in refusal(f"{names}\n{'1,' * 13}1\n".encode()).message

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from serin.contract.metrics import Task
 from serin.contract.model import Contract, Feature, FeatureType
+from serin.contract.spec import label_text
 from serin.data.cells import Mask, Parsed, as_text, parse_booleans, parse_categories, parse_numbers, parse_times
-from serin.data.read import RawTable
+from serin.data.read import RawTable, name_some
 from serin.profile.profile import Categories, Numbers, Profile
 
 ROWS_NAMED = 20
@@ -69,26 +70,28 @@ class _Fault:
 
 
 def expect(raw: RawTable, contract: Contract, previous: Profile | None = None) -> Finding:
-    """Judge a table. previous: the profile of the rows that it will be added to, if any."""
-    notes = tuple(_new_columns(raw, contract))
+    """Judge a table. previous: the profile of the rows before it, which it adds to or replaces."""
+    notes = [*_new_columns(raw, contract), *_blank_rows(raw)]
+    before = previous if contract.data.uploads == "append" else None
     is_bad = np.zeros(len(raw.lines), dtype=bool)
     refusals = list(_missing_columns(raw, contract))
     if refusals:
-        return Finding(None, is_bad, np.empty(0, dtype=object), tuple(refusals), (), notes)
+        return Finding(None, is_bad, np.empty(0, dtype=object), tuple(refusals), (), tuple(notes))
     columns, faults = _read_columns(raw.frame, contract)
     table = pd.DataFrame(columns)
     is_bad = _any(faults, is_bad)
     refusals += _too_many_bad(is_bad, contract)
     if not refusals:
-        refusals += _unlearnable_target(table[contract.target][~is_bad], contract, previous)
+        refusals += _unlearnable_target(table[contract.target][~is_bad], contract, before)
     if not refusals and contract.task is Task.CLASSIFICATION:
-        faults += _rare_classes(table[contract.target].mask(is_bad), contract, previous)
+        faults += _rare_classes(table[contract.target].mask(is_bad), contract, before)
         is_bad = _any(faults, is_bad)
         refusals += _too_many_bad(is_bad, contract)
+        notes += _new_classes(table[contract.target].mask(is_bad), raw, contract, previous)
     if int((~is_bad).sum()) < contract.data.min_rows:
         refusals.append(_too_few_good(is_bad, contract))
     reasons = tuple(_reason(fault, raw) for fault in faults)
-    return Finding(table, is_bad, _why(faults, is_bad), tuple(refusals), reasons, notes)
+    return Finding(table, is_bad, _why(faults, is_bad), tuple(refusals), reasons, tuple(notes))
 
 
 def expect_features(raw: RawTable, contract: Contract) -> Finding:
@@ -165,6 +168,14 @@ def _new_columns(raw: RawTable, contract: Contract) -> Iterator[Reason]:
         )
 
 
+def _blank_rows(raw: RawTable) -> Iterator[Reason]:
+    if count := len(raw.blank):
+        rows = "1 row" if count == 1 else f"{count:,} rows"
+        message = f"nothing is written in {rows}, which {'is' if count == 1 else 'are'} left out and not counted"
+        lines = tuple(raw.blank[:ROWS_NAMED].tolist())
+        yield Reason("BLANK_ROWS", message, "If cells got lost there, fill them in.", rows=lines, count=count)
+
+
 def _read_columns(frame: pd.DataFrame, contract: Contract) -> tuple[dict[str, Any], list[_Fault]]:
     columns: dict[str, Any] = {}
     faults: list[_Fault] = []
@@ -177,11 +188,11 @@ def _read_columns(frame: pd.DataFrame, contract: Contract) -> tuple[dict[str, An
     for name, kind in others.items():
         if name not in columns:
             columns[name], found = _read_feature(name, frame[name], Feature(type=FeatureType(kind)))
-            faults += found
+            faults += [replace(fault, fix=_NEEDED) if fault.code == "MISSING" else fault for fault in found]
     if contract.time is not None and contract.time not in columns:
         parsed = parse_times(frame[contract.time])
         columns[contract.time] = parsed.values
-        faults.append(_missing(contract.time, parsed.missing))
+        faults.append(replace(_missing(contract.time, parsed.missing), fix=_NEEDED))
         faults.append(
             _Fault("TIME", contract.time, parsed.wrong, "holds no time", "Write times like 2024-05-31T12:00:00Z.")
         )
@@ -209,8 +220,11 @@ def _wrong_type(name: str, parsed: Parsed, kind: str, fix: str) -> _Fault:
     return _Fault("TYPE", name, parsed.wrong, f"should hold {kind} and does not", fix)
 
 
+_NEEDED = "Fill it in, or leave such rows out: the target, the entity and the time of a row are always needed."
+
+
 def _missing(name: str, missing: Mask) -> _Fault:
-    fix = "Fill it in; where a feature may be empty, let the contract say `missing: allow`."
+    fix = "Fill it in, or let the contract say `missing: allow` of this feature."
     return _Fault("MISSING", name, missing, "is empty", fix)
 
 
@@ -237,12 +251,17 @@ def _out_of_range(name: str, parsed: Parsed, feature: Feature) -> Iterator[_Faul
 
 def _unlisted(name: str, values: pd.Series, listed: tuple[str, ...]) -> _Fault:
     unlisted = ~values.isin(list(listed)).to_numpy() & values.notna().to_numpy()
-    found = [str(value) for value in pd.unique(values[unlisted])[:5]]
-    spelled = "; ".join(
-        f"{value!r}" + (f" (near to {near!r})" if (near := nearest(value, list(listed))) else "") for value in found
-    )
-    problem = f"holds categories that the contract does not list: {spelled}"
+    found = [str(value) for value in pd.unique(values[unlisted])]
+    problem = f"holds categories that the contract does not list: {_name_spellings(found, listed)}"
     return _Fault("DOMAIN", name, unlisted, problem, "Correct the spelling, or list the category in the contract.")
+
+
+def _name_spellings(found: list[str], known: Collection[str]) -> str:
+    """Name the first of some categories, each with the known one that it may be meant to be."""
+    spelled = [
+        f"{value!r}" + (f" (near to {near!r})" if (near := nearest(value, list(known))) else "") for value in found[:5]
+    ]
+    return "; ".join(spelled) + (f"; and {len(found) - 5:,} more" if len(found) > 5 else "")
 
 
 def _unlearnable_target(target: pd.Series, contract: Contract, previous: Profile | None) -> Iterator[Reason]:
@@ -276,9 +295,30 @@ def _rare_classes(target: pd.Series, contract: Contract, previous: Profile | Non
     single = [label for label, count in classes.items() if count < 2]
     if not single or len(classes) - len(single) < 2:
         return []
-    problem = f"holds a class that only one row has: {', '.join(map(repr, single[:5]))}"
+    problem = f"holds a class that only one row has: {name_some(single)}"
     fix = "Send two rows or more of a class together."
     return [_Fault("RARE_CLASS", contract.target, target.isin(single).to_numpy(), problem, fix)]
+
+
+def _new_classes(target: pd.Series, raw: RawTable, contract: Contract, previous: Profile | None) -> Iterator[Reason]:
+    """Note the classes that no row before had: meant, or misspelled, they change what the model tells apart."""
+    before = previous.columns.get(contract.target) if previous else None
+    if not isinstance(before, Categories):
+        return
+    known = sorted({*before.counts, *(() if contract.positive is None else (label_text(contract.positive),))})
+    places = np.flatnonzero((target.notna() & ~target.isin(known)).to_numpy())
+    if len(places):
+        found = [str(label) for label in pd.unique(target.iloc[places])]
+        rows = "1 row" if len(places) == 1 else f"{len(places):,} rows"
+        yield Reason(
+            "NEW_CLASS",
+            f"{contract.target} has a class that no row had before, in {rows}: {_name_spellings(found, known)}",
+            "If it is meant, there is nothing to do: the next version learns it. "
+            "If not, send the whole table corrected, with `data.uploads: replace` in the contract.",
+            contract.target,
+            tuple(raw.lines[places[:ROWS_NAMED]].tolist()),
+            len(places),
+        )
 
 
 def _count_classes(target: pd.Series, name: str, previous: Profile | None) -> Counter[str]:
@@ -312,11 +352,10 @@ def _too_few_good(is_bad: Mask, contract: Contract) -> Reason:
 def _reason(fault: _Fault, raw: RawTable) -> Reason:
     places = np.flatnonzero(fault.cells)
     lines = raw.lines[places[:ROWS_NAMED]].tolist()
-    example = (
-        ""
-        if fault.code == "MISSING"
-        else f": {_shortened(as_text(raw.frame[fault.column].iloc[places[:1]]).iloc[0])!r}"
-    )
+    cell = as_text(raw.frame[fault.column].iloc[places[:1]]).iloc[0]
+    example = f": {_shortened(cell)!r}" if isinstance(cell, str) and cell.strip() else ""
+    if example and fault.code == "MISSING":
+        example += ", which is read as empty"
     rows = "1 row" if len(places) == 1 else f"{len(places):,} of {len(raw.lines):,} rows"
     message = f"{fault.column} {fault.problem}, in {rows}; first in {raw.place} {lines[0]:,}{example}"
     return Reason(fault.code, message, fault.fix, fault.column, tuple(lines), len(places))

@@ -43,13 +43,13 @@ class Judgement:
 def judge_upload(
     content: bytes, contract: Contract, limits: Limits = DEFAULT_LIMITS, previous: Profile | None = None
 ) -> Judgement:
-    """Judge an upload against the contract. previous: the profile of the rows that these will be added to, if any."""
+    """Judge an upload against the contract. previous: the profile of the rows before it, if any."""
     try:
         raw = read_table(content, limits)
     except Unreadable as error:
         rows = () if error.line is None else (error.line,)
         return Judgement(Status.QUARANTINED, (Reason(error.code, error.message, error.fix, rows=rows),))
-    finding = expect(raw, contract, previous if contract.data.uploads == "append" else None)
+    finding = expect(raw, contract, previous)
     bad = int(finding.is_bad.sum())
     verdict = Judgement(
         status=Status.QUARANTINED,

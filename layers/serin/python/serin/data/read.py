@@ -12,6 +12,7 @@ import io
 import re
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -56,12 +57,14 @@ class RawTable:
 
     lines: where each row of `frame` stands in the file, from 1; place: what that counts, `line` or `row`.
     unusable: columns of Parquet that hold no single values, with their type; they are not in `frame`.
+    blank: where rows stand that have separators and no cell in which anything is written; they are not in `frame`.
     """
 
     frame: pd.DataFrame
     lines: NDArray[np.int64]
     place: str = "line"
     unusable: dict[str, str] = field(default_factory=dict)
+    blank: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 def read_table(content: bytes, limits: Limits = DEFAULT_LIMITS) -> RawTable:
@@ -76,6 +79,12 @@ def read_table(content: bytes, limits: Limits = DEFAULT_LIMITS) -> RawTable:
     if kind := _foreign_kind(content):
         raise Unreadable("BAD_FORMAT", f"this is not a table but {kind}")
     return _read_csv(_utf8(content), limits)
+
+
+def name_some(names: Sequence[object]) -> str:
+    """Name the first five of many, and say how many more there are."""
+    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    return ", ".join(map(repr, names[:5])) + more
 
 
 def _check_size(size: int, limits: Limits) -> None:
@@ -187,12 +196,14 @@ class _Rows:
     """Where the rows of a CSV text are; those in which nothing is written are left out.
 
     fields: how many each has; lines: in which line each starts; starts, ends: its bytes, without the newline.
+    blank: the lines of those left out that have separators.
     """
 
     fields: NDArray[np.int64]
     lines: NDArray[np.int64]
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
+    blank: NDArray[np.int64]
 
 
 def _read_csv(text: bytes, limits: Limits) -> RawTable:
@@ -227,7 +238,7 @@ def _read_csv(text: bytes, limits: Limits) -> RawTable:
     kept = [place for place, name in enumerate(names) if name or frame[place].ne("").any()]
     frame = frame[kept]
     frame.columns = pd.Index([names[place] or _unnamed(place, names) for place in kept])
-    return RawTable(frame, rows.lines[1:])
+    return RawTable(frame, rows.lines[1:], blank=rows.blank)
 
 
 def _delimiter(text: bytes) -> str:
@@ -264,8 +275,8 @@ def _find_rows(text: bytes, delimiter: str) -> _Rows | None:
         if np.diff([starts[row] - 1, *own, ends[row]]).max() - 1 > LONGEST_FIELD:
             _raise_long_field(1 + int(np.searchsorted(newlines, starts[row])))
     written = ends - starts > inner
-    starts, ends = starts[written], ends[written]
-    return _Rows(inner[written] + 1, np.searchsorted(newlines, starts) + 1, starts, ends)
+    lines = np.searchsorted(newlines, starts) + 1
+    return _Rows(inner[written] + 1, lines[written], starts[written], ends[written], lines[~written & (inner > 0)])
 
 
 def _parse(text: bytes, rows: _Rows, delimiter: str) -> pd.DataFrame:
@@ -291,6 +302,7 @@ def _parse_slowly(text: bytes, delimiter: str) -> tuple[_Rows, list[list[str]]]:
     end = "\x00end"
     lines: list[int] = []
     cells: list[list[str]] = []
+    blank: list[int] = []
     reader = csv.reader(io.StringIO(f"{text.decode().rstrip(chr(10))}\n{end}", newline=""), delimiter=delimiter)
     line = 1
     try:
@@ -298,6 +310,8 @@ def _parse_slowly(text: bytes, delimiter: str) -> tuple[_Rows, list[list[str]]]:
             if any(row):
                 lines.append(line)
                 cells.append(row)
+            elif len(row) > 1:
+                blank.append(line)
             line = reader.line_num + 1
     except csv.Error as error:
         if "field limit" in str(error):
@@ -307,7 +321,8 @@ def _parse_slowly(text: bytes, delimiter: str) -> tuple[_Rows, list[list[str]]]:
         _raise_open_quote(lines[-1])
     fields = np.array([len(row) for row in cells[:-1]], dtype=np.int64)
     nowhere = np.empty(0, dtype=np.int64)
-    return _Rows(fields, np.array(lines[:-1], dtype=np.int64), nowhere, nowhere), cells[:-1]
+    written, left_out = np.array(lines[:-1], dtype=np.int64), np.array(blank, dtype=np.int64)
+    return _Rows(fields, written, nowhere, nowhere, left_out), cells[:-1]
 
 
 def _raise_open_quote(line: int) -> NoReturn:
@@ -356,7 +371,7 @@ def _check_header(names: list[str], frame: pd.DataFrame) -> None:
     if twice:
         raise Unreadable(
             "DUP_COLUMN",
-            f"the header names {', '.join(map(repr, twice[:5]))} more than once",
+            f"the header names more than once {name_some(twice)}",
             line=1,
             fix="Give each column a name of its own.",
         )
@@ -409,7 +424,8 @@ def _read_parquet(content: bytes, limits: Limits) -> RawTable:
         twice = [name for name, times in Counter(names).items() if times > 1]
         if twice:
             fix = "Give each column a name of its own."
-            raise Unreadable("DUP_COLUMN", f"the table has more than one column {twice[0]!r}", fix=fix)
+            message = f"the table has more than one column {name_some(twice)}"
+            raise Unreadable("DUP_COLUMN", message, fix=fix)
         batches: list[pa.RecordBatch] = []
         rows = size = 0
         for batch in file.iter_batches(batch_size=65_536):
