@@ -55,12 +55,31 @@ def test_the_first_lines_are_enough() -> None:
         ("entity: approved", 6, "entity", "is the target"),
         ("data: {ignore: [age]}", 6, "data.ignore.0", "is used by the model"),
         ("target: x", 6, "target", "stands twice; the first is on line 3"),
+        ("entity: yes", 6, "entity", "must be text, not true; YAML reads yes, no, on and off so: put it in quotes"),
+        ("entity: 2024", 6, "entity", "must be text, not 2024; put it in quotes"),
+        ("  no: {type: number}", 4, "features", "a key must be text, not false"),
+        ("  pay: number", 6, "features.pay", "must be keys with values, like {key: value}, not 'number'"),
+        ("  pay: {type: number, min: low}", 6, "features.pay.min", "must be a number, not 'low'"),
+        ("data:", 6, "data", "must be keys with values, like {key: value}, not empty"),
+        ("data: {min_rows: 5}", 6, "data.min_rows", "must be 10 or more, not 5"),
+        ("data: {ignore: row}", 6, "data.ignore", "must be a list, like [first, second], not 'row'"),
+        ("positive: 1.5", 6, "positive", "must be text or a whole number or true or false, not 1.5"),
+        ("training: {folds: 2.5}", 6, "training.folds", "must be a whole number, not 2.5"),
+        ("training: {candidates: []}", 6, "training.candidates", "must not be empty"),
+        ("training: {candidates: [tree]}", 6, "training.candidates.0", "'boosting', not 'tree'"),
+        ("training: {retrain: {on_upload: 5}}", 6, "training.retrain.on_upload", "must be true or false, not 5"),
+        ("2024: x", 1, "2024", "is not a key here"),
     ],
 )
 def test_a_finding_names_line_and_key_and_what_would_be_right(added: str, line: int, key: str, says: str) -> None:
     found = findings(f"{SMALLEST}{added}\n")
     assert [(at, name) for at, name, _ in found] == [(line, key)]
     assert says in found[0][2]
+
+
+@pytest.mark.parametrize("name", ["Loans", "9loans", "lo ans", "l" * 64])
+def test_a_name_that_no_model_can_have_is_told_what_one_is(name: str) -> None:
+    assert findings(SMALLEST.replace("loans", name))[0][2].startswith("must be a lower-case letter and then")
 
 
 def test_an_alias_is_refused_before_it_is_followed() -> None:
@@ -120,3 +139,17 @@ def test_a_contract_that_is_not_text_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "model.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(ContractError, match="not UTF-8"):
         load_contract(tmp_path / "model.yaml")
+
+
+def test_a_folder_is_no_contract(tmp_path: Path) -> None:
+    (tmp_path / "loans" / "model.yaml").mkdir(parents=True)
+    with pytest.raises(ContractError, match="is a folder, not a file"):
+        Contracts(tmp_path).load("loans")
+
+
+def test_a_finding_names_the_file_as_its_owner_knows_it(tmp_path: Path) -> None:
+    (tmp_path / "loans").mkdir()
+    (tmp_path / "loans" / "model.yaml").write_text("model: other")
+    with pytest.raises(ContractError) as caught:
+        Contracts(tmp_path).load("loans")
+    assert {problem.file for problem in caught.value.problems} == {"models/loans/model.yaml"}

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from serin.contract.model import Contract
 from serin.errors import ContractError, NotFound, Problem
@@ -21,8 +23,12 @@ PLANNED = frozenset({"serving", "monitoring", "governance"})
 Place = tuple[str | int, ...]
 
 
-def load_contract(path: Path) -> Contract:
-    """Read one contract. Raises ContractError with every finding; NotFound where there is no such file."""
+def load_contract(path: Path, *, called: str = "") -> Contract:
+    """Read one contract. Raises ContractError with every finding; NotFound where there is no such file.
+
+    called: what findings call the file; its path, where left out.
+    """
+    called = called or str(path)
     try:
         text = path.read_bytes().decode()
     except FileNotFoundError as error:
@@ -30,11 +36,14 @@ def load_contract(path: Path) -> Contract:
             f"there is no contract at {path}; write one with: serin init <model> --data <file> --target <column>"
         ) from error
     except UnicodeDecodeError as error:
-        raise ContractError([Problem(str(path), 1, "", "is not UTF-8 text")]) from error
-    contract = parse_contract(text, str(path))
+        raise ContractError([Problem(called, 1, "", "is not UTF-8 text")]) from error
+    except OSError as error:
+        why = "is a folder, not a file" if path.is_dir() else f"cannot be read: {error.strerror}"
+        raise ContractError([Problem(called, 1, "", why)]) from error
+    contract = parse_contract(text, called)
     if path.name == "model.yaml" and contract.model != path.parent.name:
         message = f"is {contract.model!r}, but the folder is {path.parent.name!r}; they must agree"
-        raise ContractError([Problem(str(path), _Document(text, str(path)).line_of(("model",)), "model", message)])
+        raise ContractError([Problem(called, _Document(text, called).line_of(("model",)), "model", message)])
     return contract
 
 
@@ -57,13 +66,16 @@ class Contracts:
         return sorted(path.parent.name for path in self.folder.glob("*/model.yaml"))
 
     def load(self, model: str) -> Contract:
-        """Read the contract of one model. Raises NotFound, naming the models that exist."""
+        """Read the contract of one model. Raises NotFound, naming the models that exist.
+
+        Findings call the file as its owner knows it, wherever this copy of the folder is.
+        """
         names = self.names()
         if model not in names:
             near = difflib.get_close_matches(model, names, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(names) or 'none yet'}"
             raise NotFound(f"no model is called {model!r}{hint}", code="UNKNOWN_MODEL")
-        return load_contract(self.folder / model / "model.yaml")
+        return load_contract(self.folder / model / "model.yaml", called=f"models/{model}/model.yaml")
 
 
 class _Document:
@@ -126,17 +138,69 @@ class _Document:
 
 
 def _explain(error: ValidationError, document: _Document) -> Iterator[Problem]:
-    for finding in error.errors():
-        place = _known_place(finding.get("ctx", {}).get("place", finding["loc"]), document.data)
-        if finding["type"] == "extra_forbidden":
+    for place, findings in _by_place(error, document.data).items():
+        first = findings[0]
+        if first["type"] in ("extra_forbidden", "invalid_key"):
             message = _unknown_key(place)
-        elif finding["type"] == "missing":
+        elif first["type"] == "missing":
             message = "is required and missing"
-        elif finding["type"] == "literal_error":
-            message = f"{finding['input']!r} is not supported; there is {finding['ctx']['expected']}"
+        elif first["type"] == "too_short":
+            message = "must not be empty"
+        elif first["type"] == "literal_error":
+            message = f"{_shown(first['input'])} is not supported; there is {first['ctx']['expected']}"
+        elif first["type"] in _WANTED:  # several findings in one place are the branches of a union
+            wanted = [_WANTED[finding["type"]].format(**finding.get("ctx", {})) for finding in findings]
+            message = _not_wanted(" or ".join(dict.fromkeys(wanted)), first)
         else:
-            message = finding["msg"].removeprefix("Value error, ")
+            message = first["msg"].removeprefix("Value error, ")
         yield Problem(document.file, document.line_of(place), _dotted(place), message)
+
+
+def _by_place(error: ValidationError, data: Any) -> dict[Place, list[ErrorDetails]]:
+    found: dict[Place, list[ErrorDetails]] = {}
+    for finding in error.errors():
+        loc = finding["loc"][:-2] if finding["loc"][-1:] == ("[key]",) else finding["loc"]
+        place = _known_place(finding.get("ctx", {}).get("place", loc), data)
+        found.setdefault(place, []).append(finding)
+    # A list that holds only what is wrong is not also too short.
+    return {
+        place: findings
+        for place, findings in found.items()
+        if findings[0]["type"] != "too_short" or not any(other[:-1] == place for other in found)
+    }
+
+
+_WANTED = {
+    **dict.fromkeys(("string_type", "string_too_short"), "text"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    "tuple_type": "a list, like [first, second]",
+    **dict.fromkeys(("dict_type", "model_type"), "keys with values, like {{key: value}}"),
+    "enum": "{expected}",
+    "greater_than_equal": "{ge:g} or more",
+    "less_than_equal": "{le:g} or less",
+    "less_than": "less than {lt:g}",
+    "string_pattern_mismatch": "a lower-case letter and then at most 62 lower-case letters, digits, - and _",
+}
+
+
+def _not_wanted(wanted: str, finding: ErrorDetails) -> str:
+    is_key, given = finding["loc"][-1:] == ("[key]",), finding["input"]
+    message = f"{'a key' if is_key else ''} must be {wanted}, not {_shown(given)}".strip()
+    if wanted == "text" and isinstance(given, bool):
+        return f"{message}; YAML reads yes, no, on and off so: put it in quotes"
+    if wanted == "text" and isinstance(given, int | float | date):
+        return f"{message}; put it in quotes"
+    return message
+
+
+def _shown(value: Any) -> str:
+    """Show a value as it stands in YAML, shortened."""
+    if value in (None, "", [], {}, ()):
+        return "empty"
+    text = repr(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def _known_place(place: Place, data: Any) -> Place:
