@@ -93,6 +93,11 @@ def test_binary_comes_in_and_goes_out(call, keys):
     assert (status, answered["content-type"], body) == (200, "image/png", b"\x00\x01\x02")
 
 
+def test_text_that_is_not_utf8_loses_its_letters_as_on_aws(call, keys):
+    event = json.loads(call("POST", "/models/m/predict", '{"rows": "é"}'.encode("latin-1"), keys["quick"])[2])
+    assert (event["body"], event["isBase64Encoded"]) == ('{"rows": "\ufffd"}', False)
+
+
 @pytest.mark.parametrize("headers", [{}, {"x-api-key": "no key of ours at all"}])
 def test_no_key_or_a_wrong_one_is_forbidden(call, headers):
     status, answered, body = call("POST", "/models/m/predict", "{}", headers)

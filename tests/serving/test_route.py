@@ -132,3 +132,4 @@ def test_a_model_without_a_champion_is_not_found(world: World) -> None:
     with pytest.raises(NotFound) as caught:
         world.router().serving("loans")
     assert caught.value.code == "NO_CHAMPION"
+    assert "no model is called so here, or nothing of it was released yet" in caught.value.message

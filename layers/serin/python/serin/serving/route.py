@@ -79,7 +79,8 @@ class Router:
         route = self._routes(model)
         if route is None:
             self._entries.pop(model, None)
-            raise NotFound(f"{model} has no champion: nothing was released yet", code="NO_CHAMPION")
+            message = f"{model} has no champion: no model is called so here, or nothing of it was released yet"
+            raise NotFound(message, code="NO_CHAMPION")
         same = entry is not None and entry.route.champion.files == route.champion.files
         loaded = entry.loaded if entry is not None and same else self._load(model, route.champion)
         # Jitter, so that many functions do not read the row in the same moment.
