@@ -12,12 +12,13 @@ import onnx
 import pandas as pd
 import pytest
 from onnx import numpy_helper
+from scipy import stats
 
 from serin.contract.gates import parse_gate
 from serin.contract.metrics import METRICS, Task
 from serin.contract.model import Contract
 from serin.data.storage import dump_table, load_columns, load_table
-from serin.evaluation.judge import Artifact, GateResult, Verdict, judge
+from serin.evaluation.judge import Artifact, GateResult, Verdict, judge, tail_share
 from serin.serving.encode import encode_columns
 from serin.serving.model import LoadedModel
 from serin.training.train import train
@@ -56,6 +57,11 @@ class Case:
                 shape = tuple(constant.dims)
                 constant.CopyFrom(numpy_helper.from_array(np.full(shape, values[constant.name]), constant.name))
         return replace(self, artifact=Artifact(bytes(model.SerializeToString()), self.artifact.spec))
+
+    def first(self, rows: int) -> Case:
+        """The same version with fewer rows in its hold-out."""
+        kept = dump_table(load_table(self.rows).head(rows))
+        return replace(self, rows=kept, predictions=dump_table(load_table(self.predictions).head(rows)))
 
     def with_predictions(self, change: Any) -> Case:
         return replace(self, predictions=dump_table(change(load_table(self.predictions))))
@@ -318,6 +324,51 @@ def test_the_interval_of_a_mean_is_that_of_the_textbook() -> None:
     assert result.value is not None
     standard_error = np.sqrt(result.value * (1 - result.value) / result.n)
     assert result.interval[1] - result.interval[0] == pytest.approx(2 * 1.96 * standard_error, rel=0.2)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 9])
+def test_a_handful_of_rows_passes_no_gate(rows: int) -> None:
+    few = of_classes().first(rows)
+    verdict = few.judge("roc_auc >= 0", "log_loss <= 100", "beats baseline by -1", "beats champion by -1")
+    assert [result.passed for result in verdict.results[2:]] == [False, False, False, True]
+    assert f"{rows} row" in verdict.results[2].message
+    assert "too few to tell; at least 10 are needed" in verdict.results[2].message
+    assert verdict.results[-1].message == "there is no champion yet"
+    assert not few.ask("beats champion by -1", few.artifact).passed
+
+
+@pytest.mark.parametrize("rows", [10, 12, 15, 20, 30])
+@pytest.mark.parametrize("gate", ["accuracy >= 0", "roc_auc >= 0", "log_loss <= 9", "f1 >= 0", "beats baseline by -1"])
+def test_few_rows_have_an_interval_that_holds_the_value_or_none(rows: int, gate: str) -> None:
+    result = of_classes(0.7).first(rows).ask(gate)
+    assert result.passed
+    assert result.value is not None
+    if result.interval is None:
+        assert "these rows do not tell" in result.message
+    else:
+        assert result.interval[0] <= result.value <= result.interval[1]
+        assert result.interval[0] < result.interval[1]
+
+
+def test_where_every_sample_gives_the_same_there_is_no_interval() -> None:
+    case = of_classes()
+    truth = load_table(case.rows).assign(t=np.where(load_table(case.predictions)["score_1"] > 0.5, "yes", "no"))
+    result = replace(case, rows=dump_table(truth)).ask("accuracy >= 0.9")
+    assert (result.passed, result.value, result.interval) == (True, 1.0, None)
+
+
+def test_a_class_of_one_row_gives_no_interval() -> None:
+    case = of_classes()
+    rows = load_table(case.rows)
+    rows["t"] = np.where(np.arange(len(rows)) == 0, "yes", "no")
+    assert replace(case, rows=dump_table(rows)).ask("roc_auc >= 0").interval is None
+
+
+@pytest.mark.parametrize("units", [4, 10, 30, 1000])
+def test_the_fewer_the_rows_the_less_is_left_out_at_the_ends(units: int) -> None:
+    expected = stats.norm.cdf(-stats.t.ppf(0.975, units - 1) * np.sqrt(units / (units - 1)))
+    assert tail_share(units) == pytest.approx(expected, rel=0.05, abs=1e-4)
+    assert tail_share(units) < tail_share(units + 1) < 0.025
 
 
 def test_rows_of_one_entity_are_resampled_together() -> None:

@@ -1,13 +1,14 @@
 """May a model version be released? Every gate is asked, with what serving uses, and gives its evidence.
 
 Two questions come before the contract's own: does the artifact answer as scikit-learn did, and do its answers depend
-on the row at all?
+on the row at all? The contract's are not answered from a handful of rows: what cannot be told is not passed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, assert_never
 
 import numpy as np
@@ -25,6 +26,8 @@ from serin.training.measure import Measure, weighted_measure
 PARITY_TOLERANCE = 1e-5
 RESAMPLES = 300
 CONFIDENCE = 0.95
+LEAST_ROWS = 10  # of the hold-out; with fewer, chance decides
+LEAST_DEFINED = 0.95  # the share of samples that must define a metric; a class of one or two rows is missing in more
 
 Columns = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float64]
@@ -43,7 +46,7 @@ class Artifact:
 class GateResult:
     """One gate's evidence. value, threshold: in the metric's unit; None where the gate could not be asked.
 
-    interval: 95% for the value, from resampled hold-out rows. n: the hold-out's rows.
+    interval: 95% for the value, from resampled hold-out rows; None where they do not tell. n: the hold-out's rows.
     """
 
     gate: str
@@ -216,17 +219,21 @@ class _Bench:
                 assert_never(gate.rival)
 
     def _ask_threshold(self, gate: Threshold) -> GateResult:
+        if len(self.trial.truth) < LEAST_ROWS:
+            return self._too_few(gate, gate.bound)
         measured = self.trial.weighted(METRICS[gate.metric])
         value = measured(self._ones)
         if not np.isfinite(value):
             return self._result(gate, False, None, None, None, f"{gate.metric} is undefined on these rows")
         passed = value >= gate.bound if gate.is_floor else value <= gate.bound
-        interval = self._interval(measured)
+        interval = self._interval(measured, value)
         asked = f"at {'least' if gate.is_floor else 'most'} {gate.bound:g} is asked"
         message = f"{gate.metric} is {value:.4g}{_between(interval)}; {asked}"
         return self._result(gate, passed, value, gate.bound, interval, message)
 
     def _ask_beats(self, gate: Beats, rival: _Trial) -> GateResult:
+        if len(self.trial.truth) < LEAST_ROWS:
+            return self._too_few(gate, None)
         ours, theirs = self.trial.weighted(self.metric), rival.weighted(self.metric)
         value, other = ours(self._ones), theirs(self._ones)
         if not (np.isfinite(value) and np.isfinite(other)):
@@ -237,7 +244,7 @@ class _Bench:
 
         better = self.metric.improvement(value, other)
         least = gate.margin * abs(other) if gate.is_relative else gate.margin
-        interval = self._interval(improvement)
+        interval = self._interval(improvement, better)
         message = (
             f"{self.metric.name} is {value:.4g}, the {gate.rival}'s {other:.4g}: "
             f"better by {better:.4g}{_between(interval)}; at least {least:.4g} is asked"
@@ -258,6 +265,11 @@ class _Bench:
             return self._not_compared(gate, "its answers are not finite on these rows")
         return self._ask_beats(gate, rival)
 
+    def _too_few(self, gate: Gate, threshold: float | None) -> GateResult:
+        rows = f"{len(self.trial.truth)} row{'s' if len(self.trial.truth) > 1 else ''}"
+        message = f"the hold-out has {rows}, too few to tell; at least {LEAST_ROWS} are needed: send more data"
+        return self._result(gate, False, None, threshold, None, message)
+
     def _not_compared(self, gate: Gate, reason: str) -> GateResult:
         return self._result(gate, True, None, None, None, f"not compared with the champion: {reason}")
 
@@ -272,14 +284,18 @@ class _Bench:
     ) -> GateResult:
         return GateResult(gate.text, passed, value, threshold, interval, len(self.trial.truth), message)
 
-    def _interval(self, measured: Callable[[Floats], float]) -> Interval | None:
-        """Bootstrap percentiles; None where the samples are all the same, or too few define the value."""
+    def _interval(self, measured: Callable[[Floats], float], value: float) -> Interval | None:
+        """Bootstrap percentiles around the value; None where all samples give the same, or too few define it."""
+        units = int(self.units.max()) + 1
+        if units < 2:
+            return None
         values = np.array([measured(weights) for weights in self._resampled_weights()])
         defined = values[np.isfinite(values)]
-        if len(defined) < RESAMPLES / 2 or self.units.max() < 1:
+        if len(defined) < RESAMPLES * LEAST_DEFINED or np.ptp(defined) == 0:
             return None
-        low, high = np.quantile(defined, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        return float(low), float(high)
+        tail = tail_share(units)
+        low, high = np.quantile(defined, [tail, 1 - tail])
+        return min(float(low), value), max(float(high), value)
 
     def _resampled_weights(self) -> Iterator[Floats]:
         """Draw the same samples each time: whole units, as the rows of one are not independent."""
@@ -294,8 +310,23 @@ class _Bench:
         return np.ones(len(self.trial.truth))
 
 
+def tail_share(units: int) -> float:
+    """Say which share of the samples to leave out at each end, for the interval to hold with few units too.
+
+    Plain percentiles are too narrow then, as the normal distribution is beside Student's. units: at least 2.
+    Source: Hesterberg, What Teachers Should Know about the Bootstrap (2015), the expanded percentile interval; the
+    quantile of Student's distribution by Abramowitz and Stegun, 26.7.5.
+    """
+    normal, freedom = NormalDist(), units - 1
+    z = normal.inv_cdf((1 + CONFIDENCE) / 2)
+    t = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    return normal.cdf(-t * (units / freedom) ** 0.5)
+
+
 def _between(interval: Interval | None) -> str:
-    return "" if interval is None else f" (95%: {interval[0]:.4g} to {interval[1]:.4g})"
+    if interval is None:
+        return " (how sure that is, these rows do not tell)"
+    return f" (95%: {interval[0]:.4g} to {interval[1]:.4g})"
 
 
 def _plain(values: Floats) -> str:
