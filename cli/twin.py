@@ -1,7 +1,12 @@
-"""How is the twin started, found and stopped? It is one process; `.serin/local.json` says where it is."""
+"""How is the twin started, found and stopped? It is one process, which holds `.serin/local.lock` while it lives.
+
+`.serin/local.json` says where it is. The system frees the lock however its holder ends: so a file that was left behind
+is never believed, and a process that was given a dead twin's number never killed.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -14,9 +19,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cli import project
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from local.twin import Twin
 
 KEPT_ASSEMBLIES = 4
+LOCK_SECONDS = 2.0  # to wait for the lock: whoever asks whether it is held has it for a moment
 _KINDS = {
     "AWS::Lambda::Function": "functions",
     "AWS::SQS::Queue": "queues",
@@ -46,13 +52,58 @@ def state_folder() -> Path:
 def running_twin() -> dict[str, Any]:
     """Read where the twin is. Raises Unavailable, saying how to start it."""
     try:
-        state: dict[str, Any] = json.loads((state_folder() / "local.json").read_text())
-        os.kill(state["pid"], 0)
+        if not _is_held():
+            raise ProcessLookupError("no process holds the lock")
+        state: dict[str, Any] = json.loads(_where().read_text())
         address = urlsplit(state["endpoint_url"])
-        socket.create_connection((address.hostname, address.port), timeout=2).close()  # else the number is another's
+        socket.create_connection((address.hostname, address.port), timeout=2).close()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Unavailable("the twin is not up; start it with: serin local up --detach", code="TWIN_DOWN") from error
     return state
+
+
+@contextmanager
+def sole_holder() -> Iterator[None]:
+    """Hold the lock of this project's twin. Raises SerinError where another process has it."""
+    state_folder().mkdir(exist_ok=True)
+    with (state_folder() / "local.lock").open("w") as lock:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not _try_lock(lock, fcntl.LOCK_EX):
+            if time.monotonic() >= deadline:
+                _refuse_a_second()
+                raise SerinError("the twin is being started or stopped just now; look again: serin local status")
+            time.sleep(0.05)
+        _where().unlink(missing_ok=True)  # of a twin that was killed
+        yield
+
+
+def _refuse_a_second() -> None:
+    """Raise SerinError where the twin is up."""
+    try:
+        found = running_twin()
+    except Unavailable:
+        return
+    raise SerinError(f"the twin is up already (process {found['pid']}); stop it with: serin local down")
+
+
+def _is_held() -> bool:
+    try:
+        with (state_folder() / "local.lock").open() as lock:
+            return not _try_lock(lock, fcntl.LOCK_SH)
+    except FileNotFoundError:
+        return False
+
+
+def _try_lock(lock: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _where() -> Path:
+    return state_folder() / "local.json"
 
 
 def assembly(say: Callable[[str], None]) -> Path:
@@ -91,34 +142,28 @@ def twin_up(*, port: int, say: Callable[[str], None]) -> Iterator[dict[str, Any]
     from local.errors import TwinError
     from local.twin import Twin
 
-    try:
-        found = running_twin()
-    except Unavailable:
-        pass
-    else:
-        raise SerinError(f"the twin is up already (process {found['pid']}); stop it with: serin local down")
-    state_folder().mkdir(exist_ok=True)
-    folder = assembly(say)
-    say("starting the twin")
-    twin = Twin(folder, live={"models": project.models_folder()}, port=port, state=state_folder())
-    try:
-        twin.start()
-    except TwinError as error:
-        raise SerinError(str(error), code="TWIN") from error
-    place = state_folder() / "local.json"
-    try:
-        facts = {
-            "pid": os.getpid(),
-            "endpoint_url": twin.endpoint_url,
-            "environment": twin.environment,
-            "outputs": twin.outputs,
-            "started": _count_resources(folder),
-        }
-        place.write_text(json.dumps(facts, indent=1))
-        yield {**facts, "twin": twin}
-    finally:
-        place.unlink(missing_ok=True)
-        twin.stop()
+    _refuse_a_second()
+    with sole_holder():
+        folder = assembly(say)
+        say("starting the twin")
+        twin = Twin(folder, live={"models": project.models_folder()}, port=port, state=state_folder())
+        try:
+            twin.start()
+        except TwinError as error:
+            raise SerinError(str(error), code="TWIN") from error
+        try:
+            facts = {
+                "pid": os.getpid(),
+                "endpoint_url": twin.endpoint_url,
+                "environment": twin.environment,
+                "outputs": twin.outputs,
+                "started": _count_resources(folder),
+            }
+            _where().write_text(json.dumps(facts, indent=1))
+            yield {**facts, "twin": twin}
+        finally:
+            _where().unlink(missing_ok=True)
+            twin.stop()
 
 
 def wait_for_end(twin: Twin) -> None:
@@ -133,8 +178,9 @@ def wait_for_end(twin: Twin) -> None:
 
 def start_detached(port: int) -> dict[str, Any]:
     """Start the twin as a process of its own, and wait until it can be used."""
+    _refuse_a_second()
     state_folder().mkdir(exist_ok=True)
-    log = state_folder() / "local.log"
+    log = state_folder() / f"local-{os.getpid()}.log"  # not yet local.log: that may be the log of a twin that is up
     command = [sys.executable, "-m", "cli.main", "local", "up", "--port", str(port)]
     path = os.pathsep.join([str(project.root()), str(project.root() / "layers/serin/python")])
     with log.open("w") as stream:
@@ -147,34 +193,35 @@ def start_detached(port: int) -> dict[str, Any]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    while process.poll() is None:
-        try:
-            found = running_twin()
-        except Unavailable:
+    try:
+        while process.poll() is None:
+            with suppress(Unavailable):
+                found = running_twin()
+                if found["pid"] == process.pid:
+                    log.replace(state_folder() / "local.log")
+                    return found
             time.sleep(0.1)
-            continue
-        if found["pid"] == process.pid:
-            return found
+        said = log.read_text().strip()
+    except BaseException:
         process.terminate()
-        raise SerinError(f"the twin is up already (process {found['pid']}); stop it with: serin local down")
-    said = log.read_text().strip().splitlines()
-    raise SerinError(said[-1].removeprefix("error: ") if said else f"the twin did not start; see {log}")
+        raise
+    finally:
+        log.unlink(missing_ok=True)
+    _, _, reason = f"\n{said}".rpartition("\nerror: ")
+    raise SerinError(reason or f"the twin did not start: {said[-1000:] or process.returncode}")
 
 
 def stop_detached(timeout_seconds: float = 20.0) -> int:
     """Stop the twin, wherever it runs, and give its process id. Raises Unavailable where none is up."""
     pid = int(running_twin()["pid"])
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + timeout_seconds
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            break
-        time.sleep(0.05)
-    else:
-        os.kill(pid, signal.SIGKILL)
-    (state_folder() / "local.json").unlink(missing_ok=True)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + timeout_seconds
+        while _is_held():
+            if time.monotonic() >= deadline:
+                os.kill(pid, signal.SIGKILL)  # it still holds the lock: it is still the twin
+                break
+            time.sleep(0.05)
     return pid
 
 

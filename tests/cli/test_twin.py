@@ -1,0 +1,130 @@
+"""There is one twin a project, it is found only while it lives, and no stranger is taken for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+import local.twin
+from cli import project, twin
+from serin.errors import SerinError, Unavailable
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".serin").mkdir()
+    monkeypatch.setattr(project, "root", lambda: tmp_path)
+    monkeypatch.setattr(twin, "LOCK_SECONDS", 0.0)
+    monkeypatch.setattr(twin, "assembly", lambda say: tmp_path)
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port on which somebody listens."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+def say_where(folder: Path, pid: int, port: int) -> None:
+    facts = {"pid": pid, "endpoint_url": f"http://127.0.0.1:{port}"}
+    (folder / ".serin" / "local.json").write_text(json.dumps(facts))
+
+
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from cli import project, twin
+project.root = lambda: Path(sys.argv[1])
+with twin.sole_holder():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has the lock."""
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_stranger_with_a_dead_twins_number_is_not_killed(tmp_path: Path, port: int) -> None:
+    with twin.sole_holder():
+        pass  # so that there is a lock's file
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        say_where(tmp_path, stranger.pid, port)
+        with pytest.raises(Unavailable, match="not up"):
+            twin.stop_detached()
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_the_twin_is_found_and_stopped(tmp_path: Path, port: int, holder: subprocess.Popen[str]) -> None:
+    say_where(tmp_path, holder.pid, port)
+    assert twin.running_twin()["pid"] == holder.pid
+    assert twin.stop_detached() == holder.pid
+    assert holder.wait() == -signal.SIGTERM
+    with pytest.raises(Unavailable):
+        twin.running_twin()
+
+
+def test_what_a_killed_twin_left_behind_is_cleared_away(
+    tmp_path: Path, port: int, holder: subprocess.Popen[str]
+) -> None:
+    say_where(tmp_path, holder.pid, port)
+    holder.kill()
+    holder.wait()
+    with pytest.raises(Unavailable):
+        twin.running_twin()
+    with twin.sole_holder():
+        assert not (tmp_path / ".serin" / "local.json").exists()
+
+
+class FakeTwin:
+    """A twin of nothing, that does something else while it starts."""
+
+    outputs: ClassVar[dict[str, str]] = {}
+    environment: ClassVar[dict[str, str]] = {}
+    started = 0
+
+    def __init__(self, *_: Any, port: int, **__: Any) -> None:
+        self.endpoint_url = f"http://127.0.0.1:{port}"
+
+    def start(self) -> None:
+        FakeTwin.started += 1
+        with suppress(SerinError), twin.twin_up(port=0, say=print):
+            raise AssertionError("there are two")
+        with pytest.raises(SerinError, match="being started or stopped"), twin.sole_holder():
+            pass
+
+    def stop(self) -> None:
+        pass
+
+
+def test_of_two_that_start_at_the_same_moment_one_is_refused(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local.twin, "Twin", FakeTwin)
+    monkeypatch.setattr(FakeTwin, "started", 0)
+    with twin.twin_up(port=port, say=print) as facts:
+        assert facts["pid"] == twin.running_twin()["pid"] == os.getpid()
+        with pytest.raises(SerinError, match="up already"), twin.twin_up(port=0, say=print):
+            pass
+    assert FakeTwin.started == 1
+    assert not (tmp_path / ".serin" / "local.json").exists()
