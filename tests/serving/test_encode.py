@@ -42,6 +42,14 @@ def encode_one(**changes: Any) -> Encoded:
     return encode([a_row(**changes)], SPEC)
 
 
+def test_of_many_unknown_fields_a_hundred_are_named_and_all_are_counted() -> None:
+    row = a_row(age=5, **{f"field {number}": 1 for number in range(150)})
+    with pytest.raises(InvalidRows) as caught:
+        encode([row, row], SPEC)
+    assert len(caught.value.problems) == 102
+    assert "(and 301 more)" in caught.value.message
+
+
 def the_problem(**changes: Any) -> tuple[str, str, str]:
     with pytest.raises(InvalidRows) as caught:
         encode([a_row(), a_row(**changes)], SPEC)

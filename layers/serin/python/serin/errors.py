@@ -26,6 +26,7 @@ class SerinError(Exception):
     """When Serin cannot do what was asked. `code` is stable; the message is for a person."""
 
     code = "ERROR"
+    fix = ""  # what to do, where the message does not say it
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)
@@ -86,13 +87,16 @@ class RowProblem:
 
 
 class InvalidRows(Refused):
-    """When rows can be read but break the contract. `problems` names row and field of each."""
+    """When rows can be read but break the contract. `problems` names row and field of each.
+
+    unnamed: how many more there are, not worth naming each.
+    """
 
     code = "INVALID_ROWS"
 
-    def __init__(self, problems: Sequence[RowProblem]) -> None:
-        first = problems[0]
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    def __init__(self, problems: Sequence[RowProblem], *, unnamed: int = 0) -> None:
+        first, others = problems[0], len(problems) - 1 + unnamed
+        more = f" (and {others:,} more)" if others else ""
         super().__init__(f"row {first.row}, {first.field}: {first.message}{more}")
         self.problems = tuple(problems)
 

@@ -49,9 +49,13 @@ class _Invalid(Exception):
 
 
 def encode(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Encoded:
-    """Encode rows that were read from JSON. Raises InvalidRows with every problem, by row and field."""
+    """Encode rows that were read from JSON. Raises InvalidRows with every problem, by row and field.
+
+    Of fields that nobody knows it names the first hundred, and counts the rest.
+    """
     unknown = (problem for place, row in enumerate(rows) for problem in _unknown_fields(place, row, spec))
     problems = list(islice(unknown, MOST_UNKNOWN))
+    named = len(problems)
     notes: list[list[str]] = [[] for _ in rows]
 
     def column(feature: SpecFeature, read: Callable[[Any, SpecFeature], float], blank: float) -> list[float]:
@@ -79,7 +83,9 @@ def encode(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Encoded:
         for row in np.flatnonzero(codes[:, place] == UNKNOWN).tolist():
             notes[row] += _note(rows[row].get(feature.name), feature)
     if problems:
-        raise InvalidRows(sorted(problems, key=lambda problem: problem.row))
+        known_fields = {feature.name for feature in spec.features}.union(spec.other_columns)
+        unnamed = sum(len(row.keys() - known_fields) for row in rows) - named
+        raise InvalidRows(sorted(problems, key=lambda problem: problem.row), unnamed=unnamed)
     return Encoded(numeric, codes, tuple(tuple(lines) for lines in notes))
 
 
