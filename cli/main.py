@@ -238,25 +238,23 @@ def batch(
 @app.command()
 def receipt(
     model: Model,
-    file: Annotated[str, typer.Argument(help="the file's name as it was uploaded")],
+    file: Annotated[str, typer.Argument(help="the file's name below uploads/<model>/")],
     env: Env = "local",
     as_json: AsJson = False,
 ) -> None:
     """Show the receipt of the latest upload of a file. Exit status 1 where it was not accepted."""
     from cli.reach import reach
     from cli.story import tell_receipt
-    from serin.registry.ids import receipt_id
-    from serin.registry.receipts import read_receipt
+    from serin.registry.receipts import latest_receipt
 
     output, data = Output(as_json=as_json), reach(env).cloud.data
-    key = f"uploads/{model}/{Path(file).name}"
-    stored = next((item for item in data.list(key) if item.key == key), None)
-    if stored is None:
-        raise NotFound(f"nothing was uploaded as {key}; upload it with: serin upload {model} {file}")
-    found = read_receipt(data, model, receipt_id(key, stored.version))
-    if found is None:
-        raise NotFound(f"{key} has no receipt yet; look again in a moment")
+    folder = f"uploads/{model}/"
+    names = (file.removeprefix(folder), Path(file).name)  # as it is stored, or a path here that was uploaded from
+    key = next((folder + name for name in names if any(data.list_versions(folder + name))), folder + names[-1])
+    found = latest_receipt(data, model, key)
     tell_receipt(output, found)
+    if not data.exists(key):
+        output.say("  the uploaded file was deleted since", style="yellow")
     output.document(asdict(found))
     if found.status not in ("accepted", "duplicate"):
         raise AnsweredNo

@@ -69,6 +69,10 @@ class FakeObjects:
     def copy(self, source: str, version: str | None, target: str) -> None:
         self.put(target, self.get(source, version))
 
+    def list_versions(self, key: str) -> Iterator[StoredObject]:
+        for number, content in reversed([*enumerate(self.versions.get(key, ()), start=1)]):
+            yield StoredObject(key, str(number), len(content), STORED_AT)
+
     def list(self, prefix: str) -> Iterator[StoredObject]:
         for key in sorted(self.versions):
             if key.startswith(prefix):

@@ -51,7 +51,10 @@ def objects(request: pytest.FixtureRequest) -> Objects:
     if request.param == "fake":
         return FakeObjects()
     request.getfixturevalue("aws")
-    client = boto3.client("s3", region_name=REGION)
+    return make_bucket(boto3.client("s3", region_name=REGION))
+
+
+def make_bucket(client: Any) -> S3Objects:
     client.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
     client.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
     return S3Objects(client, "bucket")
@@ -164,3 +167,23 @@ def test_an_answer_is_kept_until_a_later_one_comes(request: pytest.FixtureReques
     DynamoAnswers(client, "t").keep("loans", [older])
     item = client.get_item(TableName="t", Key={"PK": {"S": "ENTITY#loans#ann"}, "SK": {"S": "ANSWER"}})["Item"]
     assert (item["body"]["S"], item["expires"]["N"]) == ('{"score":"2026-01-01 1"}', "2000000000")
+
+
+def test_the_versions_of_one_object_are_listed_newest_first(objects: Objects) -> None:
+    stored = [objects.put("a", content) for content in (b"1", b"22", b"333")]
+    objects.put("ab", b"")
+    assert [(item.key, item.version, item.size) for item in objects.list_versions("a")] == [
+        ("a", stored[2], 3),
+        ("a", stored[1], 2),
+        ("a", stored[0], 1),
+    ]
+    assert not any(objects.list_versions("b"))
+
+
+def test_the_versions_of_a_deleted_object_are_listed_still(aws: None) -> None:
+    client = boto3.client("s3", region_name=REGION)
+    bucket = make_bucket(client)
+    version = bucket.put("a", b"1")
+    client.delete_object(Bucket="bucket", Key="a")
+    assert not any(bucket.list("a"))
+    assert [item.version for item in bucket.list_versions("a")] == [version]

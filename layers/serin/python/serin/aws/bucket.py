@@ -52,15 +52,23 @@ class S3Objects:
             self._client.copy_object(Bucket=self.bucket, Key=target, CopySource=place, TaggingDirective="REPLACE")
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
+        return (_stored(item) for item in self._versions(prefix) if item["IsLatest"])
+
+    def list_versions(self, key: str) -> Iterator[StoredObject]:
+        return (_stored(item) for item in self._versions(key) if item["Key"] == key)
+
+    def _versions(self, prefix: str) -> Iterator[dict[str, Any]]:
         with translated(self._name(prefix)):
             pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
             for page in pages:
-                for item in page.get("Versions", ()):
-                    if item["IsLatest"]:
-                        yield StoredObject(item["Key"], item["VersionId"], item["Size"], item["LastModified"])
+                yield from page.get("Versions", ())
 
     def _place(self, key: str, version: str | None) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": key, **({"VersionId": version} if version else {})}
 
     def _name(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
+
+
+def _stored(item: dict[str, Any]) -> StoredObject:
+    return StoredObject(item["Key"], item["VersionId"], item["Size"], item["LastModified"])

@@ -90,6 +90,9 @@ class Objects(Protocol):
 
     def list(self, prefix: str) -> Iterator[StoredObject]: ...
 
+    def list_versions(self, key: str) -> Iterator[StoredObject]:
+        """List what is stored of one object, the newest version first; also of one that was deleted since."""
+
 
 class Queue(Protocol):
     """A queue: what is sent arrives at least once, in any order."""

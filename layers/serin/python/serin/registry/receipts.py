@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, fields
 
 from serin.errors import NotFound
+from serin.registry.ids import receipt_id
 from serin.registry.ports import Objects
 from serin.registry.records import Receipt, ReceiptStatus
 
@@ -19,6 +20,22 @@ def write_receipt(objects: Objects, receipt: Receipt) -> None:
         receipt_key(receipt.model, receipt.id),
         json.dumps(asdict(receipt), indent=1, ensure_ascii=False).encode(),
     )
+
+
+def latest_receipt(objects: Objects, model: str, key: str) -> Receipt:
+    """Read the receipt of the latest upload under a key, though that was deleted since.
+
+    Raises NotFound, saying what happened, where there is none.
+    """
+    upload = next(objects.list_versions(key), None)
+    if upload is None:
+        raise NotFound(f"nothing was uploaded as {key}")
+    receipt = read_receipt(objects, model, receipt_id(key, upload.version))
+    if receipt is None and not objects.exists(key):
+        raise NotFound(f"{key} was deleted, and there is no receipt of it; upload it again")
+    if receipt is None:
+        raise NotFound(f"{key} has no receipt yet; look again in a moment")
+    return receipt
 
 
 def read_receipt(objects: Objects, model: str, receipt: str) -> Receipt | None:
