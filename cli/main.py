@@ -310,6 +310,7 @@ def train(
 def versions(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
     """List the versions of a model, and why none is being trained."""
     from cli.reach import reach
+    from serin.registry.records import RunStatus
 
     output = Output(as_json=as_json)
     contract = project.contracts().load(model)
@@ -332,9 +333,13 @@ def versions(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
             for item in found
         ],
     )
-    failed = [run for run in registry.runs(model) if run.error]
-    for run in failed[-1:]:
-        output.say(f"run {run.id} failed: {run.error}", style="red")
+    runs = registry.runs(model)
+    failed = [run for run in runs if run.status is RunStatus.FAILED]
+    if failed and failed[-1] is runs[-1]:
+        output.say(f"the last run, {failed[-1].id}, failed: {failed[-1].error}", style="red")
+    elif failed:
+        earlier = f"of {len(runs)} runs {len(failed)} failed before the last one"
+        output.say(f"{earlier}; {failed[-1].id} at {moment(failed[-1].ended_at)}: {failed[-1].error}", style="dim")
     output.say(f"training {state.running}" if state.running else f"no training now: {state.decision or 'no data yet'}")
     output.document(
         {
