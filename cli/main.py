@@ -355,13 +355,13 @@ def versions(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
 def predict(
     model: Model,
     rows: Annotated[str | None, typer.Option(help="rows as JSON, like '[{\"age\": 41}]'")] = None,
-    file: Annotated[Path | None, typer.Option(help="rows as a JSON or CSV file")] = None,
+    file: Annotated[Path | None, typer.Option(help="rows as a JSON, CSV (also .gz) or Parquet file")] = None,
     env: Env = "local",
     as_json: AsJson = False,
 ) -> None:
     """Ask the endpoint for predictions, over HTTP."""
     from cli.reach import reach
-    from cli.rows import rows_from_csv, rows_from_json
+    from cli.rows import rows_from_json, rows_from_table
     from cli.story import tell_predictions
 
     output = Output(as_json=as_json)
@@ -371,10 +371,10 @@ def predict(
     there = reach(env)
     if rows is not None:
         sent = rows_from_json(rows)
-    elif file is not None and file.suffix == ".json":
-        sent = rows_from_json(_read_file(file).decode(errors="replace"))
+    elif file is not None and file.suffix.lower() == ".json":
+        sent = rows_from_json(_read_file(file))
     else:
-        sent = rows_from_csv(_read_file(file or Path()), there.call("GET", f"/models/{model}"))
+        sent = rows_from_table(_read_file(file or Path()), there.call("GET", f"/models/{model}"))
     answer = there.call("POST", f"/models/{model}/predict", {"rows": sent})
     tell_predictions(output, answer)
     output.document(answer)

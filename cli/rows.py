@@ -1,23 +1,21 @@
-"""How does a person give rows to predict? As JSON, or as a CSV whose cells take the types that the endpoint states."""
+"""How does a person give rows to predict? As JSON, or as a table; its cells take the types that the endpoint states."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.project import AskedWrongly
-from serin.contract.spec import NO_CATEGORY
 
-_BOOLEANS = {
-    **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
-    **dict.fromkeys(("false", "f", "no", "n", "0"), False),
-}
+if TYPE_CHECKING:
+    import pandas as pd
+
+LARGEST_EXACT = 2.0**53
 
 
-def rows_from_json(text: str) -> list[Any]:
+def rows_from_json(text: str | bytes) -> list[Any]:
     """Read rows: a list of objects, one object, or {"rows": [...]}. Raises AskedWrongly."""
     try:
         document = json.loads(text)
@@ -30,29 +28,37 @@ def rows_from_json(text: str) -> list[Any]:
     return document
 
 
-def rows_from_csv(content: bytes, described: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Read rows from a CSV. described: what `GET /models/<model>` says; columns that are no features are left out."""
-    types = {feature["name"]: feature["type"] for feature in described["features"]}
-    try:
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-        return [{name: _value(cell, types[name]) for name, cell in row.items() if name in types} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise AskedWrongly(f"the file cannot be read as CSV: {error}") from error
+def rows_from_table(content: bytes, described: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Read rows from a table, as an upload is read; columns that are no features are left out.
+
+    described: what `GET /models/<model>` says. Raises Unreadable.
+    """
+    from serin.data.read import read_table
+
+    raw = read_table(content)
+    features = [feature for feature in described["features"] if feature["name"] in raw.frame.columns]
+    columns = [_values(raw.frame[feature["name"]], feature) for feature in features]
+    names = [feature["name"] for feature in features]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)] or [{} for _ in raw.lines]
 
 
-def _value(cell: str | None, kind: str) -> Any:
-    """Give a cell the type of its feature; what does not fit goes as it is, and the endpoint says what is wrong."""
-    if cell is None or cell.strip().lower() in NO_CATEGORY:
-        return None
-    if kind == "boolean":
-        return _BOOLEANS.get(cell.strip().lower(), cell)
-    if kind in ("integer", "number"):
-        try:
-            return int(cell)
-        except ValueError:
-            pass
-        try:
-            return float(cell)
-        except ValueError:
-            return cell
-    return cell
+def _values(cells: pd.Series, feature: Mapping[str, Any]) -> list[Any]:
+    """Give cells the type of their feature; what does not fit goes as it is, and the endpoint says what is wrong."""
+    from serin.data.cells import as_text, parse_booleans, parse_categories, parse_numbers
+
+    if feature["type"] == "category":
+        text, missing = parse_categories(cells, feature.get("values", ()))
+        return [None if gone else value for value, gone in zip(text, missing, strict=True)]
+    is_boolean = feature["type"] == "boolean"
+    parsed = parse_booleans(cells) if is_boolean else parse_numbers(cells)
+    kind = bool if is_boolean else _number
+    columns = (as_text(cells), parsed.values.tolist(), parsed.missing)
+    return [
+        None if gone else kind(value) if math.isfinite(value) else text
+        for text, value, gone in zip(*columns, strict=True)
+    ]
+
+
+def _number(value: float) -> int | float:
+    """Write a whole number without a point, as a person does."""
+    return int(value) if value.is_integer() and abs(value) <= LARGEST_EXACT else value
