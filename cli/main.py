@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -540,13 +540,26 @@ def _read_file(file: Path) -> bytes:
         raise AskedWrongly(f"{file} may not be read by you") from error
 
 
+def _check_words(words: Sequence[str]) -> None:
+    """Raise AskedWrongly where a word is not UTF-8, as the name of a file may be: keys and contracts are."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            shown = word.encode(errors="backslashreplace").decode()
+            raise AskedWrongly(f"{shown} is not UTF-8; where it is a file's name, rename the file") from error
+
+
 def _relative(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def main() -> None:
     """Run a command; turn what went wrong into a sentence and a status: 1 the answer is no, 2 asked wrongly."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may not have every letter
     try:
+        _check_words(sys.argv[1:])
         app()
     except AnsweredNo:
         sys.exit(1)
@@ -563,10 +576,12 @@ def main() -> None:
 def _fail(error: SerinError, status: int) -> None:
     if "--json" in sys.argv:
         said: dict[str, Any] = {"code": error.code, "message": error.message}
+        if error.fix:
+            said["fix"] = error.fix
         if isinstance(error, ContractError):
             said["problems"] = [asdict(problem) for problem in error.problems]
         print(json.dumps({"error": said}))
-    complain(error.message)
+    complain(f"{error.message}\n{error.fix}".strip())
     sys.exit(status)
 
 

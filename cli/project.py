@@ -35,10 +35,25 @@ def contracts() -> Contracts:
     return Contracts(models_folder())
 
 
+def context() -> Any:
+    """Read what cdk.json says of this project. Raises AskedWrongly where it cannot be read."""
+    place = root() / "cdk.json"
+    try:
+        return json.loads(place.read_bytes())["context"]
+    except OSError as error:
+        raise AskedWrongly(f"{place} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise AskedWrongly(f"{place} is not JSON: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise AskedWrongly(f"{place} has no `context`") from error
+
+
 def environments() -> dict[str, Any]:
     """The environments that cdk.json names, each over its defaults."""
-    context = json.loads((root() / "cdk.json").read_text())["context"]
-    return {name: {**context["defaults"], **entry} for name, entry in context["environments"].items()}
+    try:
+        return {name: {**context()["defaults"], **entry} for name, entry in context()["environments"].items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise AskedWrongly(f"{root() / 'cdk.json'} has no context with `defaults` and `environments`") from error
 
 
 def check_environment(name: str) -> str:

@@ -108,14 +108,14 @@ def _where() -> Path:
 
 def assembly(say: Callable[[str], None]) -> Path:
     """Synthesise the environment `local`, or take the assembly that the same inputs gave before."""
+    project.check_environment("local")
     kept = project.root() / ".cache" / "assembly" / _inputs_digest()
     if (kept / "manifest.json").is_file():
         os.utime(kept)
         return kept
     say("synthesising the environment local")
     fresh = kept.with_name(f"{kept.name}.{os.getpid()}")
-    context = json.loads((project.root() / "cdk.json").read_text())["context"]
-    said = {"CDK_OUTDIR": str(fresh), "CDK_CONTEXT_JSON": json.dumps({**context, "env": "local"})}
+    said = {"CDK_OUTDIR": str(fresh), "CDK_CONTEXT_JSON": json.dumps({**project.context(), "env": "local"})}
     done = subprocess.run(
         [sys.executable, "app.py"],
         cwd=project.root(),

@@ -371,7 +371,7 @@ def _check_header(names: list[str], frame: pd.DataFrame) -> None:
     if twice:
         raise Unreadable(
             "DUP_COLUMN",
-            f"the header names more than once {name_some(twice)}",
+            f"the header has more than one column {name_some(twice)}",
             line=1,
             fix="Give each column a name of its own.",
         )

@@ -29,7 +29,7 @@ def latest_receipt(objects: Objects, model: str, key: str) -> Receipt:
     """
     upload = next(objects.list_versions(key), None)
     if upload is None:
-        raise NotFound(f"nothing was uploaded as {key}")
+        raise NotFound(f"nothing was uploaded as {key}; upload it with: serin upload {model} <file>")
     receipt = read_receipt(objects, model, receipt_id(key, upload.version))
     if receipt is None and not objects.exists(key):
         raise NotFound(f"{key} was deleted, and there is no receipt of it; upload it again")
