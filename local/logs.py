@@ -57,18 +57,22 @@ class Logs:
         lines: called later, in another thread.
         """
         with self._lock:
-            self._drain(process)
+            is_asleep = not self._read
+            self._drain(process)  # what is read here wakes nobody by itself
             self._read.append((process, lines))
-            is_first = len(self._read) == 1
-        if is_first:
+        if is_asleep:
             self._wake()
 
-    def lines(self, group: str) -> list[str]:
-        """Read a log group, oldest first, with all that was printed until now."""
+    def store(self) -> None:
+        """Store all that was printed until now."""
         with self._lock:
             for process in list(self._partial):
                 self._drain(process)
         self._flush()
+
+    def lines(self, group: str) -> list[str]:
+        """Read a log group, oldest first, with all that was printed until now."""
+        self.store()
         if group not in self._groups.groups:
             return []
         events = [event for stream in self._groups.groups[group].streams.values() for event in stream.events]
