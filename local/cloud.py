@@ -19,6 +19,7 @@ from local.assembly import Assembly
 from local.endpoint import Endpoint, serve
 from local.errors import TwinError, UnknownFunction, UnsupportedResource
 from local.faults import Faults
+from local.firehose import Firehose
 from local.functions import Functions
 from local.gateway import BODY_LIMIT, Gateway
 from local.layers import merge_layers, unzip
@@ -63,7 +64,9 @@ class Cloud:
             functions=self.functions, workflows=self.workflows, faults=self.faults, account=account, region=region
         )
         self.queues = Queues(functions=self.functions, faults=self.faults, account=account, region=region)
-        self.schedules = Schedules(clock=Clock(clock_rate), targets=self.targets, account=account, region=region)
+        clock = Clock(clock_rate)
+        self.schedules = Schedules(clock=clock, targets=self.targets, account=account, region=region)
+        self.firehose = Firehose(clock=clock, account=account, region=region)
         self.gateway = Gateway(functions=self.functions, account=account, region=region)
         self.outputs: dict[str, str] = {}
 
@@ -79,6 +82,8 @@ class Cloud:
         gaps.take_up_changed_functions(self.functions.refresh)
         gaps.keep_bucket_policies_unenforced()
         gaps.let_rules_reach_functions(self.targets)
+        gaps.heed_filter_patterns()
+        gaps.let_firehose_gather(self.firehose)
         resources = Resources(self._assembly, self.workflows)
         resources.make_all()
         self._check_one_api()
@@ -89,11 +94,13 @@ class Cloud:
         HttpServer(self._http_socket, answer=self.gateway.answer, body_limit=BODY_LIMIT).start()
         self.queues.start()
         self.schedules.start()
+        self.firehose.start()
 
     def stop(self) -> None:
         """Kill every function process, and answer no more."""
         self.queues.stop()
         self.schedules.stop()
+        self.firehose.stop()
         self.functions.stop()
 
     @property
@@ -130,12 +137,20 @@ class Cloud:
         return calls[name](**arguments)
 
     def busy(self) -> list[str]:
-        """Name what is still under way; empty where nothing is, and nothing has begun for a moment."""
+        """Name what is still under way; empty where nothing is, and nothing has begun for a moment.
+
+        What Firehose has gathered is delivered at once: whoever asks waits for what comes of it.
+        """
         begun = -1
         while begun != self.functions.invocations_begun:
             begun = self.functions.invocations_begun
-            found = [f"{count} messages in {name}" for name, count in self.queues.waiting().items()]
-            found += [f"{count} invocations of {name}" for name, count in self.functions.running().items()]
+            # Each step before the one that it may lead to: a function prints, a line becomes an object, an object a
+            # message, and that an invocation, which has begun since.
+            found = [f"{count} invocations of {name}" for name, count in self.functions.running().items()]
+            self.logs.store()
+            self.firehose.deliver(early=True)
+            found += [f"{count} records in {name}" for name, count in self.firehose.waiting().items()]
+            found += [f"{count} messages in {name}" for name, count in self.queues.waiting().items()]
             found += [f"execution {name}" for name in self.workflows.running()]
             found += [f"{self.targets.under_way} asynchronous events"] if self.targets.under_way else []
             if found:

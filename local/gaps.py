@@ -3,6 +3,7 @@
 Each function here closes one gap. tests/local/test_gaps.py pins them: it fails when moto closes one itself.
 """
 
+import base64
 import copy
 import json
 import threading
@@ -24,10 +25,13 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 from moto.events.models import Rule
 from moto.events.utils import EventTemplateParser
+from moto.firehose.models import FirehoseBackend
 from moto.iam.access_control import PermissionResult
+from moto.logs.models import LogStream
 from moto.s3.models import FakeBucket
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 
+from local.firehose import Firehose, Stream, parse_pattern
 from local.functions import Functions, PayloadTooLarge, Throttled
 from local.targets import Targets
 
@@ -181,6 +185,43 @@ def let_rules_reach_functions(targets: Targets) -> None:
                 targets.send(target["Arn"], _input_for(target, event))
 
     Rule.send_to_targets = send_to_targets  # type: ignore[method-assign]
+
+
+def heed_filter_patterns() -> None:
+    """Send a subscription the lines that its filter pattern asks for: moto sends it every one."""
+    original = LogStream._send_log_events
+
+    def send_log_events(
+        self: LogStream, service: str, destination_arn: str, filter_name: str, log_events: list[dict[str, Any]]
+    ) -> None:
+        matches = parse_pattern(self.log_group.subscription_filters[filter_name].filter_pattern)
+        if wanted := [event for event in log_events if matches(event["message"])]:
+            original(self, service, destination_arn, filter_name, wanted)
+
+    LogStream._send_log_events = send_log_events  # type: ignore[method-assign]
+
+
+def let_firehose_gather(firehose: Firehose) -> None:
+    """Deliver records as the delivery stream says: moto puts each batch as it is, with a prefix left as it stands."""
+
+    def put_s3_records(
+        self: FirehoseBackend,
+        delivery_stream_name: str,
+        version_id: str,  # noqa: ARG001 (its name)
+        s3_destination: dict[str, Any],
+        records: list[dict[str, Any]],
+    ) -> list[dict[str, str]]:
+        destination = self.delivery_streams[delivery_stream_name].destinations[0]
+        stream = Stream.read(delivery_stream_name, destination.get("ExtendedS3", s3_destination))
+        firehose.accept(stream, [_data_of(record) for record in records])
+        return [{"RecordId": str(uuid.uuid4())} for _ in records]
+
+    FirehoseBackend.put_s3_records = put_s3_records  # type: ignore[method-assign]
+
+
+def _data_of(record: dict[str, Any]) -> bytes:
+    data = record["Data"]  # base64 where it came by PutRecord, bytes where moto's logs sent it
+    return base64.b64decode(data) if isinstance(data, str) else data
 
 
 def read_templates_as_json() -> None:

@@ -17,6 +17,8 @@ from moto.awslambda.models import lambda_backends
 from moto.cloudformation import parsing
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudwatch.models import cloudwatch_backends
+from moto.firehose.models import DeliveryStream, firehose_backends
+from moto.logs.models import logs_backends
 from moto.s3.models import s3_backends
 from moto.scheduler.models import scheduler_backends
 from moto.sns.models import sns_backends
@@ -24,6 +26,7 @@ from moto.ssm.models import ssm_backends
 
 from local.assembly import Assembly, Stack
 from local.errors import StackFailed, UnsupportedResource
+from local.firehose import Stream, parse_pattern
 from local.schedules import parse_schedule
 from local.workflows import Workflows
 
@@ -161,6 +164,9 @@ class Resources:
             "AWS::ApiGateway::GatewayResponse": make_gateway_response,
             "AWS::ApiGateway::RequestValidator": make_request_validator,
             "AWS::CloudWatch::Alarm": make_alarm,
+            "AWS::KinesisFirehose::DeliveryStream": make_delivery_stream,
+            "AWS::Logs::LogStream": make_log_stream,
+            "AWS::Logs::SubscriptionFilter": make_subscription_filter,
             "AWS::Scheduler::ScheduleGroup": make_schedule_group,
             "AWS::Scheduler::Schedule": make_schedule,
             "AWS::StepFunctions::StateMachine": self._make_state_machine,
@@ -209,6 +215,9 @@ def check_types(stack: Stack, *, known: Container[str]) -> None:
 _NAME_PROPERTIES = {
     "AWS::ApiGateway::Stage": "StageName",
     "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::KinesisFirehose::DeliveryStream": "DeliveryStreamName",
+    "AWS::Logs::LogStream": "LogStreamName",
+    "AWS::Logs::SubscriptionFilter": "FilterName",
     "AWS::Scheduler::Schedule": "Name",
     "AWS::Scheduler::ScheduleGroup": "Name",
 }
@@ -484,6 +493,38 @@ def make_alarm(order: Order) -> Made:
         actions_enabled=properties.get("ActionsEnabled", True),
     )
     return Made(order.name, Arn=alarm.alarm_arn)
+
+
+def make_delivery_stream(order: Order) -> Made:
+    """Make a delivery stream to S3."""
+    properties = order.properties
+    kind = properties.get("DeliveryStreamType", "DirectPut")
+    if kind != "DirectPut" or "ExtendedS3DestinationConfiguration" not in properties:
+        raise UnsupportedResource(f"delivery stream {order.name}: the twin has DirectPut to ExtendedS3 only")
+    destination = properties["ExtendedS3DestinationConfiguration"]
+    Stream.read(order.name, destination)
+    stream = DeliveryStream(order.account, order.region, order.name, kind, {}, {}, "ExtendedS3", destination)
+    firehose_backends[order.account][order.region].delivery_streams[order.name] = stream
+    return Made(order.name, Arn=stream.delivery_stream_arn)
+
+
+def make_log_stream(order: Order) -> Made:
+    """Make a log stream."""
+    logs_backends[order.account][order.region].create_log_stream(order.properties["LogGroupName"], order.name)
+    return Made(order.name)
+
+
+def make_subscription_filter(order: Order) -> Made:
+    """Subscribe a delivery stream to a log group."""
+    properties = order.properties
+    destination, pattern = properties["DestinationArn"], properties["FilterPattern"]
+    if destination.split(":")[2] != "firehose":
+        raise UnsupportedResource(f"subscription filter {order.name}: the twin sends to Firehose, not {destination}")
+    parse_pattern(pattern)
+    logs_backends[order.account][order.region].put_subscription_filter(
+        properties["LogGroupName"], order.name, pattern, destination, properties.get("RoleArn", "")
+    )
+    return Made(order.name)
 
 
 def make_rule(order: Order, moto_rule: Any) -> Any:

@@ -1,6 +1,6 @@
 """When does a scheduled rule fire?
 
-By the twin's clock, which runs `rate` times as fast as the real one. Only schedules read it.
+By the twin's clock, which runs `rate` times as fast as the real one. Schedules and Firehose read it, and nobody else.
 """
 
 import calendar
@@ -40,6 +40,10 @@ class Clock:
         """Tell the time, in UTC."""
         elapsed = (time.time() - self._real_start) * self._rate
         return datetime.fromtimestamp(self._real_start + elapsed, UTC)
+
+    def real_seconds(self, seconds: float) -> float:
+        """Say how long `seconds` of this clock take."""
+        return seconds / self._rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ class Twin:
 
         assembly: the folder that a synthesis wrote. live: entries of layers that are these folders instead of
         the assembly's copies. port: where AWS calls are answered, and HTTP one above; 0 takes free ones.
-        clock_rate: how much faster than real time schedules come due. state: where the twin keeps its files.
+        clock_rate: how much faster than real time schedules come due, and Firehose delivers. state: where the twin
+        keeps its files.
         """
         self._assembly = Path(assembly)
         self._live = dict(live or {})
@@ -177,7 +178,7 @@ class Twin:
         return int(self._known("pid"))
 
     def settle(self, timeout_seconds: float = 60.0) -> None:
-        """Wait until no message, invocation or execution is under way.
+        """Wait until no message, invocation or execution is under way, and nothing that was printed waits in Firehose.
 
         Raises NotSettled, saying what still is.
         """

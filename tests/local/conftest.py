@@ -114,6 +114,7 @@ def write_assembly(folder: Path) -> Path:
         **_functions(writer, code),
         **_queues(),
         **_events(),
+        **_pipe(),
         **_workflows(writer),
         **_rest_api(),
         "Metadata": resource("CDK::Metadata", Analytics="v2"),
@@ -168,6 +169,7 @@ def _functions(writer: AssemblyWriter, code: str) -> dict[str, Any]:
         "Web": function("web", code, Timeout=3),
         "Ticker": function("ticker", code),
         "Listener": function("listener", code),
+        "Talker": function("talker", code, LoggingConfig={"LogGroup": ref("Talk")}),
         "Unreliable": function("unreliable", code, DeadLetterConfig={"TargetArn": arn("Dead")}),
     }
 
@@ -213,6 +215,42 @@ def _events() -> dict[str, Any]:
             FunctionName=arn("Ticker"),
             Action="lambda:InvokeFunction",
             Principal="events.amazonaws.com",
+        ),
+    }
+
+
+def _pipe() -> dict[str, Any]:
+    processors = [
+        {"Type": "Decompression", "Parameters": [{"ParameterName": "CompressionFormat", "ParameterValue": "GZIP"}]},
+        {
+            "Type": "CloudWatchLogProcessing",
+            "Parameters": [{"ParameterName": "DataMessageExtraction", "ParameterValue": "true"}],
+        },
+        {"Type": "AppendDelimiterToRecord"},
+    ]
+    return {
+        "Talk": resource("Logs::LogGroup", LogGroupName="talk"),
+        "PipeLogs": resource("Logs::LogStream", LogGroupName=ref("Talk"), LogStreamName="of the pipe"),
+        "Pipe": resource(
+            "KinesisFirehose::DeliveryStream",
+            DeliveryStreamName="pipe",
+            ExtendedS3DestinationConfiguration={
+                "BucketARN": "arn:aws:s3:::inbox",
+                "RoleARN": arn("Role"),
+                "Prefix": "heard/dt=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/",
+                "ErrorOutputPrefix": "failed/!{firehose:error-output-type}/",
+                "BufferingHints": {"SizeInMBs": 1, "IntervalInSeconds": 60},
+                "CompressionFormat": "GZIP",
+                "FileExtension": ".jsonl.gz",
+                "ProcessingConfiguration": {"Enabled": True, "Processors": processors},
+            },
+        ),
+        "Subscription": resource(
+            "Logs::SubscriptionFilter",
+            LogGroupName=ref("Talk"),
+            FilterPattern='{ $.kind = "kept" }',
+            DestinationArn=arn("Pipe"),
+            RoleArn=arn("Role"),
         ),
     }
 

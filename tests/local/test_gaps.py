@@ -1,8 +1,10 @@
 """The gaps of moto that the twin closes. When one of these fails, moto has closed it: remove ours."""
 
+import gzip
 import inspect
 import json
 import socket
+import time
 from urllib.parse import urlparse
 
 import boto3
@@ -37,6 +39,9 @@ def test_moto_has_no_such_types():
         "AWS::ApiGateway::GatewayResponse",
         "AWS::ApiGateway::RequestValidator",
         "AWS::CloudWatch::Alarm",
+        "AWS::KinesisFirehose::DeliveryStream",
+        "AWS::Logs::LogStream",
+        "AWS::Logs::SubscriptionFilter",
         "AWS::Scheduler::Schedule",
         "AWS::Scheduler::ScheduleGroup",
     }
@@ -117,6 +122,36 @@ def test_moto_sends_no_event_of_a_rule_to_a_function():
     rule = Rule("r", "123456789012", REGION, None, '{"source": ["me"]}', None, None, "default", None, targets=[target])
     with pytest.raises(NotImplementedError):
         rule.send_to_targets({"source": "me"}, transform_input=False)
+
+
+@mock_aws
+def test_moto_neither_filters_lines_nor_delivers_them_as_told():
+    firehose, logs, s3 = (boto3.client(name, region_name="us-east-1") for name in ("firehose", "logs", "s3"))
+    s3.create_bucket(Bucket="bucket")
+    made = firehose.create_delivery_stream(
+        DeliveryStreamName="pipe",
+        ExtendedS3DestinationConfiguration={
+            "BucketARN": "arn:aws:s3:::bucket",
+            "RoleARN": "arn:aws:iam::123456789012:role/r",
+            "Prefix": "dt=!{timestamp:yyyy}/",
+            "ProcessingConfiguration": {"Enabled": True, "Processors": [{"Type": "Decompression", "Parameters": []}]},
+        },
+    )
+    logs.create_log_group(logGroupName="group")
+    logs.create_log_stream(logGroupName="group", logStreamName="stream")
+    logs.put_subscription_filter(
+        logGroupName="group",
+        filterName="filter",
+        filterPattern='{ $.kind = "kept" }',
+        destinationArn=made["DeliveryStreamARN"],
+        roleArn="arn:aws:iam::123456789012:role/r",
+    )
+    event = {"timestamp": int(time.time() * 1000), "message": "START"}
+    logs.put_log_events(logGroupName="group", logStreamName="stream", logEvents=[event])
+    (found,) = s3.list_objects_v2(Bucket="bucket")["Contents"]
+    assert found["Key"].startswith("dt=!{timestamp:yyyy}/")
+    content = s3.get_object(Bucket="bucket", Key=found["Key"])["Body"].read()
+    assert json.loads(gzip.decompress(content))["logEvents"][0]["message"] == "START"
 
 
 def test_moto_runs_no_two_unnamed_executions(monkeypatch):
