@@ -25,12 +25,16 @@ class BadEnvironment(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """How many days logs, uploads, the working files of runs, batches, and overwritten versions are kept."""
+    """How many days things are kept: logs, uploads, the working files of runs, batches, captured predictions, what
+    they sum up to, and overwritten versions.
+    """
 
     logs: int
     uploads: int
     runs: int
     batches: int
+    captures: int
+    summaries: int
     old_versions: int
 
 

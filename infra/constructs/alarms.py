@@ -35,8 +35,8 @@ class Alarms(Construct):
         if environment.alarms_email:
             self.topic.add_subscription(subscriptions.EmailSubscription(environment.alarms_email))
 
-    def when_any(self, name: str, *, metric: cloudwatch.Metric, description: str) -> None:
-        """Tell people as soon as the metric is above 0.
+    def when_any(self, name: str, *, metric: cloudwatch.Metric, description: str, above: float = 0) -> None:
+        """Tell people as soon as the metric is above a number.
 
         description: what happened and what to do, for whoever gets the mail.
         """
@@ -46,7 +46,7 @@ class Alarms(Construct):
             alarm_name=self._environment.named(name),
             alarm_description=description,
             metric=metric,
-            threshold=0,
+            threshold=above,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,

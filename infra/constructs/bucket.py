@@ -44,7 +44,7 @@ class PrivateBucket(s3.Bucket):
 
 
 class DataBucket(PrivateBucket):
-    """Uploads, receipts, datasets, quarantine, runs and batches. Its events go to EventBridge."""
+    """Uploads, receipts, datasets, quarantine, runs, batches, captures and summaries. Its events go to EventBridge."""
 
     def __init__(self, scope: Construct, id: str, *, environment: Environment) -> None:
         super().__init__(
@@ -58,6 +58,9 @@ class DataBucket(PrivateBucket):
                 _expire("batch/", environment.days.batches),
                 _expire("batch-work/", environment.days.batches),
                 _expire("predictions/", environment.days.batches),
+                _expire("captures/", environment.days.captures),
+                _expire("captures-failed/", environment.days.captures),
+                _expire("summaries/", environment.days.summaries),
             ],
         )
         # event_bridge_enabled=True would bring a custom-resource function to set this one property.

@@ -40,9 +40,10 @@ class ServerlessFunction(Construct):
         self.name = name
         self._environment = environment
         function_name = environment.named(name)
-        log_group = LogGroup(self, "Logs", name=f"/aws/lambda/{function_name}", environment=environment)
+        self.log_group_name = f"/aws/lambda/{function_name}"
+        self.log_group = LogGroup(self, "Logs", name=self.log_group_name, environment=environment)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        log_group.grant_write(self.role)
+        self.log_group.grant_write(self.role)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -54,7 +55,7 @@ class ServerlessFunction(Construct):
             code=layers.code_of(name),
             layers=layers.of(name, bundle=bundle, with_models=with_models),
             role=self.role,
-            log_group=log_group,
+            log_group=self.log_group,
             memory_size=size.memory_mb,
             timeout=cdk.Duration.seconds(size.timeout_seconds),
             tracing=lambda_.Tracing.ACTIVE if environment.tracing else lambda_.Tracing.DISABLED,

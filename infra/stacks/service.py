@@ -13,6 +13,7 @@ from constructs import Construct
 
 from infra.code_digest import code_digest
 from infra.constructs.alarms import Alarms
+from infra.constructs.capture_pipe import CapturePipe
 from infra.constructs.function import ServerlessFunction
 from infra.constructs.layers import Layers
 from infra.constructs.queue import WorkQueue
@@ -183,6 +184,18 @@ class ServiceStack(cdk.Stack):
         api.may_read(artifacts, "models/")
         api.may_read_table()
         http = RestApi(self, "Http", routes=routes, function=api, environment=environment)
+
+        # what was predicted -> captures -> summarise -> summaries
+        CapturePipe(self, "Captured", source=api, environment=environment, alarms=alarms)
+        captures = queue("Captures", name="captures", reader="summarise")
+        self._send_objects("CapturesArrived", "captures/", environment, to=captures)
+
+        summarise = function("Summarise", name="summarise", bundle="serving", with_models=False)
+        summarise.may_read(data, "captures/")
+        summarise.may_read(artifacts, "models/")
+        summarise.may_write(data, "summaries/")
+        summarise.may_read_table()
+        captures.read_by(summarise, batch_size=10, at_once=5)
 
         outputs = {
             "ApiUrl": http.api.url,

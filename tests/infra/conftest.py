@@ -43,7 +43,10 @@ class Synthesised:
 
     def statements_of(self, function: str) -> list[dict[str, Any]]:
         """List what the role of a function may do."""
-        role = self.function(function)["Role"]["Fn::GetAtt"][0]
+        return self.statements_of_role(self.function(function)["Role"]["Fn::GetAtt"][0])
+
+    def statements_of_role(self, role: str) -> list[dict[str, Any]]:
+        """List what a role may do, by its logical id."""
         return [
             statement
             for policy in self.properties("AWS::IAM::Policy")

@@ -18,7 +18,7 @@ from tests.infra.conftest import ENVIRONMENTS, Synthesised
 GOLDEN = Path(__file__).parent / "golden"
 FUNCTIONS = {folder.name for folder in (Path(__file__).resolve().parents[2] / "functions").iterdir() if folder.is_dir()}
 FUNCTIONS -= {"__pycache__"}
-WITHOUT_MODELS = {"api", "start_batch", "split_batch", "predict_batch", "close_batch"}
+WITHOUT_MODELS = {"api", "start_batch", "split_batch", "predict_batch", "close_batch", "summarise"}
 
 # The only permissions that name every resource, or that stand for more than one action: each has its reason.
 ANY_RESOURCE = {
@@ -165,7 +165,7 @@ def test_no_permission_is_wider_than_it_must_be(each: Synthesised) -> None:
                     assert set(actions) <= ANY_RESOURCE.keys()
                 elif "*" in resource:
                     assert re.fullmatch(
-                        r'"arn:aws:s3:::serin-[\w-]+/(uploads|receipts|datasets|quarantine|runs|models|batch|batch-work|predictions)/\*"'
+                        r'"arn:aws:s3:::serin-[\w-]+/(uploads|receipts|datasets|quarantine|runs|models|batch|batch-work|predictions|captures|captures-failed|summaries)/\*"'
                         r'|"arn:aws:states:[\w-]+:\d{12}:execution:serin-\w+-(training|release):\*"'
                         r'|"arn:aws:states:[\w-]+:\d{12}:execution:serin-\w+-batch/\*"',
                         resource,
@@ -209,12 +209,22 @@ def test_each_function_reaches_its_own_keys_and_no_others(prod: Synthesised) -> 
             *("write data/batch-work/*", "write data/predictions/*"),
         },
         "close_batch": {"read data/batch-work/*", "read data/predictions/*", "write data/predictions/*"},
+        "summarise": {"read data/captures/*", "read artifacts/models/*", "write data/summaries/*"},
     }
 
 
 def test_who_reads_objects_is_told_that_one_is_missing(prod: Synthesised) -> None:
     """Without s3:ListBucket, S3 answers 403 for a key that does not exist."""
-    for name in ("validate_data", "train_model", "evaluate_model", "register_model", "advance_release", "api"):
+    readers = (
+        "validate_data",
+        "train_model",
+        "evaluate_model",
+        "register_model",
+        "advance_release",
+        "api",
+        "summarise",
+    )
+    for name in readers:
         lists = [s for s in prod.statements_of(name) if "s3:ListBucket" in listed(s["Action"])]
         assert lists, name
         assert all(set(s["Condition"]) == {"StringLikeIfExists"} for s in lists)
@@ -224,7 +234,7 @@ def test_who_reads_objects_is_told_that_one_is_missing(prod: Synthesised) -> Non
 def test_who_only_reads_the_table_may_only_read_a_row(prod: Synthesised, function: str) -> None:
     actions = {action for statement in prod.statements_of(function) for action in listed(statement["Action"])}
     expected = {"dynamodb:GetItem"}
-    if function not in ("api", "train_model", "evaluate_model", "start_batch", "split_batch"):
+    if function not in ("api", "train_model", "evaluate_model", "start_batch", "split_batch", "summarise"):
         expected |= {"dynamodb:Query", "dynamodb:PutItem"}
     assert {action for action in actions if action.startswith("dynamodb:")} == expected
 
@@ -241,7 +251,7 @@ def test_every_queue_sets_aside_what_fails_and_waits_longer_than_its_reader(each
     queues = each.of_type("AWS::SQS::Queue")
     mappings = each.properties("AWS::Lambda::EventSourceMapping")
     functions = each.of_type("AWS::Lambda::Function")
-    assert len(mappings) == 3
+    assert len(mappings) == 4
     for mapping in mappings:
         queue = queues[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
         reader = functions[mapping["FunctionName"]["Ref"]]["Properties"]
@@ -265,14 +275,98 @@ def test_people_are_told_of_dead_letters_failed_workflows_and_a_failed_tick(each
     assert alarms.keys() == {
         *("uploads-dead-letters", "training-dead-letters", "training-failed", "release-failed", "tick-failed"),
         *("batches-dead-letters", "batch-failed"),
+        *("captures-dead-letters", "captures-late", "captures-lost"),
     }
     topic = next(iter(each.of_type("AWS::SNS::Topic")))
-    for alarm in alarms.values():
-        assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+    for name, alarm in alarms.items():
+        above = 900 if name == "captures-late" else 0
+        assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (above, "GreaterThanThreshold")
         assert alarm["AlarmActions"] == [{"Ref": topic}]
     watched = {a["Dimensions"][0]["Value"]["Fn::GetAtt"][0] for n, a in alarms.items() if "dead" in n}
     dead = {id for id, q in each.of_type("AWS::SQS::Queue").items() if "RedrivePolicy" not in q["Properties"]}
     assert watched == dead
+
+
+# -- captures -----------------------------------------------------------------------------------------
+
+
+def destination(each: Synthesised) -> dict[str, Any]:
+    (stream,) = each.properties("AWS::KinesisFirehose::DeliveryStream")
+    assert stream["DeliveryStreamEncryptionConfigurationInput"] == {"KeyType": "AWS_OWNED_CMK"}
+    found: dict[str, Any] = stream["ExtendedS3DestinationConfiguration"]
+    return found
+
+
+def test_capture_lines_of_the_api_and_nothing_else_go_to_firehose(each: Synthesised) -> None:
+    (subscription,) = each.properties("AWS::Logs::SubscriptionFilter")
+    assert subscription["FilterPattern"] == '{ $.serin = "capture" }'
+    group = each.of_type("AWS::Logs::LogGroup")[subscription["LogGroupName"]["Ref"]]["Properties"]
+    assert group["LogGroupName"] == f"/aws/lambda/serin-{each.environment}-api"
+    (stream,) = each.of_type("AWS::KinesisFirehose::DeliveryStream")
+    assert subscription["DestinationArn"] == {"Fn::GetAtt": [stream, "Arn"]}
+
+
+def test_captures_are_objects_of_lines_by_the_hour(each: Synthesised) -> None:
+    told = destination(each)
+    assert told["Prefix"] == "captures/dt=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/"
+    assert told["ErrorOutputPrefix"].startswith("captures-failed/!{firehose:error-output-type}/")
+    assert (told["CompressionFormat"], told["FileExtension"]) == ("GZIP", ".jsonl.gz")
+    processors = told["ProcessingConfiguration"]["Processors"]
+    assert [each["Type"] for each in processors] == [
+        *("Decompression", "CloudWatchLogProcessing", "AppendDelimiterToRecord")
+    ]
+    seconds = told["BufferingHints"]["IntervalInSeconds"]
+    assert seconds == (1 if each.environment == "local" else 60)
+
+
+def test_what_could_not_be_delivered_is_logged_for_a_while(each: Synthesised) -> None:
+    told = destination(each)["CloudWatchLoggingOptions"]
+    group = each.of_type("AWS::Logs::LogGroup")[told["LogGroupName"]["Ref"]]["Properties"]
+    assert group["RetentionInDays"] > 0
+    stream = each.of_type("AWS::Logs::LogStream")[told["LogStreamName"]["Ref"]]["Properties"]
+    assert stream["LogGroupName"] == told["LogGroupName"]
+
+
+def test_firehose_writes_captures_only_and_logs_may_only_send_to_it(prod: Synthesised) -> None:
+    delivery = destination(prod)["RoleARN"]["Fn::GetAtt"][0]
+    may = {
+        (action, json.dumps(resource))
+        for statement in prod.statements_of_role(delivery)
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+    bucket = "arn:aws:s3:::serin-prod-data-000000000000-eu-west-1"
+    written = {json.loads(resource) for action, resource in may if action == "s3:PutObject"}
+    assert written == {f"{bucket}/captures/*", f"{bucket}/captures-failed/*"}
+    assert not [action for action, _ in may if "Delete" in action]
+
+    (subscription,) = prod.properties("AWS::Logs::SubscriptionFilter")
+    (statement,) = prod.statements_of_role(subscription["RoleArn"]["Fn::GetAtt"][0])
+    assert statement["Action"] == ["firehose:PutRecord", "firehose:PutRecordBatch"]
+    assert statement["Resource"] == subscription["DestinationArn"]
+
+
+def test_only_our_own_streams_and_log_groups_use_their_roles(each: Synthesised) -> None:
+    roles = [statement for role in each.properties("AWS::IAM::Role") for statement in assumed(role)]
+    conditions = {statement["Principal"]["Service"]: statement.get("Condition") for statement in roles}
+    (account,) = re.findall(r"\d{12}", destination(each)["BucketARN"])
+    assert conditions["firehose.amazonaws.com"] == {"StringEquals": {"sts:ExternalId": account}}
+    assert conditions["logs.amazonaws.com"] == {"StringLike": {"aws:SourceArn": f"arn:aws:logs:eu-west-1:{account}:*"}}
+
+
+def assumed(role: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(role["AssumeRolePolicyDocument"]["Statement"])
+
+
+def test_captures_and_summaries_go_when_their_days_are_over(synthesised: dict[str, Synthesised]) -> None:
+    days = {}
+    for name in ENVIRONMENTS:
+        resources = synthesised[name].state["Resources"]
+        data = next(r for id, r in resources.items() if id.startswith("Data") and r["Type"] == "AWS::S3::Bucket")
+        rules = {rule.get("Prefix"): rule for rule in data["Properties"]["LifecycleConfiguration"]["Rules"]}
+        prefixes = ("captures/", "captures-failed/", "summaries/")
+        days[name] = tuple(rules[prefix]["ExpirationInDays"] for prefix in prefixes)
+    assert days == {"local": (7, 7, 90), "dev": (30, 30, 90), "staging": (90, 90, 180), "prod": (400, 400, 400)}
 
 
 def test_alarms_may_publish_to_the_topic(each: Synthesised) -> None:
