@@ -19,9 +19,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from serin.errors import NotFound, Unavailable
-from serin.registry.ports import Row
-from serin.registry.records import Route
-from serin.registry.registry import decode_route, partition
+from serin.registry.records import ModelVersion, Route
+from serin.registry.registry import decode, number_key, partition
 
 _TABLE_TIMEOUT = urllib3.Timeout(connect=0.5, read=1.0)
 _FILE_TIMEOUT = urllib3.Timeout(connect=0.5, read=5.0)
@@ -40,12 +39,13 @@ class LeanReader:
 
     def route(self, model: str) -> Route | None:
         """Read a model's route, consistently. Raises Unavailable."""
-        key = {"PK": {"S": partition(model)}, "SK": {"S": "ROUTE"}}
-        answer = self._get_item({"TableName": self._table, "Key": key, "ConsistentRead": True})
-        if "Item" not in answer:
-            return None
-        item = answer["Item"]
-        return decode_route(Row(partition(model), "ROUTE", json.loads(item["body"]["S"]), int(item["revision"]["N"])))
+        row = self._row(model, "ROUTE")
+        return decode(Route, row) if row else None
+
+    def version(self, model: str, number: int) -> ModelVersion | None:
+        """Read the row of a version, consistently. Raises Unavailable."""
+        row = self._row(model, f"VERSION#{number_key(number)}")
+        return decode(ModelVersion, row) if row else None
 
     def file(self, key: str) -> bytes:
         """Read an artifact. Raises NotFound, Unavailable."""
@@ -69,6 +69,12 @@ class LeanReader:
         S3SigV4Auth(self._credentials(), "s3", self._region).add_auth(request)
         return self._send(request, None, _FILE_TIMEOUT)
 
+    def _row(self, model: str, sort: str) -> dict[str, Any] | None:
+        key = {"PK": {"S": partition(model)}, "SK": {"S": sort}}
+        answer = self._get_item({"TableName": self._table, "Key": key, "ConsistentRead": True})
+        row: dict[str, Any] | None = json.loads(answer["Item"]["body"]["S"]) if "Item" in answer else None
+        return row
+
     def _get_item(self, query: dict[str, Any]) -> dict[str, Any]:
         body = json.dumps(query).encode()
         headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.GetItem"}
@@ -77,7 +83,7 @@ class LeanReader:
         SigV4Auth(self._credentials(), "dynamodb", self._region).add_auth(request)
         response = self._send(request, body, _TABLE_TIMEOUT)
         if response.status != 200:
-            raise Unavailable(f"the route cannot be read: DynamoDB answers {response.status}")
+            raise Unavailable(f"the table cannot be read: DynamoDB answers {response.status}")
         answer: dict[str, Any] = json.loads(response.data)
         return answer
 

@@ -107,7 +107,10 @@ class VersionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """One version of a model. `files` maps each artifact's name to its SHA-256; `gates` holds the evidence of each."""
+    """One version of a model. `files` maps each artifact's name to its SHA-256; `gates` holds the evidence of each.
+
+    served: whether it ever was champion or challenger; only then can requests address it.
+    """
 
     model: str
     number: int
@@ -120,6 +123,7 @@ class ModelVersion:
     metrics: dict[str, float]
     gates: tuple[dict[str, Any], ...]
     created_at: str
+    served: bool = False
 
     @property
     def prefix(self) -> str:

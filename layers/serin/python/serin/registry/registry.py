@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from serin.errors import NotFound
-from serin.registry.ports import Row, Rows, Write
+from serin.registry.ports import Rows, Write
 from serin.registry.records import (
     Challenger,
     Champion,
@@ -144,11 +144,6 @@ def decode(kind: type[Record], body: dict[str, Any]) -> Record:
 def _frozen(value: Any) -> Any:
     """Give a list of JSON back as the tuple that it was."""
     return tuple(value) if isinstance(value, list) else value
-
-
-def decode_route(row: Row) -> Route:
-    """Read the route from its row."""
-    return decode(Route, row.body)
 
 
 def partition(model: str) -> str:

@@ -50,7 +50,7 @@ class Releaser:
         decision = next_move(release.value, self._evidence(version.value, route))
         match decision.move:
             case Move.PROMOTE:
-                self._promote(release, route, version.value, decision)
+                self._promote(release, route, version, decision)
             case Move.REFUSE:
                 self._end(release, ReleaseStatus.REFUSED, decision.reason)
             case Move.DONE:
@@ -128,9 +128,9 @@ class Releaser:
         )
 
     def _promote(
-        self, release: Found[Release], route: Found[Route] | None, version: ModelVersion, decision: Decision
+        self, release: Found[Release], route: Found[Route] | None, found: Found[ModelVersion], decision: Decision
     ) -> None:
-        at, model = self.now(), version.model
+        at, version, model = self.now(), found.value, found.value.model
         replaced = route.value.champion.version if route else None
         champion = self._champion(version, at.isoformat(), replaced=replaced)
         ended = replace(
@@ -149,6 +149,7 @@ class Releaser:
         self.registry.save(
             put(Route(model, champion), expected_revision=route.revision if route else 0),
             put(ended, expected_revision=release.revision),
+            put(replace(version, served=True), expected_revision=found.revision),
             self._history(
                 model,
                 at,
