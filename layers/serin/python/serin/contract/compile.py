@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from serin.contract.model import Contract
-from serin.contract.spec import Label, ServingSpec, SpecFeature, label_text
+from serin.contract.spec import CaptureSpec, Label, ServingSpec, SpecFeature, label_text
 from serin.errors import Refused
 
 
@@ -46,6 +46,11 @@ def compile_spec(
         positive=_positive_index(contract, classes) if len(classes) == 2 else None,
         entity=contract.entity,
         other_columns=contract.other_columns,
+        capture=CaptureSpec(
+            share=contract.serving.capture.share,
+            masked=contract.serving.capture.mask,
+            hashed=contract.serving.capture.hash,
+        ),
     )
 
 

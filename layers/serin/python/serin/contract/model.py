@@ -71,6 +71,19 @@ Share = Annotated[
         }
     ),
 ]
+AnyShare = Annotated[
+    float,
+    BeforeValidator(_parse_share),
+    Field(ge=0, le=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"},
+                {"type": "number", "minimum": 0, "maximum": 1},
+            ]
+        }
+    ),
+]
 Duration = Annotated[
     timedelta,
     BeforeValidator(_parse_duration),
@@ -202,6 +215,20 @@ class Batch(_Section):
     )
 
 
+class Capture(_Section):
+    """What is kept of predictions, to watch the model by."""
+
+    share: AnyShare = Field(1.0, description="of the entities; one is kept with all of its predictions or with none")
+    mask: tuple[str, ...] = Field((), description="features whose values are left out")
+    hash: tuple[str, ...] = Field((), description="features of whose values only a hash is kept")
+
+
+class Serving(_Section):
+    """How predictions are answered."""
+
+    capture: Capture = Capture()
+
+
 class Contract(_Section):
     """What a team declares about a model."""
 
@@ -227,6 +254,7 @@ class Contract(_Section):
     )
     release: Release = Release()
     batch: Batch = Batch()
+    serving: Serving = Serving()
 
     @property
     def metric(self) -> Metric:
@@ -273,6 +301,10 @@ class Contract(_Section):
         for role, column in (("entity", self.entity), ("time", self.time)):
             if column == self.target:
                 yield (role,), f"{column} is the target"
+        for key, columns in (("mask", self.serving.capture.mask), ("hash", self.serving.capture.hash)):
+            for index, column in enumerate(columns):
+                if column not in self.features:
+                    yield ("serving", "capture", key, index), f"{column} is no feature"
         for index, column in enumerate(self.data.ignore):
             if column in self.features or column == self.target:
                 yield ("data", "ignore", index), f"{column} is used by the model"

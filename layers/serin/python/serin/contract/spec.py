@@ -52,6 +52,15 @@ class SpecFeature:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureSpec:
+    """What is kept of predictions. share: of the entities, from 0 to 1. masked, hashed: features not kept plain."""
+
+    share: float = 1.0
+    masked: tuple[str, ...] = ()
+    hashed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ServingSpec:
     """What one model version accepts and answers.
 
@@ -70,6 +79,7 @@ class ServingSpec:
     positive: int | None = None
     entity: str | None = None
     other_columns: tuple[str, ...] = ()
+    capture: CaptureSpec = CaptureSpec()
     format: int = FORMAT
 
     @property
@@ -92,6 +102,8 @@ class ServingSpec:
                 raise Unverified(f"spec.json has format {data['format']}; this version of Serin reads {FORMAT}")
             features = tuple(SpecFeature(**{**item, "values": tuple(item["values"])}) for item in data.pop("features"))
             lists: dict[str, Any] = {key: tuple(data.pop(key)) for key in ("classes", "other_columns")}
-            return cls(features=features, **lists, **data)
-        except (ValueError, KeyError, TypeError) as error:
+            capture: dict[str, Any] = data.pop("capture", {})
+            veiled: dict[str, Any] = {key: tuple(capture.pop(key, ())) for key in ("masked", "hashed")}
+            return cls(features=features, capture=CaptureSpec(**capture, **veiled), **lists, **data)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unverified(f"spec.json cannot be read: {error}") from error
