@@ -40,12 +40,14 @@ for each in ROUTES:
 def endpoint() -> Any:
     """The endpoint, made at the first request: its imports are no part of a synthesis that reads the routes."""
     from serin.aws.lean import LeanReader
+    from serin.serving.capture import Recorder
     from serin.serving.endpoint import Endpoint
     from serin.serving.route import Router
 
     reader = LeanReader(os.environ)
-    router = Router(reader.route, reader.file, time.monotonic)
-    return Endpoint(router, new_id=lambda: secrets.token_hex(8), names=reader.models)
+    router = Router(reader.route, reader.file, time.monotonic, versions=reader.version)
+    recorder = Recorder(lambda line: os.write(1, line), wall_clock=time.time, report=log_failure)  # to stdout
+    return Endpoint(router, lambda: secrets.token_hex(8), names=reader.models, recorder=recorder, report=log_failure)
 
 
 def log_failure(metric: str, code: str, reason: str) -> None:

@@ -16,6 +16,7 @@ from serin import errors
 from serin.errors import ModelOutput, NotFound, SerinError, TooLarge, Unavailable
 from serin.serving.body import MAX_BODY_BYTES
 from serin.serving.endpoint import Endpoint, read_rows
+from serin.serving.route import Router
 from serin.serving.statuses import STATUS
 
 
@@ -30,7 +31,7 @@ class StubEndpoint:
             raise self.error
         return {"model": model, "rows": len(rows)}
 
-    def describe(self, model: str) -> dict[str, Any]:
+    def describe(self, model: str, version: str | None = None) -> dict[str, Any]:  # of a stub
         if self.error:
             raise self.error
         return {"model": model, "features": []}
@@ -135,6 +136,7 @@ def test_too_much_is_a_413_with_the_limit(stub: StubEndpoint, body: bytes) -> No
 
 @pytest.mark.parametrize("model", ["..", "a#b", "UPPER", "x" * 2049, "a\r\nb", "é", ""])
 def test_a_name_that_no_model_can_have_is_not_found(model: str) -> None:
-    endpoint = Endpoint(router=None, new_id=lambda: "p")  # type: ignore[arg-type]  # it must not get so far
+    router = Router(pytest.fail, pytest.fail, lambda: 0.0)  # it must not get so far as to read anything
+    endpoint = Endpoint(router, new_id=lambda: "p")
     with pytest.raises(NotFound):
         endpoint.describe(model)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from onnx import helper, load_from_string, numpy_helper
 
+from serin.errors import NotFound
 from serin.registry.ids import sha256
-from serin.registry.records import Champion
+from serin.registry.records import Challenger, Champion, ModelVersion
 from serin.registry.records import Route as ModelRoute
+from serin.serving.capture import Recorder
 from serin.serving.endpoint import Endpoint
 from serin.serving.http import ROUTES, Reply, Route, respond
 from serin.serving.route import Router
@@ -25,7 +29,8 @@ FEATURES = {
     "owner": {"type": "boolean", "missing": "allow"},
     "education": {"type": "category", "missing": "allow"},
 }
-VERSION = 3
+VERSION, TURNED, NAN, RAISES = 3, 4, 5, 6
+CHALLENGERS = {TURNED: "turned", NAN: "nan", RAISES: "raises"}
 
 
 def a_table(rows: int = 240) -> pd.DataFrame:
@@ -45,10 +50,15 @@ def train_files() -> dict[str, bytes]:
     asked = {"loans": ("classification", "approved"), "worths": ("regression", "worth")}
     files = {}
     for model, (task, target) in asked.items():
-        contract = a_contract(model=model, task=task, target=target, features=FEATURES, training=training)
-        trained = train(a_table()[[*FEATURES, target]], contract)
+        contract = a_contract(
+            model=model, task=task, target=target, features=FEATURES, training=training, entity="applicant"
+        )
+        trained = train(a_table()[[*FEATURES, target]].assign(applicant=""), contract)
         files[f"models/{model}/{VERSION}/model.onnx"] = trained.onnx
         files[f"models/{model}/{VERSION}/spec.json"] = trained.spec.to_json()
+    for version, change in CHALLENGERS.items():
+        files[f"models/loans/{version}/model.onnx"] = with_scores(files[f"models/loans/{VERSION}/model.onnx"], change)
+        files[f"models/loans/{version}/spec.json"] = files[f"models/loans/{VERSION}/spec.json"]
     return files
 
 
@@ -59,12 +69,38 @@ class World:
     files: dict[str, bytes] = field(repr=False)
     names: tuple[str, ...] = ("loans", "new", "worths")
     now: float = 0.0
+    wall: float = 1_767_225_600.0
+    seconds_a_look: float = 0.0
     error: Exception | None = None
+    champion: int = VERSION
+    challenger: Challenger | None = None
+    versions: dict[int, ModelVersion] = field(default_factory=dict)
     reported: list[str] = field(default_factory=list)
+    captured: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        router = Router(self._route, self.files.__getitem__, lambda: self.now)
-        self.endpoint = Endpoint(router, new_id=lambda: "p1", names=self._names)
+        self.endpoint = self.another_process()
+
+    def another_process(self) -> Endpoint:
+        """An endpoint that has seen nothing yet."""
+        router = Router(
+            self._route, self._file, self._look, versions=self._version, wall_clock=lambda: self.wall + self.now
+        )
+        recorder = Recorder(self._capture, wall_clock=lambda: self.wall + self.now, report=self._report)
+        return Endpoint(router, new_id=lambda: "p1", names=self._names, recorder=recorder, report=self._report)
+
+    def try_out(self, version: int, weight: float = 1.0, *, lease: float = 3600.0, release: str = "r1") -> None:
+        """Put a version on trial, from the next reading of the route on."""
+        until = datetime.fromtimestamp(self.wall + self.now + lease, UTC).isoformat()
+        self.challenger = Challenger(version, self.digests("loans", version), release, weight, until)
+        self.later()
+
+    def later(self, seconds: float = 5.0) -> None:
+        self.now += seconds
+
+    def digests(self, model: str, version: int) -> dict[str, str]:
+        names = ("model.onnx", "spec.json")
+        return {name: sha256(self.files[f"models/{model}/{version}/{name}"]) for name in names}
 
     def ask(self, method: str, path: str, body: Any = b"", **headers: str) -> Reply:
         """Send a request; a body that is neither bytes nor text goes as JSON. A header's name has _ for -."""
@@ -77,8 +113,28 @@ class World:
             parameters=parameters,
             headers=said,
             body=raw,
-            report=lambda metric, code, reason: self.reported.append(f"{metric} {code}"),
+            report=self._report,
         )
+
+    def _look(self) -> float:
+        self.now += self.seconds_a_look
+        return self.now
+
+    def _report(self, metric: str, code: str, reason: str) -> None:  # for a person
+        self.reported.append(f"{metric} {code}")
+
+    def _capture(self, line: bytes) -> None:
+        self.captured.append(json.loads(line))
+
+    def _file(self, key: str) -> bytes:
+        if key not in self.files:
+            raise NotFound(f"the artifact {key} is gone")
+        return self.files[key]
+
+    def _version(self, model: str, number: int) -> ModelVersion | None:
+        if self.error:
+            raise self.error
+        return self.versions.get(number) if model == "loans" else None
 
     def _names(self) -> tuple[str, ...]:
         if self.error:
@@ -88,11 +144,26 @@ class World:
     def _route(self, model: str) -> ModelRoute | None:
         if self.error:
             raise self.error
-        if f"models/{model}/{VERSION}/spec.json" not in self.files:
+        champion = self.champion if model == "loans" else VERSION
+        if f"models/{model}/{champion}/spec.json" not in self.files:
             return None
-        names = ("model.onnx", "spec.json")
-        digests = {name: sha256(self.files[f"models/{model}/{VERSION}/{name}"]) for name in names}
-        return ModelRoute(model, Champion(VERSION, digests, "2026-01-01T00:00:00+00:00"))
+        challenger = self.challenger if model == "loans" else None
+        champions = Champion(champion, self.digests(model, champion), "2026-01-01T00:00:00+00:00")
+        return ModelRoute(model, champions, challenger, salt="salt")
+
+
+def with_scores(onnx: bytes, change: str) -> bytes:
+    """Change a graph's scores: turned around, no numbers, or an error whenever it runs."""
+    graph = load_from_string(onnx)
+    (last,) = (node for node in graph.graph.node if "scores" in node.output)
+    last.output[list(last.output).index("scores")] = "before"
+    places = {"turned": [1, 0], "raises": [0, 9], "nan": [0, 1]}[change]
+    graph.graph.initializer.append(numpy_helper.from_array(np.array(places), "places"))
+    graph.graph.node.append(helper.make_node("Gather", ["before", "places"], ["picked"], axis=1))
+    factor = np.array(np.nan if change == "nan" else 1.0)
+    graph.graph.initializer.append(numpy_helper.from_array(factor, "factor"))
+    graph.graph.node.append(helper.make_node("Mul", ["picked", "factor"], ["scores"]))
+    return bytes(graph.SerializeToString())
 
 
 def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from numpy.typing import NDArray
 
 from serin.contract.spec import ServingSpec, SpecFeature
-from serin.serving.encode import Encoded, bounds_of
+from serin.serving.encode import Encoded, bounds_of, entity_text
 
 _Row = tuple[Any, ...]
 
@@ -25,8 +25,11 @@ class RowDecoder:
     def __init__(self, spec: ServingSpec, *, max_rows: int) -> None:
         features = (*spec.numeric, *spec.categories)
         others = [name for name in spec.other_columns if name not in {feature.name for feature in features}]
-        types = [*map(_type_of, features), *(str | float | None | UnsetType for _ in others)]
+        # An entity's number is read whole: a float does not hold all of it.
+        kinds = [str | int | float if name == spec.entity else str | float for name in others]
+        types = [*map(_type_of, features), *(kind | None | UnsetType for kind in kinds)]
         names = [*(feature.name for feature in features), *others]
+        self._entity = names.index(spec.entity) if spec.entity in names else None
         self._decoder: msgspec.json.Decoder[Any] | None = None
         self._border = len(spec.numeric)
         self._end = len(features)
@@ -69,9 +72,17 @@ class RowDecoder:
             ]
         except KeyError:  # never seen in training, or spelled in another way
             return None
-        shape = (len(rows), self._end - self._border)
+        count, entity, is_mixed = len(rows), None, False
+        if self._entity is not None:
+            entity = entity_text(rows[0][self._entity])
+            is_mixed = count > 1 and any(entity_text(row[self._entity]) != entity for row in rows)
         return Encoded(
-            numeric.reshape(len(rows), self._border), np.array(codes, dtype=np.int64).reshape(shape), ((),) * len(rows)
+            numeric.reshape(count, self._border),
+            np.array(codes, dtype=np.int64).reshape(count, self._end - self._border),
+            ((),) * count,
+            rows,
+            None if is_mixed else entity,
+            is_mixed,
         )
 
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from serin.errors import InvalidRows, RowProblem
 
 MAX_MAGNITUDE = 3.4e38  # single precision holds no more, in which forests compare; beyond it nobody measures
 UNKNOWN = -1
+MOST_SENT = 100  # rows whose values are kept as they were read
 MOST_UNKNOWN = 100  # looking for the nearest name takes time, and a body can hold thousands
 
 
@@ -28,15 +29,23 @@ MOST_UNKNOWN = 100  # looking for the nearest name takes time, and a body can ho
 class Encoded:
     """Rows as the model reads them. numeric: (n, numbers), NaN where missing; codes: (n, categories), int64.
 
-    notes: per row, what whoever asked should know about its answer.
+    notes: per row, what whoever asked should know about its answer. sent: of the first rows at least, the values as
+    they were read, numbers and then categories; more may follow. entity: whom the rows are about, where they say so and
+    all say the same; is_mixed: they do not.
     """
 
     numeric: NDArray[np.float64]
     codes: NDArray[np.int64]
     notes: tuple[tuple[str, ...], ...]
+    sent: Sequence[tuple[Any, ...]] = ()
+    entity: str | None = None
+    is_mixed: bool = False
 
     def __len__(self) -> int:
         return len(self.numeric)
+
+
+Value = TypeVar("Value", float, str | None)
 
 
 class _Invalid(Exception):
@@ -58,7 +67,7 @@ def encode(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Encoded:
     named = len(problems)
     notes: list[list[str]] = [[] for _ in rows]
 
-    def column(feature: SpecFeature, read: Callable[[Any, SpecFeature], float], blank: float) -> list[float]:
+    def column(feature: SpecFeature, read: Callable[[Any, SpecFeature], Value], blank: Value) -> list[Value]:
         values = []
         for place, row in enumerate(rows):
             try:
@@ -72,21 +81,49 @@ def encode(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Encoded:
     for place, feature in enumerate(spec.numeric):
         numeric[:, place] = column(feature, _READERS[feature.type], math.nan)
     codes = np.empty((len(rows), len(spec.categories)), dtype=np.int64)
+    texts: list[list[str | None]] = []
     for place, feature in enumerate(spec.categories):
-        known = {value: code for code, value in enumerate(feature.values)}
-
-        def read(value: Any, feature: SpecFeature, known: Mapping[str, int] = known) -> int:
-            text = _category(value, feature)
-            return feature.missing_code if text is None else known.get(text, UNKNOWN)
-
-        codes[:, place] = column(feature, read, UNKNOWN)
+        known: dict[str | None, int] = {value: code for code, value in enumerate(feature.values)}
+        known[None] = feature.missing_code
+        texts.append(column(feature, _category, None))
+        codes[:, place] = [known.get(text, UNKNOWN) for text in texts[-1]]
         for row in np.flatnonzero(codes[:, place] == UNKNOWN).tolist():
             notes[row] += _note(rows[row].get(feature.name), feature)
     if problems:
         known_fields = {feature.name for feature in spec.features}.union(spec.other_columns)
         unnamed = sum(len(row.keys() - known_fields) for row in rows) - named
         raise InvalidRows(sorted(problems, key=lambda problem: problem.row), unnamed=unnamed)
-    return Encoded(numeric, codes, tuple(tuple(lines) for lines in notes))
+    entities = {entity_text(row.get(spec.entity)) for row in rows} if spec.entity is not None else {None}
+    return Encoded(
+        numeric,
+        codes,
+        tuple(tuple(lines) for lines in notes),
+        sent=_sent(rows[:MOST_SENT], numeric, texts, spec),
+        entity=next(iter(entities)) if len(entities) == 1 else None,
+        is_mixed=len(entities) > 1,
+    )
+
+
+def entity_text(value: Any) -> str | None:
+    """Write an entity as one text, however JSON spelled it; None where there is none."""
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, float) and math.isfinite(value):
+        return str(int(value)) if value.is_integer() else repr(value)
+    return label_text(value) if isinstance(value, int) else None
+
+
+def _sent(
+    rows: Sequence[Mapping[str, Any]],
+    numeric: NDArray[np.float64],
+    texts: Sequence[Sequence[str | None]],
+    spec: ServingSpec,
+) -> list[tuple[Any, ...]]:
+    columns: list[Sequence[Any]] = [
+        [row.get(feature.name) for row in rows] if feature.type == "boolean" else numeric[: len(rows), place].tolist()
+        for place, feature in enumerate(spec.numeric)
+    ]
+    return list(zip(*columns, *(column[: len(rows)] for column in texts), strict=True))
 
 
 def encode_columns(columns: Mapping[str, NDArray[Any]], spec: ServingSpec) -> Encoded:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,68 +11,106 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serin.contract.spec import ServingSpec
-from serin.errors import BadRequest, NotFound
+from serin.errors import BadRequest, ModelOutput
 from serin.registry.records import Champion
 from serin.serving.answer import answers
 from serin.serving.body import MAX_BODY_BYTES, check_count, check_keys, read_json
+from serin.serving.capture import Recorder, Report
 from serin.serving.encode import Encoded, encode
+from serin.serving.model import LoadedModel
 from serin.serving.route import Router, Serving
+from serin.serving.trial import DEADLINE_SECONDS, Arm, Fault, Trial
 
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+Read = Callable[[LoadedModel], Encoded]
+Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What one version answers to the rows of one request, in whatever form they came. scores: as its spec says."""
+    """What one version answers to the rows of one request, in whatever form they came. scores: as its spec says.
+
+    asked: the version that was to answer, `version` and `model` the one that did. fault: what `asked` did wrong.
+    failure: why there are no scores. entity: None where the request names none, or several.
+    """
 
     id: str
-    champion: Champion
-    spec: ServingSpec
-    scores: NDArray[np.float64]
-    notes: tuple[tuple[str, ...], ...]
+    version: int
+    model: LoadedModel
+    encoded: Encoded
+    scores: Scores
     is_degraded: bool
+    arm: Arm
+    asked: int
+    release: str | None
+    entity: str | None
+    fault: Fault | None = None
+    failure: str = ""
+    unsure: int = 0
+
+    @property
+    def spec(self) -> ServingSpec:
+        return self.model.spec
+
+    @property
+    def notes(self) -> tuple[tuple[str, ...], ...]:
+        return self.encoded.notes
+
+
+def _say_nothing(metric: str, code: str, reason: str) -> None:
+    """Report to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Answers requests: one data plane under every form of HTTP.
 
-    new_id: makes prediction ids. names: lists the models that have a version; raises Unavailable.
+    new_id: makes prediction ids. names: lists the models that have a version; raises Unavailable. recorder: captures
+    each answer. report: told the metric, the code and the reason of what a person must see.
     """
 
     router: Router
     new_id: Callable[[], str]
     names: Callable[[], Sequence[str]] = tuple
+    recorder: Recorder | None = None
+    report: Report = _say_nothing
 
     def predict(self, model: str, body: bytes) -> dict[str, Any]:
         """Answer `{"rows": [{…}, …]}`.
 
         Raises BadRequest, TooLarge, InvalidRows, NotFound, Unavailable; ModelOutput where the model gives no number.
         """
-        serving = self._serving(model)
-        fast = serving.model.decoder.decode(body) if len(body) <= MAX_BODY_BYTES else None
-        encoded = encode(read_rows(body), serving.model.spec) if fast is None else fast
-        answered = self._answer(serving, encoded)
+        begun, loads = self.router.monotonic(), self.router.loads
+        serving = self.router.serving(model)
+        answered = self._answer(serving, lambda loaded: _read(body, loaded), None)
         said = {
             "model": model,
-            "version": answered.champion.version,
+            "version": answered.version,
             "id": answered.id,
             "predictions": answers(answered.scores, answered.spec, prediction_id=answered.id, notes=answered.notes),
         }
+        self._settle(model, answered, begun, loads)
         return {**said, "degraded": True} if answered.is_degraded else said
 
-    def answer(self, model: str, rows: Sequence[Mapping[str, Any]]) -> Answered:
-        """Answer rows, all of them by one version. Raises as `predict` does."""
-        serving = self._serving(model)
-        return self._answer(serving, encode(rows, serving.model.spec))
+    def answer(
+        self, model: str, rows: Sequence[Mapping[str, Any]], *, entity: str | None = None, version: str | None = None
+    ) -> Answered:
+        """Answer rows, all of them by one version.
 
-    def _answer(self, serving: Serving, encoded: Encoded) -> Answered:
-        scores = serving.model.predict(encoded)
-        return Answered(self.new_id(), serving.champion, serving.model.spec, scores, encoded.notes, serving.is_degraded)
+        entity: whom they are about, whatever they say themselves. version: the one to ask, as it stands in a path.
+        Raises as `predict` does.
+        """
+        begun, loads = self.router.monotonic(), self.router.loads
+        answered = self._answer(self._serving(model, version), lambda loaded: encode(rows, loaded.spec), entity)
+        self._settle(model, answered, begun, loads)
+        return answered
 
-    def describe(self, model: str) -> dict[str, Any]:
-        """Say what a model is, who answers, and what it takes."""
-        serving = self._serving(model)
+    def spec(self, model: str, version: str | None = None) -> ServingSpec:
+        """Find what a model takes and gives. Raises as `predict` does."""
+        return self._serving(model, version).model.spec
+
+    def describe(self, model: str, version: str | None = None) -> dict[str, Any]:
+        """Say what a model is, who answers, and what it takes; or what one version of it takes."""
+        serving = self._serving(model, version)
         spec = serving.model.spec
         return {
             "model": model,
@@ -92,12 +130,79 @@ class Endpoint:
         """List the models that have a version, each with its champion. Raises Unavailable."""
         return {name: self.router.champion(name) for name in self.names()}
 
-    def _serving(self, model: str) -> Serving:
-        if not _NAME.fullmatch(model):
-            raise NotFound(
-                "there is no model of that name; a name has lower-case letters, digits, - and _", code="UNKNOWN_MODEL"
-            )
-        return self.router.serving(model)
+    def _serving(self, model: str, version: str | None) -> Serving:
+        return self.router.serving(model) if version is None else self.router.version(model, version)
+
+    def _answer(self, serving: Serving, read: Read, entity: str | None) -> Answered:
+        """Ask the version whose turn it is, and where a challenger fails the champion, by whom the rows are judged."""
+        encoded = read(serving.model)
+        is_split = entity is not None or not encoded.is_mixed
+        entity = entity or encoded.entity
+        name, trial = self.new_id(), serving.trial
+        version, model, asked = serving.version, serving.model, serving.version
+        arm = Arm.CHAMPION if is_split and not serving.is_direct else Arm.DIRECT
+        scores: Scores | None = None
+        fault: Fault | None = None
+        failure = ""
+        if trial is not None and is_split and trial.takes(entity or name, self.router.wall_clock()):
+            arm, asked = Arm.CHALLENGER, trial.challenger.version
+            other, scores, fault = self._try_challenger(trial, encoded, read)
+            if scores is not None and trial.model is not None:
+                version, model, encoded = asked, trial.model, other
+        if scores is None:
+            scores, wrong, failure = _score(model, encoded)
+            fault = fault or wrong
+        if scores is None:
+            scores = np.empty((0, 1))
+        release, is_degraded = serving.release, serving.is_degraded
+        return Answered(name, version, model, encoded, scores, is_degraded, arm, asked, release, entity, fault, failure)
+
+    def _try_challenger(
+        self, trial: Trial, encoded: Encoded, read: Read
+    ) -> tuple[Encoded, Scores | None, Fault | None]:
+        """Ask the challenger, unless this process gave it up."""
+        if trial.model is None or trial.is_stopped:
+            return encoded, None, trial.fault
+        begun = self.router.monotonic()
+        try:
+            encoded = encoded if trial.reads_alike else read(trial.model)
+            scores, fault, reason = _score(trial.model, encoded)
+        except Exception as error:  # the champion takes these rows, so that whatever is wrong is the challenger's
+            scores, fault, reason = None, Fault.RAISED, f"it does not take what the champion takes: {error}"
+        if fault is None and (seconds := self.router.monotonic() - begun) > DEADLINE_SECONDS:
+            fault, reason = Fault.LATE, f"it took {seconds:.3f} s, and has {DEADLINE_SECONDS} s"
+        if fault is None:
+            trial.strikes = 0
+            return encoded, scores, None
+        trial.note(fault, reason)
+        with suppress(Exception):  # the answer comes before the word about it
+            who = f"{trial.model.spec.model}@{trial.challenger.version}"
+            self.report("ChallengerFault", fault, f"the challenger {who} was answered for by the champion: {reason}")
+        return encoded, None, fault
+
+    def _settle(self, model: str, answered: Answered, begun: float, loads: int) -> None:
+        """Capture an answer, and raise ModelOutput where it is none."""
+        if self.recorder is not None:
+            seconds = self.router.monotonic() - begun
+            self.recorder.record(model, answered, seconds=seconds, is_cold=self.router.loads != loads)
+        if answered.failure:
+            raise ModelOutput(answered.failure)
+
+
+def _read(body: bytes, model: LoadedModel) -> Encoded:
+    """Read `{"rows": […]}`: fast where nothing is to be said about it, else carefully."""
+    fast = model.decoder.decode(body) if len(body) <= MAX_BODY_BYTES else None
+    return encode(read_rows(body), model.spec) if fast is None else fast
+
+
+def _score(model: LoadedModel, encoded: Encoded) -> tuple[Scores | None, Fault | None, str]:
+    """Run a model; or say what it did wrong, and how."""
+    try:
+        return model.predict(encoded), None, ""
+    except ModelOutput as error:
+        return None, Fault.NOT_A_NUMBER, error.message
+    except Exception as error:  # onnxruntime's exceptions have no common ancestor but this
+        return None, Fault.RAISED, f"the model failed: {str(error).strip().partition(chr(10))[0][:300]}"
 
 
 def read_rows(body: bytes, *, names: tuple[str, ...] = ("rows",)) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from serin.contract.spec import ServingSpec
 from serin.errors import ModelOutput, Unverified
 from serin.serving.body import MAX_ROWS
+from serin.serving.capture import Veil
 from serin.serving.decode import RowDecoder
 from serin.serving.encode import Encoded
 
@@ -25,6 +26,7 @@ class LoadedModel:
 
     spec: ServingSpec
     decoder: RowDecoder
+    veil: Veil
     _session: Any
     _inputs: tuple[str, ...]
 
@@ -47,7 +49,7 @@ class LoadedModel:
         given = {tensor.name: (tensor.type, tensor.shape[1:]) for tensor in session.get_outputs()}
         if found != asked or given != {"scores": ("tensor(double)", [max(len(read.classes), 1)])}:
             raise Unverified(f"the model takes {found} and gives {given}, and its spec says otherwise", code="CONTRACT")
-        return cls(read, RowDecoder(read, max_rows=MAX_ROWS), session, tuple(asked))
+        return cls(read, RowDecoder(read, max_rows=MAX_ROWS), Veil(read), session, tuple(asked))
 
     def predict(self, encoded: Encoded) -> NDArray[np.float64]:
         """Score rows: (n, classes) probabilities, or (n, 1) values. Raises ModelOutput where one is not finite."""

@@ -1,18 +1,31 @@
-"""Which version answers now? The route row, at most five seconds old, and the verified model that it names."""
+"""Which version answers now? The route row, at most five seconds old, and the verified models that it names."""
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from serin.errors import NotFound, SerinError, Unavailable, Unverified
-from serin.registry.records import Champion, Route
+from serin.registry.records import Champion, ModelVersion, Route
+from serin.serving.body import shorten
 from serin.serving.model import LoadedModel
+from serin.serving.trial import Fault, Trial
 
 MAX_AGE_SECONDS = 5.0
+# Half of what the function has. Measured: a forest or a boosting model takes 7 to 8 bytes of memory for each of its
+# file, and the smallest model 150 KB.
+MEMORY_BYTES = 512 * 2**20
+MEMORY_PER_BYTE = 8
+MEMORY_AT_LEAST = 256 * 2**10
+
+MAX_DIGITS = 8  # of a version
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_FILES = ("model.onnx", "spec.json")
 
 
 class RouteSource(Protocol):
@@ -27,74 +40,232 @@ class FileSource(Protocol):
     def __call__(self, key: str) -> bytes: ...
 
 
-@dataclass(slots=True)
-class _Entry:
-    route: Route
-    loaded: LoadedModel
-    read_at: float
-    max_age: float
-    is_degraded: bool = False
+class VersionSource(Protocol):
+    """Where the rows of versions are read. Raises Unavailable; gives None where there is no such version."""
+
+    def __call__(self, model: str, number: int) -> ModelVersion | None: ...
+
+
+def no_versions(model: str, number: int) -> ModelVersion | None:  # noqa: ARG001  # a VersionSource
+    """Know of no version but those that the route names."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The version that answers one request. is_degraded: what is newer was out of reach, an older copy answers."""
+    """Who answers one request. version, model: the champion, or the version addressed (is_direct).
+
+    is_degraded: what is newer was out of reach, an older copy answers. trial: None where there is no challenger, or
+    it is not to be asked.
+    """
 
     champion: Champion
+    version: int
     model: LoadedModel
-    is_degraded: bool
+    is_degraded: bool = False
+    is_direct: bool = False
+    release: str | None = None
+    trial: Trial | None = None
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """A verified version in memory, and about how much of it it takes."""
+
+    model: LoadedModel
+    files: Mapping[str, str]
+    size: int
+    used_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What a process knows of one model. trial: also where it is not to be asked for now."""
+
+    serving: Serving
+    trial: Trial | None
+    loaded: Sequence[_Loaded]
+    read_at: float
+    read_wall: float
+    max_age: float
+    used_at: float = 0.0
+
+    @property
+    def size(self) -> int:
+        return sum(each.size for each in self.loaded)
 
 
 class Router:
-    """Keeps routes current and models loaded. One per process; not for several threads."""
+    """Keeps routes current and models loaded. One per process; not for several threads.
 
-    def __init__(self, routes: RouteSource, files: FileSource, monotonic: Callable[[], float]) -> None:
+    monotonic, wall_clock: in seconds. The age of a route is taken by both: either may stand still while a function
+    sleeps. loads: how many models were loaded so far.
+    """
+
+    def __init__(
+        self,
+        routes: RouteSource,
+        files: FileSource,
+        monotonic: Callable[[], float],
+        *,
+        versions: VersionSource = no_versions,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.monotonic = monotonic
+        self.wall_clock = wall_clock
+        self.loads = 0
         self._routes = routes
         self._files = files
-        self._monotonic = monotonic
+        self._versions = versions
         self._entries: dict[str, _Entry] = {}
+        self._addressed: dict[str, _Loaded] = {}
 
     def serving(self, model: str) -> Serving:
         """Find who answers for `model` now.
 
         Raises NotFound where the model has no champion, Unavailable where nothing can be loaded and nothing was.
         """
-        entry = self._entries.get(model)
-        if entry is None or self._monotonic() - entry.read_at >= entry.max_age:
-            try:
-                entry = self._refresh(model, entry)
-            except (Unavailable, Unverified, NotFound) as error:
-                if entry is None or _is_gone(error):
-                    raise _as_unavailable(error) from error
-                entry.read_at, entry.is_degraded = self._monotonic(), True
-        return Serving(entry.route.champion, entry.loaded, entry.is_degraded)
+        now, entry = self.monotonic(), self._entries.get(model)
+        if (
+            entry is None
+            or now - entry.read_at >= entry.max_age
+            or not 0 <= self.wall_clock() - entry.read_wall < entry.max_age
+        ):
+            entry = self._renew(model, entry)
+        entry.used_at = now
+        return entry.serving
+
+    def version(self, model: str, version: str) -> Serving:
+        """Find a version that is addressed, as it stands in a path: one that is or was champion or challenger.
+
+        Raises as `serving` does, and NotFound where it is no such version.
+        """
+        serving = self.serving(model)
+        trial = self._entries[model].trial
+        if version == str(serving.version):
+            found = serving.model
+        elif trial is not None and trial.model is not None and version == str(trial.challenger.version):
+            found = trial.model
+        else:
+            loaded = self._addressed.get(f"{model}@{version}") or self._load_addressed(model, version, serving)
+            loaded.used_at, found = self.monotonic(), loaded.model
+        return replace(serving, version=int(version), model=found, trial=None, is_direct=True)
 
     def champion(self, model: str) -> Champion | None:
         """Read who the champion is, without loading it. Raises Unavailable."""
         route = self._routes(model)
         return route.champion if route else None
 
+    def _renew(self, model: str, entry: _Entry | None) -> _Entry:
+        """Read the route anew; where that fails, go on with the old one, and with its champion alone."""
+        if entry is None and not _NAME.fullmatch(model):
+            raise NotFound(
+                "there is no model of that name; a name has lower-case letters, digits, - and _", code="UNKNOWN_MODEL"
+            )
+        try:
+            return self._refresh(model, entry)
+        except (Unavailable, Unverified, NotFound) as error:
+            if entry is None or _is_gone(error):
+                raise _as_unavailable(error) from error
+        entry.read_at, entry.read_wall, entry.max_age = self.monotonic(), self.wall_clock(), _jittered_age()
+        entry.serving = replace(entry.serving, is_degraded=True, trial=None)
+        return entry
+
     def _refresh(self, model: str, entry: _Entry | None) -> _Entry:
-        read_at = self._monotonic()
+        read_at, read_wall = self.monotonic(), self.wall_clock()
         route = self._routes(model)
         if route is None:
             self._entries.pop(model, None)
             message = f"{model} has no champion: no model is called so here, or nothing of it was released yet"
             raise NotFound(message, code="NO_CHAMPION")
-        same = entry is not None and entry.route.champion.files == route.champion.files
-        loaded = entry.loaded if entry is not None and same else self._load(model, route.champion)
-        # Jitter, so that many functions do not read the row in the same moment.
-        fresh = _Entry(route, loaded, read_at, MAX_AGE_SECONDS * random.uniform(0.8, 1.0))
+        before = entry.loaded if entry else ()
+        files, number = route.champion.files, route.champion.version
+        champion = _find(before, files) or self._load(model, number, files)
+        trial, challenger = self._try_challenger(route, entry, champion)
+        serving = Serving(
+            route.champion,
+            number,
+            champion.model,
+            release=route.challenger.release if route.challenger else None,
+            trial=trial,
+        )
+        loaded = (champion,) if challenger is None else (champion, challenger)
+        fresh = _Entry(serving, trial, loaded, read_at, read_wall, _jittered_age(), read_at)
         self._entries[model] = fresh
         return fresh
 
-    def _load(self, model: str, champion: Champion) -> LoadedModel:
-        """Load a version, after checking that its bytes are those that the route names."""
-        files = {name: self._files(f"models/{model}/{champion.version}/{name}") for name in ("model.onnx", "spec.json")}
-        for name, content in files.items():
-            if hashlib.sha256(content).hexdigest() != champion.files[name]:
-                raise Unverified(f"{name} of {model}@{champion.version} does not have the digest that the route names")
-        return LoadedModel.load(files["model.onnx"], files["spec.json"])
+    def _try_challenger(
+        self, route: Route, entry: _Entry | None, champion: _Loaded
+    ) -> tuple[Trial | None, _Loaded | None]:
+        """Load the challenger beside its champion. Where that fails, it is on trial all the same, and not asked."""
+        if route.challenger is None:
+            return None, None
+        trial = Trial.begin(route.challenger, route.salt, entry.trial if entry else None)
+        files, number = route.challenger.files, route.challenger.version
+        loaded = _find((champion, *(entry.loaded if entry else ())), files)
+        if loaded is None and not trial.is_stopped:
+            try:
+                loaded = self._load(route.model, number, files, beside=champion.size)
+                trial.strikes = 0
+            except Exception as error:  # whatever is wrong with a challenger, the champion answers
+                trial.note(Fault.RAISED, f"it cannot be loaded: {error}")
+        trial.model = loaded.model if loaded else None
+        trial.reads_alike = loaded is not None and loaded.model.spec.features == champion.model.spec.features
+        return trial, loaded
+
+    def _load_addressed(self, model: str, version: str, serving: Serving) -> _Loaded:
+        is_number = version.isascii() and version.isdigit() and version[0] != "0" and len(version) <= MAX_DIGITS
+        row = self._versions(model, int(version)) if is_number else None
+        if row is None or not row.served:
+            message = (
+                f"{model}@{shorten(version)} does not answer: only a version that is or was champion or challenger can "
+                f"be asked; the champion is version {serving.champion.version}"
+            )
+            raise NotFound(message, code="UNKNOWN_VERSION")
+        try:
+            loaded = self._load(model, row.number, row.files, kept_as=f"{model}@{version}")
+        except (Unverified, NotFound) as error:
+            raise _as_unavailable(error) from error
+        self._addressed[f"{model}@{version}"] = loaded
+        return loaded
+
+    def _load(
+        self, model: str, number: int, files: Mapping[str, str], *, beside: int = 0, kept_as: str = ""
+    ) -> _Loaded:
+        """Load a version, after checking that its bytes are those of the digests, and that there is room for it.
+
+        beside: the size of what must stay in memory with it. kept_as: the name under which it is kept, if not `model`.
+        """
+        content = {name: self._files(f"models/{model}/{number}/{name}") for name in _FILES}
+        for name in _FILES:
+            if hashlib.sha256(content[name]).hexdigest() != files.get(name):
+                raise Unverified(f"{name} of {model}@{number} does not have the digest that was recorded for it")
+        size = max(MEMORY_PER_BYTE * len(content["model.onnx"]), MEMORY_AT_LEAST)
+        if beside and beside + size > MEMORY_BYTES:
+            raise Unavailable(f"{model}@{number} is too large to be kept in memory beside its champion")
+        self._make_room(beside + size, kept_as or model)
+        self.loads += 1
+        return _Loaded(LoadedModel.load(*content.values()), files, size)
+
+    def _make_room(self, size: int, name: str) -> None:
+        """Let go of what was used least recently, until `size` bytes for `name` are within the budget."""
+        kept: dict[str, _Entry | _Loaded] = {**self._entries, **self._addressed}
+        kept.pop(name, None)
+        for oldest in sorted(kept, key=lambda each: kept[each].used_at):
+            if size + sum(each.size for each in kept.values()) <= MEMORY_BYTES:
+                return
+            del kept[oldest]
+            self._entries.pop(oldest, None)
+            self._addressed.pop(oldest, None)
+
+
+def _find(loaded: Iterable[_Loaded], files: Mapping[str, str]) -> _Loaded | None:
+    return next((each for each in loaded if each.files == files), None)
+
+
+def _jittered_age() -> float:
+    """How old a route may become: not the same in every function, so that not all read the row in one moment."""
+    return MAX_AGE_SECONDS * random.uniform(0.8, 1.0)
 
 
 def _is_gone(error: SerinError) -> bool:

@@ -36,7 +36,7 @@ def invoke(endpoint: Endpoint, model: str, kind: str, body: bytes) -> tuple[dict
     check_count(len(rows))
     answered = endpoint.answer(model, rows)
     found = answers(answered.scores, answered.spec, prediction_id=answered.id, notes=answered.notes)
-    headers = {"X-Serin-Version": str(answered.champion.version), "X-Serin-Prediction-Id": answered.id}
+    headers = {"X-Serin-Version": str(answered.version), "X-Serin-Prediction-Id": answered.id}
     if noted := sum(map(bool, answered.notes)):
         headers["X-Serin-Noted-Rows"] = str(noted)
     if answered.is_degraded:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serin.contract.spec import label_text
-from serin.errors import BadRequest, NotFound
+from serin.contract.spec import ServingSpec, label_text
+from serin.errors import BadRequest
 from serin.serving.answer import answers
 from serin.serving.body import check_count, check_keys, read_json, shorten
+from serin.serving.encode import entity_text
 
 if TYPE_CHECKING:
     from serin.serving.endpoint import Answered, Endpoint
@@ -32,21 +33,25 @@ NO_BINARY = "tensors come as JSON here, in data; with tritonclient: binary_data=
 
 
 def infer(endpoint: Endpoint, model: str, version: str | None, body: bytes) -> dict[str, Any]:
-    """Answer an inference request. Raises as `Endpoint.predict` does, and NotFound where the version is not live."""
+    """Answer an inference request. Raises as `Endpoint.answer` does."""
     document = read_json(body)
     if not isinstance(document, dict):
         raise BadRequest('the body must be {"inputs": [{"name", "shape", "datatype", "data"}, …]}')
     check_keys(document, ("id", "parameters", "inputs", "outputs"), "a request")
     if not isinstance(document.get("id", ""), str):
         raise BadRequest("id must be text")
-    if not isinstance(document.get("parameters", {}), dict):
+    parameters = document.get("parameters", {})
+    if not isinstance(parameters, dict):
         raise BadRequest("parameters must be an object")
-    chosen = _chosen(document.get("outputs"))
-    answered = endpoint.answer(model, _rows(document.get("inputs")))
-    _check_version(model, version, answered.champion.version)
+    entity = parameters.get("entity")
+    if entity is not None and entity_text(entity) is None:
+        raise BadRequest("entity in parameters must be text or a number")
+    rows = _rows(document.get("inputs"))
+    chosen = _chosen(document.get("outputs"), endpoint.spec(model, version))
+    answered = endpoint.answer(model, rows, entity=entity_text(entity), version=version)
     return {
         "model_name": model,
-        "model_version": str(answered.champion.version),
+        "model_version": str(answered.version),
         **({"id": document["id"]} if "id" in document else {}),
         "parameters": _facts(answered),
         "outputs": _outputs(answered, chosen),
@@ -54,17 +59,15 @@ def infer(endpoint: Endpoint, model: str, version: str | None, body: bytes) -> d
 
 
 def describe(endpoint: Endpoint, model: str, version: str | None) -> dict[str, Any]:
-    """Give a model's metadata. Raises as `Endpoint.describe` does, and NotFound where the version is not live."""
-    said = endpoint.describe(model)
-    champion = said["champion"]["version"]
-    _check_version(model, version, champion)
+    """Give the metadata of a model, or of one version. Raises as `Endpoint.describe` does."""
+    said = endpoint.describe(model, version)
     scores: list[dict[str, Any]] = [{"name": "score", "datatype": "FP64", "shape": [-1]}]
     if said["classes"]:
         shares = {"name": "probabilities", "datatype": "FP64", "shape": [-1, len(said["classes"])]}
         scores.append({**shares, "parameters": {"classes": said["classes"]}})
     return {
         "name": model,
-        "versions": [str(champion)],
+        "versions": [version or str(said["champion"]["version"])],
         "platform": "onnxruntime_onnx",
         "inputs": [
             {
@@ -83,8 +86,8 @@ def describe(endpoint: Endpoint, model: str, version: str | None) -> dict[str, A
 
 
 def ready(endpoint: Endpoint, model: str, version: str | None) -> dict[str, Any]:
-    """Say that the champion is loaded. Raises where it cannot be, as `describe` does."""
-    _check_version(model, version, endpoint.describe(model)["champion"]["version"])
+    """Say that the champion, or the version asked for, is loaded. Raises where it cannot be, as `describe` does."""
+    endpoint.spec(model, version)
     return {"name": model, "ready": True}
 
 
@@ -108,14 +111,6 @@ def refuse_binary(headers: Mapping[str, str]) -> None:
     """Raise BadRequest where the body goes on with binary tensors."""
     if headers.get("inference-header-content-length") is not None:
         raise BadRequest(f"Inference-Header-Content-Length: {NO_BINARY}", code="BINARY_TENSORS")
-
-
-def _check_version(model: str, asked: str | None, champion: int) -> None:
-    if asked is not None and asked != str(champion):
-        message = (
-            f"{model}@{shorten(asked)} does not answer: only the champion can be asked, which is version {champion}"
-        )
-        raise NotFound(message, code="UNKNOWN_VERSION")
 
 
 def _rows(inputs: Any) -> list[dict[str, Any]]:
@@ -157,9 +152,10 @@ def _column(tensor: dict[str, Any], place: str) -> list[Any]:
     return data
 
 
-def _chosen(outputs: Any) -> list[str]:
+def _chosen(outputs: Any, spec: ServingSpec) -> list[str]:
+    known = ["prediction", "score", *(["probabilities"] if spec.classes else [])]
     if outputs is None:
-        return []
+        return known
     if not isinstance(outputs, list):
         raise BadRequest('outputs must be a list of {"name": …}')
     names = [_name(output, "outputs") for output in outputs]
@@ -169,7 +165,10 @@ def _chosen(outputs: Any) -> list[str]:
         check_keys(output.get("parameters", {}), ("binary_data",), "parameters of an output")
     if len(set(names)) != len(names):
         raise BadRequest("an output is asked for twice")
-    return names
+    for name in names:
+        if name not in known:
+            raise BadRequest(f"there is no output {shorten(name)!r}; there are {', '.join(known)}")
+    return names or known
 
 
 def _name(tensor: Any, place: str) -> str:
@@ -182,7 +181,7 @@ def _name(tensor: Any, place: str) -> str:
 
 def _facts(answered: Answered) -> dict[str, Any]:
     """What the protocol has no place for. Its parameters are texts, numbers and booleans."""
-    facts: dict[str, Any] = {"version": answered.champion.version, "prediction_id": answered.id}
+    facts: dict[str, Any] = {"version": answered.version, "prediction_id": answered.id}
     notes = [f"row {row}: {line}" for row, lines in enumerate(answered.notes) for line in lines]
     if notes:
         facts["notes"] = "\n".join(notes)
@@ -203,12 +202,8 @@ def _outputs(answered: Answered, chosen: list[str]) -> list[dict[str, Any]]:
     if classes:
         shares = [share for row in answered.scores.tolist() for share in row]
         found["probabilities"] = ("FP64", [len(rows), len(classes)], shares)
-    for name in chosen:
-        if name not in found:
-            raise BadRequest(f"there is no output {shorten(name)!r}; there are {', '.join(found)}")
     return [
-        {"name": name, "datatype": found[name][0], "shape": found[name][1], "data": found[name][2]}
-        for name in chosen or found
+        {"name": name, "datatype": found[name][0], "shape": found[name][1], "data": found[name][2]} for name in chosen
     ]
 
 
