@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ import pytest
 from serin.errors import NotFound, Unavailable, Unverified
 from serin.registry.ids import sha256
 from serin.registry.records import Champion, Route
-from serin.serving.route import Router
+from serin.serving.route import Router, _Loaded
 from serin.training.train import train
 from tests.builders import a_contract
 
@@ -42,6 +44,7 @@ class World:
     champion: int | None = 1
     is_out_of_reach: bool = False
     now: float = 0.0
+    wall: float = 1_767_225_600.0
     reads: list[str] = field(default_factory=list)
 
     def route(self, model: str) -> Route | None:
@@ -58,7 +61,12 @@ class World:
         return self.files[key]
 
     def router(self) -> Router:
-        return Router(self.route, self.file, monotonic=lambda: self.now)
+        return Router(self.route, self.file, monotonic=lambda: self.now, wall_clock=lambda: self.wall + self.now)
+
+
+def a_loaded(size: int) -> _Loaded:
+    model: Any = SimpleNamespace(spec=SimpleNamespace(features=()))
+    return _Loaded(model, {}, size)
 
 
 @pytest.fixture
@@ -81,6 +89,31 @@ def test_a_function_that_slept_wakes_up_current(world: World) -> None:
     router.serving("loans")
     world.champion, world.now = 2, 600.0
     assert router.serving("loans").champion.version == 2
+
+
+@pytest.mark.parametrize("seconds", [600.0, -600.0])
+def test_it_wakes_up_current_where_only_the_wall_clock_went_on(world: World, seconds: float) -> None:
+    router = world.router()
+    router.serving("loans")
+    world.champion, world.wall = 2, world.wall + seconds
+    assert router.serving("loans").champion.version == 2
+
+
+def test_a_thousand_functions_do_not_read_the_row_in_one_moment(world: World) -> None:
+    routers = [world.router() for _ in range(1000)]
+    for router in routers:
+        router._load = lambda *_, **__: a_loaded(1)  # type: ignore[method-assign]  # a thousand need no graph
+        router.serving("loans")
+    world.reads.clear()
+    reads = []
+    for moment in range(51):
+        world.now = moment / 10
+        for router in routers:
+            router.serving("loans")
+        reads.append(len(world.reads) - sum(reads))
+    assert sum(reads) == 1000, "each reads once in five seconds"
+    assert sum(reads[:40]) == 0
+    assert max(reads) < 200, "a tenth of a second has its share of the last one"
 
 
 def test_out_of_reach_and_warm_it_goes_on_degraded(world: World) -> None:
@@ -116,7 +149,7 @@ def test_what_does_not_verify_is_not_loaded_and_the_last_verified_serves(
     world.route = lambda _: routed  # type: ignore[method-assign, assignment]  # the route keeps the digest from before
     key = f"models/loans/2/{name}"
     world.files[key] = damage(world.files[key])  # type: ignore[operator]  # a function, as given above
-    router = Router(lambda _: promised, world.file, lambda: world.now)
+    router = Router(lambda _: promised, world.file, lambda: world.now, wall_clock=lambda: world.now)
     router.serving("loans")
     router._routes = lambda _: routed
     world.now = 20.0

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, NoReturn
 
 from serin.errors import BadRequest, TooLarge
 
 MAX_BODY_BYTES = 2**20
 MAX_ROWS = 1000
+
+
+class _NonFinite(Exception):
+    """When a number is not finite."""
+
+
+class _Held(Exception):
+    """When the field of such a number is found."""
 
 
 def read_text(body: bytes) -> str:
@@ -28,6 +37,8 @@ def read_json(body: bytes) -> Any:
         return json.loads(
             text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant, parse_float=_finite
         )
+    except _NonFinite as error:
+        raise BadRequest(f"{shorten(_holder(text))}: {error}", code="NON_FINITE") from None
     except RecursionError as error:
         raise BadRequest("the body is nested too deeply") from error
     except ValueError as error:
@@ -65,11 +76,36 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    raise BadRequest(f"{text} is not a number of JSON", code="NON_FINITE")
+    raise _NonFinite(f"{text} is not a number of JSON")
 
 
 def _finite(text: str) -> float:
     number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise BadRequest(f"{shorten(text)} is too large a number", code="NON_FINITE")
+    if not math.isfinite(number):
+        raise _NonFinite(f"{shorten(text)} is too large a number")
     return number
+
+
+def _holder(text: str) -> str:
+    """Name the field, or the tensor, in which a number stands that is not finite: the parser does not say."""
+
+    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        for key, value in pairs:
+            if _is_not_finite(value):
+                raise _Held(found["name"] if key == "data" and isinstance(found.get("name"), str) else key)
+        return found
+
+    try:
+        json.loads(text, object_pairs_hook=look)
+    except _Held as held:
+        return str(held)
+    except (ValueError, RecursionError):  # what is more is wrong with it has no need to be said
+        pass
+    return "the body"
+
+
+def _is_not_finite(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_is_not_finite, value))
+    return isinstance(value, float) and not math.isfinite(value)
