@@ -150,6 +150,7 @@ def test_from_an_upload_to_an_answer_and_back(house: House) -> None:
     house.clock.advance(seconds=6)
     assert house.predict("tumours", [row])["version"] == 1
 
+    assert [version.served for version in house.registry.versions("tumours")] == [True, True]
     lineage = explain_version(house.registry, house.data, "tumours", 2)
     assert [upload["key"] for upload in lineage["uploads"]] == [
         "uploads/tumours/first.csv",
