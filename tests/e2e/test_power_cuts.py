@@ -6,8 +6,9 @@ Exhaustively on fakes, where the power is cut at every single call; then on the 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,8 +24,10 @@ from serin.data.receive import Upload
 from serin.data.storage import dump_table
 from serin.evaluation import run as evaluation_run
 from serin.registry.ids import sha256
-from serin.registry.records import Release, ReleaseStatus
+from serin.registry.records import Release, ReleaseStatus, RunStatus
+from serin.registry.registry import put, put_training
 from serin.training import run as training_run
+from tests.builders import a_release, a_run
 from tests.e2e.conftest import upload, write_contract
 from tests.e2e.test_journey_on_fakes import House
 
@@ -273,6 +276,72 @@ def test_every_event_delivered_twice_ends_in_the_same_state(there: Reach, twin: 
     finally:
         twin.clear_faults()
     assert_one_of_each(there, "twice")
+
+
+# What is killed at which of its AWS calls, at one try after the other; the third try comes through.
+FALLBACK_CUTS = {
+    "before": {"roll_back": (1, 2), "tick": (6, 12)},
+    "after": {"roll_back": (1, 2), "tick": (6, 6)},
+    "twice": {"roll_back": (), "tick": ()},
+}
+
+
+@pytest.mark.parametrize("when", FALLBACK_CUTS)
+def test_a_release_that_meets_an_error_is_ended_once(there: Reach, twin: Twin, when: str) -> None:
+    model, registry = f"erring-{when}", there.cloud.registry
+    release = replace(a_release(), model=model)  # of a version that does not exist
+    registry.save(put(release, expected_revision=0))
+    with faults_in(twin, "roll_back", when):
+        there.cloud.release_workflow.start(release.execution, {"model": model, "release": release.id})
+        twin.settle(60)
+    assert_ended_once(there, model, release)
+
+
+@pytest.mark.parametrize("when", FALLBACK_CUTS)
+def test_what_died_is_closed_once_by_the_tick(there: Reach, twin: Twin, project: Path, when: str) -> None:
+    model, registry, workflows = f"a-dead-{when}", there.cloud.registry, there.session.client("stepfunctions")
+    run, release = replace(a_run(f"run-{when}"), model=model), replace(a_release(), model=model)
+    # The tick looks after models in the order of their names, so that its first calls are about this one.
+    write_contract(project, **{**SMALL, "model": model})
+    for name, machine in ((run.execution, "TrainingWorkflowArn"), (release.execution, "ReleaseWorkflowArn")):
+        # Its own row is not there yet: the first function fails, and is stopped before its next try.
+        begun = workflows.start_execution(stateMachineArn=there.outputs[machine], name=name, input='{"model": "none"}')
+        workflows.stop_execution(executionArn=begun["executionArn"])
+    state = replace(registry.training(model).value, running=run.id)
+    registry.save(
+        put(run, expected_revision=0),
+        put(release, expected_revision=0),
+        put_training(model, state, expected_revision=0),
+    )
+    with faults_in(twin, "tick", when):
+        there.session.client("lambda").invoke(FunctionName="serin-local-tick", InvocationType="Event", Payload=b"{}")
+        twin.settle(60)
+    ended = registry.run(model, run.id).value
+    assert (ended.status, ended.error) == (RunStatus.FAILED, "its workflow ended without closing it")
+    assert registry.training(model).value.running is None
+    assert registry.training(model).value.decision == "there is no accepted data yet"
+    assert_ended_once(there, model, release)
+
+
+@contextmanager
+def faults_in(twin: Twin, function: str, when: Any) -> Iterator[None]:
+    """Kill a function's next tries, or have it do everything twice."""
+    name = f"serin-local-{function}"
+    faults = [twin.kill(name, call=call, when=when) for call in FALLBACK_CUTS[when][function]]
+    if not faults:
+        twin.deliver_twice(name)
+    try:
+        yield
+    finally:
+        twin.clear_faults()
+    assert [fault.has_fired for fault in faults] == [True] * len(faults)
+
+
+def assert_ended_once(there: Reach, model: str, release: Release) -> None:
+    registry = there.cloud.registry
+    assert registry.release(model, release.id).value.status is ReleaseStatus.ROLLED_BACK
+    assert [(entry.move, entry.release) for entry in registry.history(model)] == [("rolled_back", release.id)]
+    assert registry.route(model) is None
 
 
 def assert_one_of_each(there: Reach, model: str) -> None:
