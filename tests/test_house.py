@@ -31,7 +31,8 @@ def test_what_answers_a_prediction_loads_nothing_heavy() -> None:
     code = (
         "import sys, os; os.environ.update(TABLE='t', ARTIFACTS_BUCKET='b', AWS_REGION='r');"
         "from functions.api import handler; handler.endpoint();"
-        "print([name for name in ('pydantic', 'pandas', 'sklearn', 'boto3', 'yaml') if name in sys.modules])"
+        "heavy = ('pydantic', 'pandas', 'sklearn', 'boto3', 'yaml', 'aws_lambda_powertools');"
+        "print([name for name in heavy if name in sys.modules])"
     )
     path = f"{ROOT}:{ROOT / 'layers/serin/python'}"
     done = subprocess.run(
@@ -48,6 +49,13 @@ def test_a_handler_composes_and_fits_on_a_screen(handler: Path) -> None:
     assert longest <= 20
     assert len(text.splitlines()) <= LINES_OF_A_SCREEN
     assert "Called" in (ast.get_docstring(ast.parse(text)) or ""), "it says who calls it"
+
+
+@pytest.mark.parametrize("handler", HANDLERS, ids=lambda path: path.parent.name)
+def test_every_function_is_watched(handler: Path) -> None:
+    """By the shared decorator; `api` imports Powertools only where there is something to tell."""
+    sign = "from aws_lambda_powertools import Logger" if handler.parent.name == "api" else "@watched\ndef handler("
+    assert sign in handler.read_text()
 
 
 def test_each_function_is_one_verb_with_one_handler() -> None:

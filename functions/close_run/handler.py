@@ -8,17 +8,12 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud, utc_now
 from serin.aws.messages import explain_error
+from serin.aws.watch import count, watched
 from serin.training.close import Closer
-
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer()
 
 
 @cache
@@ -27,9 +22,7 @@ def closer() -> Closer:
     return Closer(cloud.registry, cloud.training_requests, cloud.notifier, utc_now)
 
 
-@logger.inject_lambda_context
-@tracer.capture_lambda_handler
-@metrics.log_metrics(raise_on_empty_metrics=False)
+@watched
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     error = explain_error(event["error"]) if "error" in event else None
     run = closer().close(
@@ -39,5 +32,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         passed=event.get("passed", False),
         error=error,
     )
-    metrics.add_metric(f"Run{run.status.title()}", MetricUnit.Count, 1)
+    count(f"Run{run.status.title()}")
     return {**event, "status": run.status}

@@ -5,16 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud
+from serin.aws.watch import count, watched
 from serin.evaluation.run import Evaluator
-
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer()
 
 
 @cache
@@ -23,10 +18,8 @@ def evaluator() -> Evaluator:
     return Evaluator(cloud.registry, cloud.data, cloud.artifacts)
 
 
-@logger.inject_lambda_context
-@tracer.capture_lambda_handler
-@metrics.log_metrics(raise_on_empty_metrics=False)
+@watched
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     passed = evaluator().evaluate(event["model"], event["run"])
-    metrics.add_metric("GatesPassed" if passed else "GatesFailed", MetricUnit.Count, 1)
+    count("GatesPassed" if passed else "GatesFailed")
     return {"model": event["model"], "run": event["run"]}

@@ -5,17 +5,12 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud, new_ulid, utc_now
 from serin.aws.messages import explain_error
+from serin.aws.watch import count, watched
 from serin.release.turn import Releaser
-
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer()
 
 
 @cache
@@ -24,10 +19,8 @@ def releaser() -> Releaser:
     return Releaser(cloud.registry, cloud.artifacts, cloud.notifier, utc_now, new_ulid, actor="roll_back")
 
 
-@logger.inject_lambda_context
-@tracer.capture_lambda_handler
-@metrics.log_metrics(raise_on_empty_metrics=False)
+@watched
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     releaser().abandon(event["model"], event["release"], error=explain_error(event["error"]))
-    metrics.add_metric("ReleaseAbandoned", MetricUnit.Count, 1)
+    count("ReleaseAbandoned")
     return {"model": event["model"], "release": event["release"]}

@@ -6,16 +6,13 @@ import json
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud, utc_now
+from serin.aws.watch import log, watched
 from serin.training.start import Starter
 
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer()
 processor = BatchProcessor(event_type=EventType.SQS)
 
 
@@ -35,11 +32,9 @@ def starter() -> Starter:
 def consider(record: Any) -> None:
     request = json.loads(record.body)
     state = starter().consider(request["model"], request["by"], request.get("id", ""))
-    logger.info("decided", model=request["model"], by=request["by"], running=state.running, decision=state.decision)
+    log().info("decided", model=request["model"], by=request["by"], running=state.running, decision=state.decision)
 
 
-@logger.inject_lambda_context
-@tracer.capture_lambda_handler
-@metrics.log_metrics(raise_on_empty_metrics=False)
+@watched
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     return process_partial_response(event=event, record_handler=consider, processor=processor, context=context)

@@ -5,18 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud, new_ulid, utc_now
+from serin.aws.watch import count, log, watched
 from serin.registry.reconcile import Dead, resend_lost_uploads
 from serin.release.turn import Releaser
 from serin.training.close import Closer
-
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer()
 
 
 @cache
@@ -38,19 +33,17 @@ def look_after(model: str) -> None:
         model, data=here.data, bucket=here.data.bucket, upload_events=here.upload_events, now=now
     )
     here.training_requests.send({"model": model, "by": "tick"})
-    metrics.add_metric("LostUploads", MetricUnit.Count, lost)
+    count("LostUploads", lost)
 
 
-@logger.inject_lambda_context
-@tracer.capture_lambda_handler
-@metrics.log_metrics(raise_on_empty_metrics=False)
+@watched
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     failed = []
     for model in cloud().contracts.names():
         try:
             look_after(model)
         except Exception:  # whatever one model suffers from, the others get their turn
-            logger.exception("could not look after a model", model=model)
+            log().exception("could not look after a model", model=model)
             failed.append(model)
     if failed:
         raise RuntimeError(f"could not look after {', '.join(failed)}")

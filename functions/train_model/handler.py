@@ -5,16 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud
+from serin.aws.watch import count, watched
 from serin.training.run import Trainer
-
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer()
 
 
 @cache
@@ -23,10 +18,8 @@ def trainer() -> Trainer:
     return Trainer(cloud.registry, cloud.data)
 
 
-@logger.inject_lambda_context
-@tracer.capture_lambda_handler
-@metrics.log_metrics(raise_on_empty_metrics=False)
+@watched
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     trainer().train(event["model"], event["run"])
-    metrics.add_metric("Trained", MetricUnit.Count, 1)
+    count("Trained")
     return {"model": event["model"], "run": event["run"]}

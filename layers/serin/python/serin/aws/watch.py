@@ -1,0 +1,46 @@
+"""How is a function watched? By Powertools: its log, its metrics and its trace, set up once for every function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+Handler = Callable[[dict[str, Any], LambdaContext], Any]
+
+
+def watched(handler: Handler) -> Handler:
+    """Log each call of a handler under its request's id, send the metrics that it counted, and trace it."""
+
+    @cache
+    def whole() -> Handler:
+        counted = _metrics().log_metrics(handler, raise_on_empty_metrics=False)
+        traced: Handler = log().inject_lambda_context(Tracer().capture_lambda_handler(counted))
+        return traced
+
+    # Made at the first call: importing a handler reads no environment.
+    @wraps(handler)
+    def call(event: dict[str, Any], context: LambdaContext) -> Any:
+        return whole()(event, context)
+
+    return call
+
+
+@cache
+def log() -> Logger:
+    """Get the log; what is said in it carries the id of the request."""
+    return Logger()
+
+
+def count(name: str, number: int = 1) -> None:
+    """Add to a metric, inside a watched handler."""
+    _metrics().add_metric(name, MetricUnit.Count, number)
+
+
+@cache
+def _metrics() -> Metrics:
+    return Metrics()
