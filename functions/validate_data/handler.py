@@ -13,15 +13,18 @@ from serin.aws.cloud import Cloud, utc_now
 from serin.aws.watch import count, log, watched
 from serin.data.receive import Intake, Upload
 
-TRIES = 3  # as often as the queue delivers a message; infra/constructs/queue.py has the same
-
 processor = BatchProcessor(event_type=EventType.SQS)
 
 
 @cache
+def cloud() -> Cloud:
+    return Cloud.from_environment()
+
+
+@cache
 def intake() -> Intake:
-    cloud = Cloud.from_environment()
-    return Intake(cloud.data, cloud.registry, cloud.contracts, cloud.training_requests, utc_now)
+    here = cloud()
+    return Intake(here.data, here.registry, here.contracts, here.training_requests, utc_now)
 
 
 def receive(record: Any) -> None:
@@ -30,7 +33,7 @@ def receive(record: Any) -> None:
         log().info("not an upload", event_type=str(event.get("detail-type") or event.get("Event"))[:80])
         return
     stored = event["detail"]["object"]
-    is_last_try = int(record.attributes.approximate_receive_count) >= TRIES
+    is_last_try = int(record.attributes.approximate_receive_count) >= cloud().tries
     receipt = intake().receive(Upload(stored["key"], stored["version-id"]), is_last_try=is_last_try)
     log().info("receipt", model=receipt.model, key=receipt.key, status=receipt.status, dataset=receipt.dataset)
     count(f"Upload{receipt.status.title()}")

@@ -64,6 +64,7 @@ class WorkQueue(Construct):
         at_once: how many batches are worked on at a time; without a limit, those that Lambda throttles would count as
         tried, and end among the dead letters.
         """
+        reader.function.add_environment("TRIES", str(TRIES))
         reader.function.add_event_source(
             event_sources.SqsEventSource(
                 self.queue, batch_size=batch_size, report_batch_item_failures=True, max_concurrency=at_once

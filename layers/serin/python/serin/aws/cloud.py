@@ -89,6 +89,11 @@ class Cloud:
         return self._name("CODE_DIGEST")
 
     @property
+    def tries(self) -> int:
+        """How often the queue that a function reads delivers a message before it sets it aside."""
+        return int(self._name("TRIES"))
+
+    @property
     def seconds_per_minute(self) -> float:
         """How long a minute of a contract lasts here: 60, but on the twin."""
         return float(self._name("SECONDS_PER_PLAN_MINUTE"))
