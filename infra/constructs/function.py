@@ -136,7 +136,6 @@ def _objects(bucket: str, prefixes: tuple[str, ...]) -> list[str]:
 
 def _common_variables(name: str, environment: Environment, with_models: bool) -> dict[str, str]:
     variables = {
-        "SERIN_ENV": environment.name,
         "TABLE": environment.table,
         "DATA_BUCKET": environment.data_bucket,
         "ARTIFACTS_BUCKET": environment.artifacts_bucket,

@@ -14,9 +14,10 @@ from serin.contract.load import parse_contract
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
 from serin.data.infer import infer_contract
-from serin.data.intake import Status, judge_upload
+from serin.data.intake import judge_upload
 from serin.data.read import Unreadable
 from serin.errors import ContractError
+from serin.registry.records import ReceiptStatus
 
 ROWS = 400
 
@@ -111,7 +112,7 @@ def test_the_file_keeps_to_its_contract(kind: str) -> None:
     a_table().to_csv(buffer, index=False) if kind == "csv" else a_table().to_parquet(buffer)
     contract = parse_contract(infer_contract(buffer.getvalue(), "f", "loans", "approved"), "model.yaml")
     judgement = judge_upload(buffer.getvalue(), contract)
-    assert (judgement.status, judgement.bad_rows, judgement.notes) == (Status.ACCEPTED, 0, ())
+    assert (judgement.status, judgement.bad_rows, judgement.notes) == (ReceiptStatus.ACCEPTED, 0, ())
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_real_tables_keep_to_their_contracts(load: Any, task: Task, index: bool)
     contract = parse_contract(infer_contract(content, "f", "m", "target"), "model.yaml")
     judgement = judge_upload(content, contract)
     assert contract.task is task
-    assert (judgement.status, judgement.bad_rows, judgement.notes) == (Status.ACCEPTED, 0, ())
+    assert (judgement.status, judgement.bad_rows, judgement.notes) == (ReceiptStatus.ACCEPTED, 0, ())
     assert ("Unnamed: 0" in contract.data.ignore) == index
 
 
@@ -167,7 +168,7 @@ def test_rows_without_a_target_are_allowed_for_and_said() -> None:
     assert contract.data.max_bad_rows == pytest.approx(0.15)
     assert "approved is empty, in 60 of 400 rows" in line(text, "max_bad_rows:")
     judgement = judge_upload(table.to_csv(index=False).encode(), contract)
-    assert (judgement.status, judgement.bad_rows) == (Status.ACCEPTED, 60)
+    assert (judgement.status, judgement.bad_rows) == (ReceiptStatus.ACCEPTED, 60)
 
 
 def test_a_small_file_lowers_the_least_number_of_rows() -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from serin.data.intake import Status, judge_upload
+from serin.data.intake import judge_upload
 from serin.data.read import Limits
 from serin.data.storage import dump_table
 from serin.profile.profile import Categories, Numbers, Profile
+from serin.registry.records import ReceiptStatus
 from tests.builders import a_contract
 
 CONTRACT = a_contract(entity="person", data={"min_rows": 10, "max_bad_rows": "5%"})
@@ -44,7 +45,7 @@ def as_parquet(frame: pd.DataFrame) -> bytes:
 
 def test_a_good_upload_is_accepted() -> None:
     judgement = judge_upload(as_csv(a_table()), CONTRACT)
-    assert judgement.status is Status.ACCEPTED
+    assert judgement.status is ReceiptStatus.ACCEPTED
     assert (judgement.rows, judgement.good_rows, judgement.bad_rows) == (200, 200, 0)
     assert (judgement.reasons, judgement.notes, judgement.rejected_csv) == ((), (), None)
     assert judgement.table is not None
@@ -64,7 +65,7 @@ def test_bad_rows_are_set_aside_as_they_were_with_line_and_reason() -> None:
     frame.loc[3, "age"] = "old, very"
     frame.loc[7, ["age", "approved"]] = ["007", None]
     judgement = judge_upload(as_csv(frame), CONTRACT)
-    assert judgement.status is Status.ACCEPTED
+    assert judgement.status is ReceiptStatus.ACCEPTED
     assert (judgement.good_rows, judgement.bad_rows) == (198, 2)
     assert judgement.rejected_csv is not None
     rejected = pd.read_csv(io.BytesIO(judgement.rejected_csv), dtype="str", keep_default_na=False)
@@ -79,7 +80,7 @@ def test_an_upload_with_too_many_bad_rows_gives_no_table_and_loses_no_row() -> N
     frame = a_table().astype({"age": "object"})
     frame.loc[:19, "age"] = "x"
     judgement = judge_upload(as_csv(frame), CONTRACT)
-    assert judgement.status is Status.QUARANTINED
+    assert judgement.status is ReceiptStatus.QUARANTINED
     assert (judgement.table, judgement.profile) == (None, None)
     assert [reason.code for reason in judgement.reasons] == ["TOO_MANY_BAD_ROWS", "TYPE"]
     assert judgement.rejected_csv is not None
@@ -101,7 +102,7 @@ def test_an_upload_that_cannot_be_used_is_quarantined_with_its_code(
     content: bytes, code: str, rows: tuple[int, ...]
 ) -> None:
     judgement = judge_upload(content, CONTRACT)
-    assert judgement.status is Status.QUARANTINED
+    assert judgement.status is ReceiptStatus.QUARANTINED
     assert judgement.table is None
     assert (judgement.reasons[0].code, judgement.reasons[0].rows) == (code, rows)
 
@@ -140,5 +141,5 @@ def test_rows_before_count_only_where_uploads_append() -> None:
     profile = judge_upload(as_csv(a_table()), CONTRACT).profile
     one_class = as_csv(a_table().assign(approved="no"))
     replacing = CONTRACT.model_copy(update={"data": CONTRACT.data.model_copy(update={"uploads": "replace"})})
-    assert judge_upload(one_class, CONTRACT, previous=profile).status is Status.ACCEPTED
-    assert judge_upload(one_class, replacing, previous=profile).status is Status.QUARANTINED
+    assert judge_upload(one_class, CONTRACT, previous=profile).status is ReceiptStatus.ACCEPTED
+    assert judge_upload(one_class, replacing, previous=profile).status is ReceiptStatus.QUARANTINED

@@ -142,7 +142,6 @@ def test_each_function_has_its_environment(each: Synthesised) -> None:
     for name in FUNCTIONS:
         function = each.function(name)
         variables = function["Environment"]["Variables"]
-        assert variables["SERIN_ENV"] == each.environment
         assert variables["POWERTOOLS_SERVICE_NAME"] == name
         assert variables["SECONDS_PER_PLAN_MINUTE"] == ("1" if each.environment == "local" else "60")
         assert ("MODELS_PATH" in variables) is (name not in WITHOUT_MODELS)
@@ -257,6 +256,7 @@ def test_every_queue_sets_aside_what_fails_and_waits_longer_than_its_reader(each
         reader = functions[mapping["FunctionName"]["Ref"]]["Properties"]
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert queue["RedrivePolicy"]["maxReceiveCount"] == 3
+        assert reader["Environment"]["Variables"]["TRIES"] == "3"
         assert queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0] in queues
         times = 1 if each.environment == "local" else 6
         assert queue["VisibilityTimeout"] >= times * reader["Timeout"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 import pandas as pd
@@ -13,23 +12,19 @@ from serin.data.cells import is_text
 from serin.data.expect import Finding, Reason, expect
 from serin.data.read import DEFAULT_LIMITS, Limits, RawTable, Unreadable, read_table
 from serin.profile.profile import Profile, profile_columns
-
-
-class Status(StrEnum):
-    ACCEPTED = "accepted"
-    QUARANTINED = "quarantined"
+from serin.registry.records import ReceiptStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict on an upload.
+    """The verdict on an upload: accepted or quarantined.
 
     reasons: why it, or rows of it, were set aside; where it was as a whole, that comes first. notes: what else to know.
     table, profile: its good rows, typed, and their summary; None where it was set aside as a whole.
     rejected_csv: the rows that break the contract, as they were, each with its line and why; None where there are none.
     """
 
-    status: Status
+    status: ReceiptStatus
     reasons: tuple[Reason, ...]
     notes: tuple[Reason, ...] = ()
     rows: int = 0
@@ -48,11 +43,11 @@ def judge_upload(
         raw = read_table(content, limits)
     except Unreadable as error:
         rows = () if error.line is None else (error.line,)
-        return Judgement(Status.QUARANTINED, (Reason(error.code, error.message, error.fix, rows=rows),))
+        return Judgement(ReceiptStatus.QUARANTINED, (Reason(error.code, error.message, error.fix, rows=rows),))
     finding = expect(raw, contract, previous)
     bad = int(finding.is_bad.sum())
     verdict = Judgement(
-        status=Status.QUARANTINED,
+        status=ReceiptStatus.QUARANTINED,
         reasons=(*finding.refusals, *finding.reasons),
         notes=finding.notes,
         rows=len(raw.lines),
@@ -63,7 +58,7 @@ def judge_upload(
     if finding.table is None or finding.refusals:
         return verdict
     good = finding.table[~finding.is_bad].reset_index(drop=True)
-    return replace(verdict, status=Status.ACCEPTED, table=good, profile=profile_table(good, contract))
+    return replace(verdict, status=ReceiptStatus.ACCEPTED, table=good, profile=profile_table(good, contract))
 
 
 def profile_table(table: pd.DataFrame, contract: Contract) -> Profile:

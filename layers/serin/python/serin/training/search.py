@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, zip_longest
@@ -37,7 +37,6 @@ from serin.training.pipelines import SETTINGS, Params, build_estimator, build_tr
 DUMMY = "dummy"
 FINAL_FITS = 2
 
-OnProgress = Callable[[int, int, str], None]
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -109,7 +108,7 @@ def plan_search(contract: Contract) -> SearchPlan:
     return SearchPlan((dummy, linear, *candidates)[:affordable], folds)
 
 
-def search(plan: SearchPlan, table: Table, contract: Contract, on_progress: OnProgress | None) -> list[Entry]:
+def search(plan: SearchPlan, table: Table, contract: Contract) -> list[Entry]:
     """Measure every setting of the plan by cross-validation, in the order of the plan."""
     found: list[list[float]] = [[] for _ in plan.settings]
     fits = [0] * len(plan.settings)
@@ -129,8 +128,6 @@ def search(plan: SearchPlan, table: Table, contract: Contract, on_progress: OnPr
                 scores = _spread(scores, classes.astype(np.int64), table.classes)
             found[place].append(measure(contract.metric, table.target[test], scores))
             fits[place] += 1
-            if on_progress:
-                on_progress(sum(fits), plan.fits, setting.name)
     return [_entry(*line) for line in zip(plan.settings, found, fits, strict=True)]
 
 

@@ -25,7 +25,6 @@ from serin.training.pipelines import build_transform
 from serin.training.search import (
     FINAL_FITS,
     Entry,
-    OnProgress,
     Setting,
     Table,
     choose,
@@ -63,10 +62,9 @@ class Trained:
     fits: int
 
 
-def train(frame: pd.DataFrame, contract: Contract, on_progress: OnProgress | None = None) -> Trained:
+def train(frame: pd.DataFrame, contract: Contract) -> Trained:
     """Train on a typed table. The same table and contract give the same bytes on one machine.
 
-    on_progress: called after each fit of the search with the fits done, the fits planned, and the family.
     Raises Refused where the table cannot be learned from, saying what to do.
     """
     plan = plan_search(contract)
@@ -75,7 +73,7 @@ def train(frame: pd.DataFrame, contract: Contract, on_progress: OnProgress | Non
     training, holdout = frame.iloc[train_rows], frame.iloc[holdout_rows]
     labels = _labels(training, contract)
     table = _table(training, contract, labels)
-    entries = search(plan, table, contract, on_progress)
+    entries = search(plan, table, contract)
     setting = choose(plan, entries, contract)
     pipeline = fit_pipeline(setting, training, contract)
     dummy = make_estimator(plan.settings[0], contract, rows=len(training), classes=table.classes)
