@@ -10,7 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from serin.aws.cloud import Cloud, utc_now
+from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.messages import explain_error
 from serin.aws.watch import count, watched
 from serin.training.close import Closer
@@ -19,7 +19,7 @@ from serin.training.close import Closer
 @cache
 def closer() -> Closer:
     cloud = Cloud.from_environment()
-    return Closer(cloud.registry, cloud.training_requests, cloud.notifier, utc_now)
+    return Closer(cloud.registry, cloud.training_requests, cloud.notifier, utc_now, PATIENCE)
 
 
 @watched

@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from serin.aws.cloud import Cloud, utc_now
+from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.watch import count, watched
 from serin.registry.records import VersionStatus
 from serin.registry.register import Registrar
@@ -16,7 +16,7 @@ from serin.registry.register import Registrar
 @cache
 def registrar() -> Registrar:
     cloud = Cloud.from_environment()
-    return Registrar(cloud.registry, cloud.data, cloud.artifacts, utc_now)
+    return Registrar(cloud.registry, cloud.data, cloud.artifacts, utc_now, PATIENCE)
 
 
 @watched

@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from serin.aws.cloud import Cloud, utc_now
+from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.watch import log, watched
 from serin.training.start import Starter
 
@@ -24,6 +24,7 @@ def starter() -> Starter:
         cloud.contracts,
         cloud.training_workflow,
         utc_now,
+        PATIENCE,
         cloud.code_digest,
         cloud.seconds_per_minute,
     )

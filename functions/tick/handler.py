@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from serin.aws.cloud import Cloud, new_ulid, utc_now
+from serin.aws.cloud import PATIENCE, Cloud, new_ulid, utc_now
 from serin.aws.watch import count, log, watched
 from serin.registry.reconcile import Dead, resend_lost_uploads
 from serin.release.turn import Releaser
@@ -23,7 +23,7 @@ def look_after(model: str) -> None:
     """Put back what got lost of one model, end what died, and let it ask whether a training is due."""
     here, now = cloud(), utc_now()
     dead = Dead(here.registry, here.training_workflow, here.release_workflow, now)
-    closer = Closer(here.registry, here.training_requests, here.notifier, utc_now)
+    closer = Closer(here.registry, here.training_requests, here.notifier, utc_now, PATIENCE)
     releaser = Releaser(here.registry, here.artifacts, here.notifier, utc_now, new_ulid, actor="tick")
     for run in dead.runs(model):
         closer.close(model, run.id, version=run.version, passed=False, error="its workflow ended without closing it")

@@ -28,7 +28,7 @@ from serin.serving.route import Router
 from serin.training.close import Closer
 from serin.training.run import Trainer
 from serin.training.start import Starter
-from tests.fakes import FakeClock, FakeNotifier, FakeObjects, FakeQueue, FakeRows, FakeWorkflow
+from tests.fakes import RESTLESS, FakeClock, FakeNotifier, FakeObjects, FakeQueue, FakeRows, FakeWorkflow
 
 
 class House:
@@ -42,10 +42,10 @@ class House:
         self.registry = Registry(FakeRows())
         contracts = Contracts(models)
         self.intake = Intake(self.data, self.registry, contracts, self.requests, self.clock)
-        self.starter = Starter(self.registry, contracts, self.training, self.clock, "code")
+        self.starter = Starter(self.registry, contracts, self.training, self.clock, RESTLESS, "code")
         self.trainer = Trainer(self.registry, self.data)
         self.evaluator = Evaluator(self.registry, self.data, self.artifacts)
-        self.registrar = Registrar(self.registry, self.data, self.artifacts, self.clock)
+        self.registrar = Registrar(self.registry, self.data, self.artifacts, self.clock, RESTLESS)
         self.release_starter = ReleaseStarter(self.registry, self.releasing, self.clock)
         ids = iter(range(1, 10_000))
         self.releaser = Releaser(
@@ -56,7 +56,7 @@ class House:
             lambda now: ulid(now, next(ids).to_bytes(10, "big")),
             actor="test",
         )
-        self.closer = Closer(self.registry, self.requests, self.notifier, self.clock)
+        self.closer = Closer(self.registry, self.requests, self.notifier, self.clock, RESTLESS)
         router = Router(self._route, self._file, monotonic=lambda: self.clock().timestamp())
         self.endpoint = Endpoint(router, new_id=lambda: f"p{next(ids)}")
 

@@ -11,12 +11,12 @@ from serin.registry.records import VersionStatus
 from serin.registry.register import ARTIFACTS, Registrar, run_prefix, verify_version
 from serin.registry.registry import Registry, put
 from tests.builders import a_run, a_version
-from tests.fakes import FakeClock, FakeObjects, FakeRows
+from tests.fakes import RESTLESS, FakeClock, FakeObjects, FakeRows
 
 
 @pytest.fixture
 def registrar() -> Registrar:
-    return Registrar(Registry(FakeRows()), FakeObjects(), FakeObjects(), FakeClock())
+    return Registrar(Registry(FakeRows()), FakeObjects(), FakeObjects(), FakeClock(), RESTLESS)
 
 
 def a_judged_run(registrar: Registrar, name: str, *, passed: bool = True) -> None:

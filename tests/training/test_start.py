@@ -14,7 +14,7 @@ from serin.registry.registry import Registry, put
 from serin.training.close import Closer
 from serin.training.start import Rest, Starter, Train, decide
 from tests.builders import a_contract, a_dataset
-from tests.fakes import FakeClock, FakeNotifier, FakeQueue, FakeRows, FakeWorkflow
+from tests.fakes import RESTLESS, FakeClock, FakeNotifier, FakeQueue, FakeRows, FakeWorkflow
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 OLD, NEW = a_dataset("old", rows=5000), a_dataset("new", rows=400, at="2026-01-02T00:00:00+00:00")
@@ -77,8 +77,8 @@ class Bench:
         self.requests = FakeQueue()
         self.notifier = FakeNotifier()
         self.clock = FakeClock()
-        self.starter = Starter(self.registry, Contracts(folder), self.workflow, self.clock, "code")
-        self.closer = Closer(self.registry, self.requests, self.notifier, self.clock)
+        self.starter = Starter(self.registry, Contracts(folder), self.workflow, self.clock, RESTLESS, "code")
+        self.closer = Closer(self.registry, self.requests, self.notifier, self.clock, RESTLESS)
 
     def accept(self, name: str, rows: int = 2000) -> None:
         self.registry.save(put(a_dataset(name, rows=rows), expected_revision=0))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +21,7 @@ from serin.aws.table import DynamoAnswers, DynamoRows
 from serin.contract.load import Contracts
 from serin.errors import SerinError
 from serin.registry.ids import ulid
+from serin.registry.patience import Patience
 from serin.registry.registry import Registry
 
 _CONFIG = Config(connect_timeout=2, read_timeout=20, retries={"mode": "standard", "max_attempts": 4})
@@ -108,6 +111,9 @@ class Cloud:
             raise SerinError(
                 f"{variable} is not set: this function was deployed without it", code="CONFIGURATION"
             ) from None
+
+
+PATIENCE = Patience(time.sleep, random.random)
 
 
 def utc_now() -> datetime:

@@ -9,6 +9,7 @@ from typing import Any
 
 from serin.errors import Conflict, Unverified
 from serin.registry.ids import sha256
+from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Objects
 from serin.registry.records import ModelVersion, Run, VersionStatus
 from serin.registry.registry import Registry, put, put_training
@@ -29,10 +30,11 @@ class Registrar:
     data: Objects
     artifacts: Objects
     now: Clock
+    patience: Patience
 
     def register(self, model: str, run_name: str) -> ModelVersion:
         """Register what a run made. Doing it again gives the same version."""
-        run = self._number(model, run_name)
+        run = self.patience.insist(lambda: self._number(model, run_name))
         number = run.version
         assert number is not None  # _number saw to it
         if found := self.registry.find_version(model, number):
@@ -64,20 +66,16 @@ class Registrar:
 
     def _number(self, model: str, run_name: str) -> Run:
         """Give the run its version number: the next after all that were ever given, kept on the run's row."""
-        while True:
-            run, state = self.registry.run(model, run_name), self.registry.training(model)
-            if run.value.version is not None:
-                return run.value
-            number = state.value.last_version + 1
-            numbered, counted = replace(run.value, version=number), replace(state.value, last_version=number)
-            try:
-                self.registry.save(
-                    put(numbered, expected_revision=run.revision),
-                    put_training(model, counted, expected_revision=state.revision),
-                )
-            except Conflict:
-                continue
-            return numbered
+        run, state = self.registry.run(model, run_name), self.registry.training(model)
+        if run.value.version is not None:
+            return run.value
+        number = state.value.last_version + 1
+        numbered, counted = replace(run.value, version=number), replace(state.value, last_version=number)
+        self.registry.save(
+            put(numbered, expected_revision=run.revision),
+            put_training(model, counted, expected_revision=state.revision),
+        )
+        return numbered
 
     def _manifest(self, run: Run, number: int, digests: Mapping[str, str], training: Mapping[str, Any]) -> bytes:
         lineage = {

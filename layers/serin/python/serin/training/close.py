@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from serin.errors import Conflict, SerinError
+from serin.errors import SerinError
+from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Notifier, Queue
 from serin.registry.records import Run, RunStatus
 from serin.registry.registry import Registry, put, put_training
@@ -19,16 +20,12 @@ class Closer:
     training_requests: Queue
     notifier: Notifier
     now: Clock
+    patience: Patience
 
     def close(self, model: str, run: str, *, version: int | None, passed: bool, error: str | None = None) -> Run:
         """End a run, once. `error`: why it failed; it is tried again by hand or with the next data, not by itself."""
         status = RunStatus.FAILED if error else RunStatus.REGISTERED if passed else RunStatus.REJECTED
-        while True:
-            try:
-                closed, is_new = self._close_once(model, run, status, version, error)
-                break
-            except Conflict:
-                continue
+        closed, is_new = self.patience.insist(lambda: self._close_once(model, run, status, version, error))
         self.training_requests.send({"model": model, "by": "run"})
         if is_new:
             with suppress(SerinError):  # it stays closed where people cannot be reached

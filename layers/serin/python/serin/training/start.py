@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 
 from serin.contract.load import Contracts
 from serin.contract.model import Contract
-from serin.errors import Conflict, ContractError, NotFound
+from serin.errors import ContractError, NotFound
 from serin.registry.ids import run_id
+from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Workflow
 from serin.registry.records import Dataset, Run, RunStatus, TrainingState
-from serin.registry.registry import Found, Registry, put, put_training
+from serin.registry.registry import Registry, put, put_training
 
 BY_HAND = "hand"
 
@@ -86,6 +87,7 @@ class Starter:
     contracts: Contracts
     workflow: Workflow
     now: Clock
+    patience: Patience
     code_digest: str
     seconds_per_minute: float = 60.0
 
@@ -94,17 +96,13 @@ class Starter:
 
         request: the id of a request by hand; one that was answered before is not answered again.
         """
-        while True:
-            state = self.registry.training(model)
-            self._resume(model, state.value)
-            if request and request in state.value.answered:
-                return state.value
-            try:
-                return self._consider_once(model, state, by, request)
-            except Conflict:
-                continue  # somebody else decided meanwhile: look again
+        return self.patience.insist(lambda: self._consider_once(model, by, request))
 
-    def _consider_once(self, model: str, state: Found[TrainingState], by: str, request: str) -> TrainingState:
+    def _consider_once(self, model: str, by: str, request: str) -> TrainingState:
+        state = self.registry.training(model)
+        self._resume(model, state.value)
+        if request and request in state.value.answered:
+            return state.value
         now, datasets = self.now(), self.registry.datasets(model)
         choice, contract = self._decide(model, datasets, state.value, by, now)
         decided = replace(
