@@ -75,3 +75,33 @@ def test_any_byte_that_changed_does_not_verify(registrar: Registrar, file: str) 
 def test_a_version_whose_file_is_gone_is_not_found(registrar: Registrar) -> None:
     with pytest.raises(NotFound):
         verify_version(a_version(9), registrar.artifacts)
+
+
+class Held(bytes):
+    """Bytes that know how many of their kind are held at once."""
+
+    now = most = 0
+
+    def __init__(self, _: bytes) -> None:
+        Held.now += 1
+        Held.most = max(Held.most, Held.now)
+
+    def __del__(self) -> None:
+        Held.now -= 1
+
+
+class HeldObjects(FakeObjects):
+    """A bucket that gives such bytes, and keeps plain ones."""
+
+    def get(self, key: str, version: str | None = None) -> bytes:
+        return Held(super().get(key, version))
+
+    def put(self, key: str, content: bytes) -> str:
+        return super().put(key, bytearray(content))  # type: ignore[arg-type]  # a copy
+
+
+def test_one_file_of_a_version_is_held_at_a_time() -> None:
+    registrar = Registrar(Registry(FakeRows()), HeldObjects(), HeldObjects(), FakeClock(), RESTLESS)
+    a_judged_run(registrar, "a")
+    verify_version(registrar.register("loans", "a"), registrar.artifacts)
+    assert (Held.most, Held.now) == (2, 0)  # it, and while it is verified the manifest

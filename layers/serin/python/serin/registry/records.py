@@ -127,8 +127,12 @@ class ModelVersion:
 
     @property
     def prefix(self) -> str:
-        """Where its files are, in the artifacts bucket."""
-        return f"models/{self.model}/{self.number}/"
+        return version_prefix(self.model, self.number)
+
+
+def version_prefix(model: str, number: int) -> str:
+    """Where a version's files are, in the artifacts bucket."""
+    return f"models/{model}/{number}/"
 
 
 @dataclass(frozen=True, slots=True)

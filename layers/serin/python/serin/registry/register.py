@@ -11,10 +11,11 @@ from serin.errors import Conflict, Unverified
 from serin.registry.ids import sha256
 from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Objects
-from serin.registry.records import ModelVersion, Run, VersionStatus
+from serin.registry.records import ModelVersion, Run, VersionStatus, version_prefix
 from serin.registry.registry import Registry, put, put_training
 
 ARTIFACTS = ("model.onnx", "spec.json", "predictions.npz", "profile.json", "training.json", "evaluation.json")
+REPORTS = ("training", "evaluation")
 
 
 def run_prefix(model: str, run: str) -> str:
@@ -39,9 +40,9 @@ class Registrar:
         assert number is not None  # _number saw to it
         if found := self.registry.find_version(model, number):
             return found.value
-        files = {name: self.data.get(run_prefix(model, run.id) + name) for name in ARTIFACTS}
-        digests = {name: sha256(content) for name, content in files.items()}
-        training, evaluation = json.loads(files["training.json"]), json.loads(files["evaluation.json"])
+        prefix = version_prefix(model, number)
+        digests = {name: self._copy(run_prefix(model, run.id) + name, prefix + name) for name in ARTIFACTS}
+        training, evaluation = (json.loads(self.artifacts.get(prefix + f"{name}.json")) for name in REPORTS)
         manifest = self._manifest(run, number, digests, training)
         version = ModelVersion(
             model=model,
@@ -56,13 +57,18 @@ class Registrar:
             gates=tuple(evaluation["gates"]),
             created_at=self.now().isoformat(),
         )
-        for name, content in {**files, "manifest.json": manifest}.items():
-            self.artifacts.put_once(version.prefix + name, content)
+        self.artifacts.put_once(prefix + "manifest.json", manifest)
         try:
             self.registry.save(put(version, expected_revision=0))
         except Conflict:
             return self.registry.version(model, number).value
         return version
+
+    def _copy(self, source: str, target: str) -> str:
+        """Copy a file to where it stays, and give its SHA-256. One at a time: the function's memory is small."""
+        content = self.data.get(source)
+        self.artifacts.put_once(target, content)
+        return sha256(content)
 
     def _number(self, model: str, run_name: str) -> Run:
         """Give the run its version number: the next after all that were ever given, kept on the run's row."""
