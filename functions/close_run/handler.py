@@ -1,6 +1,6 @@
 """Ends a run, whichever way it went. Called last by the training workflow.
 
-Its event: {model, run}, and {version, passed} or {error}.
+Its event: {model, run, attempt}, and {version, passed} or {error}.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     run = closer().close(
         event["model"],
         event["run"],
+        attempt=event.get("attempt", 1),  # older code started executions without it
         version=event.get("version"),
         passed=event.get("passed", False),
         error=error,

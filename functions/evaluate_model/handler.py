@@ -1,4 +1,4 @@
-"""Judges what a run made, as serving will run it. Called by the training workflow with {model, run}."""
+"""Judges what a run made, as serving will run it. Called by the training workflow with {model, run, attempt}."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ def evaluator() -> Evaluator:
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     passed = evaluator().evaluate(event["model"], event["run"])
     count("GatesPassed" if passed else "GatesFailed")
-    return {"model": event["model"], "run": event["run"]}
+    return event

@@ -1,4 +1,4 @@
-"""Makes a judged run a model version. Called by the training workflow with {model, run}."""
+"""Makes a judged run a model version. Called by the training workflow with {model, run, attempt}."""
 
 from __future__ import annotations
 
@@ -24,4 +24,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     version = registrar().register(event["model"], event["run"])
     count("Registered")
     passed = version.status is not VersionStatus.REJECTED
-    return {"model": event["model"], "run": event["run"], "version": version.number, "passed": passed}
+    return {**event, "version": version.number, "passed": passed}

@@ -1,4 +1,7 @@
-"""Starts the release of a version that passed its gates. Called by the training workflow with {model, run, version}."""
+"""Starts the release of a version that passed its gates.
+
+Called by the training workflow with {model, run, attempt, version}.
+"""
 
 from __future__ import annotations
 

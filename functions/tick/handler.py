@@ -26,7 +26,8 @@ def look_after(model: str) -> None:
     closer = Closer(here.registry, here.training_requests, here.notifier, utc_now, PATIENCE)
     releaser = Releaser(here.registry, here.artifacts, here.notifier, utc_now, new_ulid, actor="tick")
     for run in dead.runs(model):
-        closer.close(model, run.id, version=run.version, passed=False, error="its workflow ended without closing it")
+        error = "its workflow ended without closing it"
+        closer.close(model, run.id, attempt=run.attempt, version=run.version, passed=False, error=error)
     for release in dead.releases(model):
         releaser.abandon(model, release.id, error="its workflow ended without ending it")
     lost = resend_lost_uploads(

@@ -1,4 +1,4 @@
-"""Trains a run. Called by the training workflow with {model, run}."""
+"""Trains a run. Called by the training workflow with {model, run, attempt}."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ def trainer() -> Trainer:
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     trainer().train(event["model"], event["run"])
     count("Trained")
-    return {"model": event["model"], "run": event["run"]}
+    return event

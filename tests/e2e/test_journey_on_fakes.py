@@ -74,7 +74,7 @@ class House:
         release = self.release_starter.start(model, version.number) if passed else None
         if release:
             self.releaser.turn(model, release.id)
-        self.closer.close(model, state.running, version=version.number, passed=passed)
+        self.closer.close(model, state.running, attempt=1, version=version.number, passed=passed)
         return release and self.registry.release(model, release.id).value
 
     def predict(self, model: str, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def steps_of(house: House) -> list[Callable[[], Any]]:
         lambda: house.registrar.register("small", run()),
         release,
         lambda: house.releaser.turn("small", "00000001-1"),
-        lambda: house.closer.close("small", run(), version=1, passed=True),
+        lambda: house.closer.close("small", run(), attempt=1, version=1, passed=True),
         lambda: house.releaser.abandon("small", "00000001-1", "late"),
         lambda: house.starter.consider("small", "run"),  # the end of a run asks again
     ]

@@ -119,7 +119,7 @@ def test_what_died_is_found_what_never_started_is_started_and_the_young_are_left
     dead = Dead(registry, training, releasing, now)
     assert [run.id for run in dead.runs("loans")] == ["dead"]
     assert [release.version for release in dead.releases("loans")] == [1]
-    assert training.started["never-1"] == {"model": "loans", "run": "never"}
+    assert training.started["never-1"] == {"model": "loans", "run": "never", "attempt": 1}
     assert "young-1" not in training.started
 
 

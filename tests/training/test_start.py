@@ -110,7 +110,7 @@ def test_data_that_came_meanwhile_is_trained_on_when_the_run_ends(bench: Bench) 
     first = bench.starter.consider("loans", "upload").running
     bench.accept("d2")
     assert bench.starter.consider("loans", "upload").running == first
-    bench.closer.close("loans", first or "", version=1, passed=True)
+    bench.closer.close("loans", first or "", attempt=1, version=1, passed=True)
     assert bench.requests.messages == [{"model": "loans", "by": "run"}]
     second = bench.starter.consider("loans", "run").running
     assert second not in (None, first)
@@ -120,7 +120,7 @@ def test_data_that_came_meanwhile_is_trained_on_when_the_run_ends(bench: Bench) 
 def test_the_same_inputs_are_not_trained_twice(bench: Bench) -> None:
     bench.accept("d1")
     run = bench.starter.consider("loans", "upload").running or ""
-    bench.closer.close("loans", run, version=1, passed=True)
+    bench.closer.close("loans", run, attempt=1, version=1, passed=True)
     state = bench.starter.consider("loans", "hand", "request-1")
     assert state.running is None
     assert "these very inputs already" in state.decision
@@ -130,7 +130,7 @@ def test_the_same_inputs_are_not_trained_twice(bench: Bench) -> None:
 def test_a_failed_run_is_tried_again_by_hand_only_and_under_another_name(bench: Bench) -> None:
     bench.accept("d1")
     run = bench.starter.consider("loans", "upload").running or ""
-    bench.closer.close("loans", run, version=None, passed=False, error="out of memory")
+    bench.closer.close("loans", run, attempt=1, version=None, passed=False, error="out of memory")
     rested = bench.starter.consider("loans", "run")
     assert rested.running is None
     assert "failed on these very inputs" in rested.decision
@@ -141,16 +141,27 @@ def test_a_failed_run_is_tried_again_by_hand_only_and_under_another_name(bench: 
 def test_what_a_failed_run_did_not_learn_from_counts_with_the_next_data(bench: Bench) -> None:
     bench.accept("d1", rows=900)
     run = bench.starter.consider("loans", "upload").running or ""
-    bench.closer.close("loans", run, version=None, passed=False, error="out of memory")
+    bench.closer.close("loans", run, attempt=1, version=None, passed=False, error="out of memory")
     bench.accept("d2", rows=200)
     second = bench.starter.consider("loans", "upload").running
     assert bench.registry.run("loans", second or "").value.datasets == ("d1", "d2")
 
 
+def test_a_late_first_attempt_does_not_close_the_second(bench: Bench) -> None:
+    bench.accept("d1")
+    run = bench.starter.consider("loans", "upload").running or ""
+    bench.closer.close("loans", run, attempt=1, version=None, passed=False, error="out of memory")
+    bench.starter.consider("loans", "hand")
+    assert bench.closer.close("loans", run, attempt=1, version=1, passed=True).status is RunStatus.RUNNING
+    assert bench.registry.training("loans").value.running == run
+    assert bench.workflow.started[f"{run}-2"] == {"model": "loans", "run": run, "attempt": 2}
+    assert bench.closer.close("loans", run, attempt=2, version=1, passed=True).status is RunStatus.REGISTERED
+
+
 def test_a_request_by_hand_that_comes_twice_is_answered_once(bench: Bench) -> None:
     bench.accept("d1")
     run = bench.starter.consider("loans", "hand", "r1").running or ""
-    bench.closer.close("loans", run, version=None, passed=False, error="killed")
+    bench.closer.close("loans", run, attempt=1, version=None, passed=False, error="killed")
     assert bench.starter.consider("loans", "hand", "r1").running is None
 
 
@@ -167,7 +178,7 @@ def test_without_a_contract_that_can_be_read_it_rests_and_says_why(bench: Bench,
 def test_closing_twice_tells_people_once(bench: Bench) -> None:
     bench.accept("d1")
     run = bench.starter.consider("loans", "upload").running or ""
-    bench.closer.close("loans", run, version=1, passed=False)
-    closed = bench.closer.close("loans", run, version=None, passed=False, error="late")
+    bench.closer.close("loans", run, attempt=1, version=1, passed=False)
+    closed = bench.closer.close("loans", run, attempt=1, version=None, passed=False, error="late")
     assert closed.status is RunStatus.REJECTED
     assert [subject for subject, _ in bench.notifier.told] == ["loans@1 was rejected by its gates"]

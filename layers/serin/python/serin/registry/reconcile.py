@@ -46,7 +46,7 @@ class Dead:
     def runs(self, model: str) -> list[Run]:
         running = [run for run in self.registry.runs(model) if run.status is RunStatus.RUNNING]
         old = [run for run in running if self._is_old(run.started_at)]
-        return [run for run in old if self._is_over(self.training, run.execution, {"model": model, "run": run.id})]
+        return [run for run in old if self._is_over(self.training, run.execution, run.payload)]
 
     def releases(self, model: str) -> list[Release]:
         live = [release for release in self.registry.releases(model) if release.status is ReleaseStatus.LIVE]

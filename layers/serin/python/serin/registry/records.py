@@ -81,6 +81,11 @@ class Run:
         """The name of its workflow execution. A name is spent once used, so a second attempt has another."""
         return f"{self.id}-{self.attempt}"
 
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What its workflow execution is started with. The attempt says which one speaks when the run is closed."""
+        return {"model": self.model, "run": self.id, "attempt": self.attempt}
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingState:

@@ -22,10 +22,15 @@ class Closer:
     now: Clock
     patience: Patience
 
-    def close(self, model: str, run: str, *, version: int | None, passed: bool, error: str | None = None) -> Run:
-        """End a run, once. `error`: why it failed; it is tried again by hand or with the next data, not by itself."""
+    def close(
+        self, model: str, run: str, *, attempt: int, version: int | None, passed: bool, error: str | None = None
+    ) -> Run:
+        """End an attempt at a run, once; one that a later attempt took over from ends nothing.
+
+        error: why it failed; it is tried again by hand or with the next data, not by itself.
+        """
         status = RunStatus.FAILED if error else RunStatus.REGISTERED if passed else RunStatus.REJECTED
-        closed, is_new = self.patience.insist(lambda: self._close_once(model, run, status, version, error))
+        closed, is_new = self.patience.insist(lambda: self._close_once(model, run, attempt, status, version, error))
         self.training_requests.send({"model": model, "by": "run"})
         if is_new:
             with suppress(SerinError):  # it stays closed where people cannot be reached
@@ -33,10 +38,10 @@ class Closer:
         return closed
 
     def _close_once(
-        self, model: str, name: str, status: RunStatus, version: int | None, error: str | None
+        self, model: str, name: str, attempt: int, status: RunStatus, version: int | None, error: str | None
     ) -> tuple[Run, bool]:
         run = self.registry.run(model, name)
-        if run.value.status is not RunStatus.RUNNING:
+        if run.value.status is not RunStatus.RUNNING or run.value.attempt != attempt:
             return run.value, False
         state = self.registry.training(model)
         ended = replace(

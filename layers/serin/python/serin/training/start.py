@@ -184,7 +184,7 @@ class Starter:
         if state.running:
             run = self.registry.run(model, state.running).value
             if run.status is RunStatus.RUNNING:
-                self.workflow.start(run.execution, {"model": model, "run": run.id})
+                self.workflow.start(run.execution, run.payload)
 
 
 def _merged(state: TrainingState, choice: Train) -> tuple[str, ...]:
