@@ -20,7 +20,6 @@ from serin.registry.records import (
     ReleaseStatus,
     Run,
     RunStatus,
-    TrainingState,
 )
 from serin.registry.register import run_prefix
 
@@ -60,7 +59,7 @@ class Follower:
             yield from self._training(
                 model,
                 is_mine=lambda run: receipt.dataset in run.datasets,
-                is_answered=lambda state: receipt.dataset in state.considered,
+                is_answered=lambda: self._is_considered(model, receipt.dataset or ""),
             )
 
     def training(self, model: str, request: str) -> Iterator[Step]:
@@ -68,18 +67,21 @@ class Follower:
         yield from self._training(
             model,
             is_mine=lambda run: run.request == request,
-            is_answered=lambda state: request in state.answered,
+            is_answered=lambda: request in self.cloud.registry.training(model).value.answered,
         )
 
-    def _training(
-        self, model: str, is_mine: Callable[[Run], bool], is_answered: Callable[[TrainingState], bool]
-    ) -> Iterator[Step]:
+    def _is_considered(self, model: str, dataset: str) -> bool:
+        found = self.cloud.registry.dataset(model, dataset)
+        return found is not None and found.is_considered
+
+    def _training(self, model: str, is_mine: Callable[[Run], bool], is_answered: Callable[[], bool]) -> Iterator[Step]:
         def decided() -> Rested | Run | None:
+            answered = is_answered()  # before the state is read: it is then at least as new as that answer
             state = self.cloud.registry.training(model).value
             if mine := [run for run in self.cloud.registry.runs(model) if is_mine(run)]:
                 return mine[-1]
             # While another run is under way nothing is decided yet: its end asks again.
-            return Rested(state.decision) if is_answered(state) and not state.running else None
+            return Rested(state.decision) if answered and not state.running else None
 
         choice = self._until(decided, f"the decision on training {model}")
         if isinstance(choice, Run):

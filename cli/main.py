@@ -264,11 +264,12 @@ def receipt(
 def datasets(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
     """List the accepted datasets of a model."""
     from cli.reach import reach
+    from serin.training.start import trained_on
 
     output = Output(as_json=as_json)
     project.contracts().load(model)
     registry = reach(env).cloud.registry
-    trained, found = registry.training(model).value.trained, registry.datasets(model)
+    trained, found = trained_on(registry.runs(model)), registry.datasets(model)
     output.table(
         ("dataset", "rows", "accepted", "from", "trained on"),
         [(item.id, item.rows, moment(item.accepted_at), item.key, item.id in trained) for item in found],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import pytest
 import yaml
 
 from serin.contract.load import Contracts
-from serin.registry.records import RunStatus, TrainingState
+from serin.registry.records import RunStatus
 from serin.registry.registry import Registry, put
 from serin.training.close import Closer
-from serin.training.start import Rest, Starter, Train, decide
+from serin.training.start import MARKED_AT_ONCE, Rest, Starter, Train, decide
 from tests.builders import a_contract, a_dataset
 from tests.fakes import RESTLESS, FakeClock, FakeNotifier, FakeQueue, FakeRows, FakeWorkflow
 
@@ -21,28 +22,27 @@ OLD, NEW = a_dataset("old", rows=5000), a_dataset("new", rows=400, at="2026-01-0
 
 
 @pytest.mark.parametrize(
-    ("retrain", "datasets", "state", "by", "trains", "reason"),
+    ("retrain", "datasets", "trained", "by", "trains", "reason"),
     [
-        ({}, [], TrainingState(), "upload", None, "no accepted data"),
-        ({}, [], TrainingState(), "hand", None, "no accepted data"),
-        ({}, [NEW], TrainingState(), "upload", ["new"], "first training, on 400 rows"),
-        ({}, [OLD, NEW], TrainingState(trained=("old",)), "upload", None, "400 new rows of the 1,000"),
-        ({"min_new_rows": 400}, [OLD, NEW], TrainingState(trained=("old",)), "upload", ["old", "new"], "400 new rows"),
-        ({}, [OLD, NEW], TrainingState(trained=("old",)), "hand", ["old", "new"], "by hand"),
-        ({}, [OLD], TrainingState(trained=("old",)), "tick", None, "trained on already"),
-        ({}, [OLD], TrainingState(running="r1"), "hand", None, "r1 is under way"),
-        ({"on_upload": False}, [OLD], TrainingState(), "upload", None, "on_upload is off"),
-        ({"on_upload": False}, [OLD], TrainingState(), "hand", ["old"], "by hand"),
-        ({"every": "7d"}, [OLD, NEW], TrainingState(trained=("old",)), "tick", ["old", "new"], "older than"),
-        ({"every": "60d"}, [OLD, NEW], TrainingState(trained=("old",)), "tick", None, "400 new rows of"),
+        ({}, [], [], "upload", None, "no accepted data"),
+        ({}, [], [], "hand", None, "no accepted data"),
+        ({}, [NEW], [], "upload", ["new"], "first training, on 400 rows"),
+        ({}, [OLD, NEW], ["old"], "upload", None, "400 new rows of the 1,000"),
+        ({"min_new_rows": 400}, [OLD, NEW], ["old"], "upload", ["old", "new"], "400 new rows"),
+        ({}, [OLD, NEW], ["old"], "hand", ["old", "new"], "by hand"),
+        ({}, [OLD], ["old"], "tick", None, "trained on already"),
+        ({"on_upload": False}, [OLD], [], "upload", None, "on_upload is off"),
+        ({"on_upload": False}, [OLD], [], "hand", ["old"], "by hand"),
+        ({"every": "7d"}, [OLD, NEW], ["old"], "tick", ["old", "new"], "older than"),
+        ({"every": "60d"}, [OLD, NEW], ["old"], "tick", None, "400 new rows of"),
     ],
 )
 def test_when_it_trains(
-    retrain: dict[str, object], datasets: list, state: TrainingState, by: str, trains: list[str] | None, reason: str
+    retrain: dict[str, object], datasets: list, trained: list[str], by: str, trains: list[str] | None, reason: str
 ) -> None:
     contract = a_contract(training={"retrain": retrain})
     last = NOW - timedelta(days=31)
-    choice = decide(contract, datasets, state, by=by, last_started_at=last, now=NOW)
+    choice = decide(contract, datasets, running=None, trained=trained, by=by, last_started_at=last, now=NOW)
     assert reason in choice.reason
     match choice:
         case Train():
@@ -51,17 +51,32 @@ def test_when_it_trains(
             assert trains is None
 
 
+def test_while_a_run_is_under_way_nothing_starts() -> None:
+    choice = decide(a_contract(), [OLD], running="r1", trained=[], by="hand", last_started_at=None, now=NOW)
+    assert isinstance(choice, Rest)
+    assert "r1 is under way" in choice.reason
+
+
 def test_where_uploads_replace_each_other_the_latest_alone_is_trained_on() -> None:
     contract = a_contract(data={"uploads": "replace"})
-    choice = decide(contract, [OLD, NEW], TrainingState(), by="hand", last_started_at=None, now=NOW)
+    choice = decide(contract, [OLD, NEW], running=None, trained=[], by="hand", last_started_at=None, now=NOW)
     assert isinstance(choice, Train)
     assert choice.datasets == (NEW,)
 
 
 def test_a_minute_of_the_plan_may_be_a_second() -> None:
     contract = a_contract(training={"retrain": {"every": "60d"}})
-    state, last = TrainingState(trained=("old",)), NOW - timedelta(days=2)
-    choice = decide(contract, [OLD, NEW], state, by="tick", last_started_at=last, now=NOW, seconds_per_minute=1)
+    last = NOW - timedelta(days=2)
+    choice = decide(
+        contract,
+        [OLD, NEW],
+        running=None,
+        trained=["old"],
+        by="tick",
+        last_started_at=last,
+        now=NOW,
+        seconds_per_minute=1,
+    )
     assert isinstance(choice, Train)
 
 
@@ -115,6 +130,26 @@ def test_data_that_came_meanwhile_is_trained_on_when_the_run_ends(bench: Bench) 
     second = bench.starter.consider("loans", "run").running
     assert second not in (None, first)
     assert bench.registry.run("loans", second or "").value.datasets == ("d1", "d2")
+
+
+def test_each_dataset_is_marked_once_a_decision_knew_of_it(bench: Bench) -> None:
+    names = [f"d{number}" for number in range(MARKED_AT_ONCE + 5)]
+    for name in names:
+        bench.accept(name, rows=1)
+    bench.starter.consider("loans", "upload")
+    bench.accept("late")
+    marked = {dataset.id: dataset.is_considered for dataset in bench.registry.datasets("loans")}
+    assert marked == {**dict.fromkeys(names, True), "late": False}
+
+
+def test_the_state_of_training_does_not_grow_with_the_data(bench: Bench) -> None:
+    bench.accept("d1")
+    first = bench.starter.consider("loans", "upload")
+    for number in range(2, 50):
+        bench.accept(f"d{number}")
+    later = bench.starter.consider("loans", "upload")
+    assert len(asdict(later)) == len(asdict(first))
+    assert not [value for value in asdict(later).values() if isinstance(value, tuple) and value]
 
 
 def test_the_same_inputs_are_not_trained_twice(bench: Bench) -> None:

@@ -38,7 +38,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """An accepted, immutable, content-addressed version of the data. `files` maps each file's name to its SHA-256."""
+    """An accepted, immutable, content-addressed version of the data.
+
+    files: maps each file's name to its SHA-256. is_considered: whether a decision on training knew of it.
+    """
 
     id: str
     model: str
@@ -47,6 +50,7 @@ class Dataset:
     key: str
     files: dict[str, str]
     accepted_at: str
+    is_considered: bool = False
 
 
 class RunStatus(StrEnum):
@@ -91,15 +95,12 @@ class Run:
 class TrainingState:
     """Whether a training runs, and what was decided last, so that everybody can see why none does.
 
-    considered, trained: datasets that the decision knew of, and those that a run has used. answered: the ids of the
-    last requests by hand. last_version: the highest version number ever given.
+    answered: the ids of the last requests by hand. last_version: the highest version number ever given.
     """
 
     running: str | None = None
     decision: str = ""
     decided_at: str = ""
-    considered: tuple[str, ...] = ()
-    trained: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
     last_version: int = 0
 

@@ -64,7 +64,12 @@ class Registry:
 
     def datasets(self, model: str) -> list[Dataset]:
         """List a model's datasets, the oldest first."""
-        return sorted(self._all(Dataset, model), key=lambda dataset: (dataset.accepted_at, dataset.id))
+        return [found.value for found in self.found_datasets(model)]
+
+    def found_datasets(self, model: str) -> list[Found[Dataset]]:
+        """List a model's datasets as `datasets` does, each under its revision."""
+        found = self._all_found(Dataset, model)
+        return sorted(found, key=lambda each: (each.value.accepted_at, each.value.id))
 
     def run(self, model: str, run: str) -> Found[Run]:
         return self._must_find(Run, model, run)
@@ -116,7 +121,11 @@ class Registry:
         return found
 
     def _all(self, kind: type[Record], model: str) -> list[Record]:
-        return [decode(kind, row.body) for row in self._rows.list(partition(model), _KINDS[kind])]
+        return [found.value for found in self._all_found(kind, model)]
+
+    def _all_found(self, kind: type[Record], model: str) -> list[Found[Record]]:
+        rows = self._rows.list(partition(model), _KINDS[kind])
+        return [Found(decode(kind, row.body), row.revision) for row in rows]
 
 
 def put(record: Any, *, expected_revision: int) -> Write:

@@ -49,10 +49,7 @@ class Closer:
         )
         writes = [put(ended, expected_revision=run.revision)]
         if state.value.running == name:
-            # What a failed run did not learn from counts as new when more comes.
-            used = set(run.value.datasets) if status is RunStatus.FAILED else set()
-            trained = tuple(dataset for dataset in state.value.trained if dataset not in used)
-            freed = replace(state.value, running=None, trained=trained)
+            freed = replace(state.value, running=None)
             writes.append(put_training(model, freed, expected_revision=state.revision))
         self.registry.save(*writes)
         return ended, True

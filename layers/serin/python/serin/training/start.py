@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -13,9 +13,10 @@ from serin.registry.ids import run_id
 from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Workflow
 from serin.registry.records import Dataset, Run, RunStatus, TrainingState
-from serin.registry.registry import Registry, put, put_training
+from serin.registry.registry import Found, Registry, put, put_training
 
 BY_HAND = "hand"
+MARKED_AT_ONCE = 100  # as many as DynamoDB takes in one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,9 @@ class Rest:
 def decide(
     contract: Contract,
     datasets: Sequence[Dataset],
-    state: TrainingState,
     *,
+    running: str | None,
+    trained: Collection[str],
     by: str,
     last_started_at: datetime | None,
     now: datetime,
@@ -45,21 +47,22 @@ def decide(
 ) -> Train | Rest:
     """Say whether to train, and why.
 
-    datasets: all that were accepted, the oldest first. by: `hand`, or what asked otherwise (upload, tick, run).
+    datasets: all that were accepted, the oldest first.
+    running: the run under way. trained: see `trained_on`. by: `hand`, or what asked otherwise (upload, tick, run).
     seconds_per_minute: how long a minute of the contract lasts; 60 but on the twin.
     """
     if not datasets:
         return Rest("there is no accepted data yet")
-    if state.running:
-        return Rest(f"run {state.running} is under way; what arrived meanwhile is looked at when it ends")
+    if running:
+        return Rest(f"run {running} is under way; what arrived meanwhile is looked at when it ends")
     usable = tuple(datasets if contract.data.uploads == "append" else datasets[-1:])
     if by == BY_HAND:
         return Train(usable, "asked for by hand")
     plan = contract.training.retrain
-    new_rows = sum(dataset.rows for dataset in usable if dataset.id not in state.trained)
+    new_rows = sum(dataset.rows for dataset in usable if dataset.id not in trained)
     if not new_rows:
         return Rest("every accepted row was trained on already")
-    if not state.trained:
+    if not trained:
         return (
             Train(usable, f"first training, on {new_rows:,} rows")
             if plan.on_upload
@@ -72,6 +75,11 @@ def decide(
     if not plan.on_upload:
         return Rest(f"{new_rows:,} new rows; training.retrain.on_upload is off, start it with: serin train")
     return Rest(f"{new_rows:,} new rows of the {plan.min_new_rows:,} that training.retrain.min_new_rows asks for")
+
+
+def trained_on(runs: Sequence[Run]) -> set[str]:
+    """Name the datasets that a run has used or is using. What a failed run did not learn from counts as new."""
+    return {dataset for run in runs if run.status is not RunStatus.FAILED for dataset in run.datasets}
 
 
 def plan_duration(duration: timedelta, seconds_per_minute: float) -> timedelta:
@@ -103,13 +111,33 @@ class Starter:
         self._resume(model, state.value)
         if request and request in state.value.answered:
             return state.value
-        now, datasets = self.now(), self.registry.datasets(model)
+        now, datasets = self.now(), self.registry.found_datasets(model)
+        decided = self._decide_and_start(model, [found.value for found in datasets], state, by, request, now)
+        self._mark(datasets)
+        return decided
+
+    def _mark(self, datasets: Sequence[Found[Dataset]]) -> None:
+        """Mark datasets as considered: after the decision, so that whoever finds the mark finds the decision too."""
+        new = [found for found in datasets if not found.value.is_considered]
+        for start in range(0, len(new), MARKED_AT_ONCE):
+            some = new[start : start + MARKED_AT_ONCE]
+            marked = [(replace(found.value, is_considered=True), found.revision) for found in some]
+            self.registry.save(*(put(dataset, expected_revision=revision) for dataset, revision in marked))
+
+    def _decide_and_start(
+        self,
+        model: str,
+        datasets: Sequence[Dataset],
+        state: Found[TrainingState],
+        by: str,
+        request: str,
+        now: datetime,
+    ) -> TrainingState:
         choice, contract = self._decide(model, datasets, state.value, by, now)
         decided = replace(
             state.value,
             decision=choice.reason,
             decided_at=now.isoformat(),
-            considered=tuple(dataset.id for dataset in datasets),
             answered=(*state.value.answered, request)[-10:] if request else state.value.answered,
         )
         if isinstance(choice, Rest) or contract is None:
@@ -129,7 +157,8 @@ class Starter:
         choice = decide(
             contract,
             datasets,
-            state,
+            running=state.running,
+            trained=trained_on(runs),
             by=by,
             last_started_at=datetime.fromisoformat(runs[-1].started_at) if runs else None,
             now=now,
@@ -153,7 +182,6 @@ class Starter:
                 decision=f"run {name} failed on these very inputs; try it again with: serin train {contract.model}"
                 if is_failed
                 else f"run {name} trained on these very inputs already",
-                trained=decided.trained if is_failed else _merged(decided, choice),
             )
             self.registry.save(put_training(contract.model, rested, expected_revision=revision))
             return rested
@@ -171,7 +199,7 @@ class Starter:
             request=request,
             attempt=earlier.value.attempt + 1 if earlier else 1,
         )
-        started = replace(decided, running=name, trained=_merged(decided, choice))
+        started = replace(decided, running=name)
         self.registry.save(
             put(run, expected_revision=earlier.revision if earlier else 0),
             put_training(contract.model, started, expected_revision=revision),
@@ -185,7 +213,3 @@ class Starter:
             run = self.registry.run(model, state.running).value
             if run.status is RunStatus.RUNNING:
                 self.workflow.start(run.execution, run.payload)
-
-
-def _merged(state: TrainingState, choice: Train) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*state.trained, *(dataset.id for dataset in choice.datasets))))
