@@ -44,7 +44,8 @@ TOO_LARGE = Refusal("REQUEST_TOO_LARGE", 413, "Request Too Long")
 TOO_MANY = Refusal("THROTTLED", 429, "Too Many Requests")
 QUOTA = Refusal("QUOTA_EXCEEDED", 429, "Limit Exceeded")
 FAILED = Refusal("DEFAULT_5XX", 502, "Internal server error")
-BUSY = Refusal("DEFAULT_5XX", 500, "Internal server error")
+# So does API Gateway name a function that Lambda throttles; the template may give it another status.
+BUSY = Refusal("INTEGRATION_FAILURE", 500, "Internal server error")
 TIMED_OUT = Refusal("INTEGRATION_TIMEOUT", 504, "Endpoint request timed out")
 
 

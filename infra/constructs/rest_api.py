@@ -37,7 +37,8 @@ REFUSALS = [
     (apigateway.ResponseType.REQUEST_TOO_LARGE, 413, "TOO_LARGE"),
     (apigateway.ResponseType.THROTTLED, 429, "TOO_MANY_REQUESTS"),
     (apigateway.ResponseType.QUOTA_EXCEEDED, 429, "TOO_MANY_REQUESTS"),
-    (apigateway.ResponseType.INTEGRATION_FAILURE, 504, "NO_ANSWER"),
+    # A function with no concurrency left; see docs/decisions/2026-11-21-a-full-function-is-a-429.md.
+    (apigateway.ResponseType.INTEGRATION_FAILURE, 429, "TOO_MANY_REQUESTS"),
     (apigateway.ResponseType.INTEGRATION_TIMEOUT, 504, "TIMEOUT"),
 ]
 MESSAGES = {
@@ -45,7 +46,6 @@ MESSAGES = {
     "NOT_FOUND": "There is no such path, or it does not take this method.",
     "TOO_LARGE": "The body is larger than 10 MB.",
     "TOO_MANY_REQUESTS": "Too many requests. Wait as long as Retry-After says, then send this one again.",
-    "NO_ANSWER": "The function did not answer. The request can be sent again.",
     "TIMEOUT": "The function did not answer in time. The request can be sent again.",
 }
 RETRY_LATER = {"Retry-After": "'1'"}

@@ -372,6 +372,14 @@ def _rest_api() -> dict[str, Any]:
             ResponseParameters={"gatewayresponse.header.Retry-After": "'1'"},
             ResponseTemplates={"application/json": ours},
         ),
+        "Full": resource(
+            "ApiGateway::GatewayResponse",
+            RestApiId=ref("Api"),
+            ResponseType="INTEGRATION_FAILURE",
+            StatusCode="429",
+            ResponseParameters={"gatewayresponse.header.Retry-After": "'1'"},
+            ResponseTemplates={"application/json": ours},
+        ),
         "Unknown": resource(
             "ApiGateway::GatewayResponse",
             RestApiId=ref("Api"),

@@ -124,6 +124,18 @@ def test_a_throttled_key_is_told_to_wait_in_the_templates_words(call, keys):
     assert json.loads(body) == {"error": {"code": "THROTTLED", "message": "Too Many Requests"}}
 
 
+def test_a_function_that_is_full_is_told_in_the_templates_words(call, aws):
+    aws("lambda").put_function_concurrency(FunctionName="web", ReservedConcurrentExecutions=0)
+    try:
+        status, headers, body = call("GET", "/health")
+    finally:
+        aws("lambda").delete_function_concurrency(FunctionName="web")
+
+    assert (status, headers["retry-after"]) == (429, "1")
+    assert json.loads(body)["error"]["code"] == "INTEGRATION_FAILURE"
+    assert call("GET", "/health")[0] == 200
+
+
 def test_a_body_over_ten_megabytes_is_refused_and_the_function_never_sees_it(call, keys, twin):
     before = len(twin.invocations("web"))
     status, _, body = call("POST", "/models/m/predict", b"x" * (10 * 1024 * 1024 + 1), keys["quick"])
