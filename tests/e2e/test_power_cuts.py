@@ -24,7 +24,7 @@ from serin.data.receive import Upload
 from serin.data.storage import dump_table
 from serin.evaluation import run as evaluation_run
 from serin.registry.ids import sha256
-from serin.registry.records import Release, ReleaseStatus, RunStatus
+from serin.registry.records import Release, ReleaseStatus, Run, RunStatus
 from serin.registry.registry import put, put_training
 from serin.training import run as training_run
 from tests.builders import a_release, a_run
@@ -278,6 +278,16 @@ def test_every_event_delivered_twice_ends_in_the_same_state(there: Reach, twin: 
     assert_one_of_each(there, "twice")
 
 
+def test_a_training_that_is_refused_is_not_tried_again(there: Reach, twin: Twin, project: Path) -> None:
+    write_contract(project, **{**SMALL, "model": "refused", "training": {"budget": "5 fits"}})
+    last = upload(there, "refused", "a.csv", small_table())[-1]
+    assert isinstance(last, Run)
+    assert "training.budget is 5 fits" in (last.error or "")
+    twin.settle(60)
+    tried = [said for said in twin.invocations("serin-local-train_model") if said["event"]["model"] == "refused"]
+    assert len(tried) == 1
+
+
 # What is killed at which of its AWS calls, at one try after the other; the third try comes through.
 FALLBACK_CUTS = {
     "before": {"roll_back": (1, 2), "tick": (6, 12)},
@@ -304,9 +314,9 @@ def test_what_died_is_closed_once_by_the_tick(there: Reach, twin: Twin, project:
     # The tick looks after models in the order of their names, so that its first calls are about this one.
     write_contract(project, **{**SMALL, "model": model})
     for name, machine in ((run.execution, "TrainingWorkflowArn"), (release.execution, "ReleaseWorkflowArn")):
-        # Its own row is not there yet: the first function fails, and is stopped before its next try.
-        begun = workflows.start_execution(stateMachineArn=there.outputs[machine], name=name, input='{"model": "none"}')
-        workflows.stop_execution(executionArn=begun["executionArn"])
+        # It is told of another model, which is not there: every function fails, and nothing is closed.
+        workflows.start_execution(stateMachineArn=there.outputs[machine], name=name, input='{"model": "none"}')
+    twin.settle(60)
     state = replace(registry.training(model).value, running=run.id)
     registry.save(
         put(run, expected_revision=0),

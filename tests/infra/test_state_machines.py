@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from infra.constructs.workflow import WORKFLOWS, camel_case
+from serin.errors import Refused
 from tests.infra.conftest import Synthesised
 
 FUNCTIONS = {path.parent.name for path in (Path(__file__).resolve().parents[2] / "functions").glob("*/handler.py")}
@@ -64,8 +65,14 @@ def test_one_part_of_a_batch_that_fails_does_not_stop_the_others() -> None:
 def test_every_task_is_timed_and_tried_again_at_most_twice(workflow: str) -> None:
     for state in tasks(workflow).values():
         assert state["TimeoutSeconds"] > 0
-        assert [retry["MaxAttempts"] for retry in state["Retry"]] == [2]
-        assert {retry["JitterStrategy"] for retry in state["Retry"]} == {"FULL"}
+        *_, again = state["Retry"]
+        assert (again["MaxAttempts"], again["JitterStrategy"]) == (2, "FULL")
+
+
+def test_what_a_training_refuses_is_not_tried_again() -> None:
+    """Step Functions knows an error by the name of its class; the first rule that has it counts."""
+    for name in ("TrainModel", "EvaluateModel"):
+        assert states("training")[name]["Retry"][0] == {"ErrorEquals": [Refused.__name__], "MaxAttempts": 0}
 
 
 @pytest.mark.parametrize("workflow", LAST)
