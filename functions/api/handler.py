@@ -55,6 +55,6 @@ def log_failure(metric: str, code: str, reason: str) -> None:
     from aws_lambda_powertools import Logger, single_metric
     from aws_lambda_powertools.metrics import MetricUnit
 
-    Logger().error(reason, code=code)
-    with single_metric(name=metric, unit=MetricUnit.Count, value=1) as counted:
-        counted.add_dimension(name="code", value=code)
+    Logger().error(reason, code=code, exc_info=metric == "NoAnswer")
+    with single_metric(name=metric, unit=MetricUnit.Count, value=1, default_dimensions={"service": "api"}) as counted:
+        counted.add_metadata("code", code)  # no dimension: an alarm watches all codes together

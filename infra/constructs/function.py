@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra.constructs.alarms import PERIOD
 from infra.constructs.layers import Layers
 from infra.constructs.log_group import LogGroup
 from infra.environment import Environment
 
+METRICS = "Serin"
 READ_TABLE = ["dynamodb:GetItem"]
 CHANGE_TABLE = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"]
 
@@ -66,6 +69,12 @@ class ServerlessFunction(Construct):
     def arn(self) -> str:
         """Name the function to others."""
         return self.function.function_arn
+
+    def metric(self, name: str) -> cloudwatch.Metric:
+        """Find a metric that the function counts itself, summed over a minute."""
+        return cloudwatch.Metric(
+            namespace=METRICS, metric_name=name, dimensions_map={"service": self.name}, statistic="Sum", period=PERIOD
+        )
 
     def may_read(self, bucket: str, *prefixes: str) -> None:
         """Allow objects under the prefixes to be read, in any version, and to be listed.
@@ -141,7 +150,7 @@ def _common_variables(name: str, environment: Environment, with_models: bool) ->
         "ARTIFACTS_BUCKET": environment.artifacts_bucket,
         "SECONDS_PER_PLAN_MINUTE": str(environment.seconds_per_plan_minute),
         "POWERTOOLS_SERVICE_NAME": name,
-        "POWERTOOLS_METRICS_NAMESPACE": "Serin",
+        "POWERTOOLS_METRICS_NAMESPACE": METRICS,
         "POWERTOOLS_LOG_LEVEL": environment.log_level,
     }
     if with_models:

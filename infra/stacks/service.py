@@ -183,6 +183,17 @@ class ServiceStack(cdk.Stack):
         api = function("Api", name="api", bundle="serving", handler="handler.app", with_models=False)
         api.may_read(artifacts, "models/")
         api.may_read_table()
+        alarms.when_any(
+            "no-answer",
+            metric=api.metric("NoAnswer"),
+            description="The endpoint could not answer a request (status 500 or 503). Its logs say why, by code.",
+        )
+        alarms.when_any(
+            "degraded",
+            metric=api.metric("Degraded"),
+            description="The endpoint answers by an older route or model: the newest is out of reach or does not "
+            "verify. Its logs say which.",
+        )
         http = RestApi(self, "Http", routes=routes, function=api, environment=environment)
 
         # what was predicted -> captures -> summarise -> summaries

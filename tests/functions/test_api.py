@@ -79,6 +79,21 @@ def test_an_error_has_its_status_and_code(stub: StubEndpoint, error: SerinError,
     assert ("Retry-After" in headers) == (status == 503)
 
 
+@pytest.mark.parametrize("path", ["/models/loans", "/v2/models/loans"])
+def test_what_was_not_foreseen_is_a_500_in_our_form_and_logged_with_its_traceback(
+    stub: StubEndpoint, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    stub.error = ZeroDivisionError("by nothing")
+    status, body, _ = ask("GET", path)
+    message = body["error"] if path.startswith("/v2") else body["error"]["message"]
+    assert status == 500
+    assert "not foreseen" in message
+    assert "by nothing" not in message
+    assert "ZeroDivisionError: by nothing" in caplog.text
+    (counted,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert (counted["NoAnswer"], counted["code"]) == ([1.0], "UNEXPECTED")
+
+
 def test_every_error_is_mapped_to_a_status() -> None:
     def kinds(module: ModuleType) -> list[type[SerinError]]:
         return [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, SerinError)]

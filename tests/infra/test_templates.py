@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from functions.api import handler
 from functions.api.handler import app as chalice_app
 from tests.golden import check_golden
 from tests.infra.conftest import ENVIRONMENTS, Synthesised
@@ -276,6 +277,7 @@ def test_people_are_told_of_dead_letters_failed_workflows_and_a_failed_tick(each
         *("uploads-dead-letters", "training-dead-letters", "training-failed", "release-failed", "tick-failed"),
         *("batches-dead-letters", "batch-failed"),
         *("captures-dead-letters", "captures-late", "captures-lost"),
+        *("no-answer", "degraded"),
     }
     topic = next(iter(each.of_type("AWS::SNS::Topic")))
     for name, alarm in alarms.items():
@@ -369,6 +371,21 @@ def test_captures_and_summaries_go_when_their_days_are_over(synthesised: dict[st
     assert days == {"local": (7, 7, 90), "dev": (30, 30, 90), "staging": (90, 90, 180), "prod": (400, 400, 400)}
 
 
+@pytest.mark.parametrize(("name", "metric"), [("no-answer", "NoAnswer"), ("degraded", "Degraded")])
+def test_people_are_told_of_what_the_endpoint_reports(
+    prod: Synthesised, name: str, metric: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The alarm watches the very metric that the function emits: an alarm on another one would never ring."""
+    (alarm,) = [a for a in prod.properties("AWS::CloudWatch::Alarm") if a["AlarmName"] == f"serin-prod-{name}"]
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Serin")
+    handler.log_failure(metric, "CODE", "a reason")
+    (emitted,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    (said,) = emitted["_aws"]["CloudWatchMetrics"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (said["Namespace"], said["Metrics"][0]["Name"])
+    (names,) = said["Dimensions"]
+    assert alarm["Dimensions"] == [{"Name": name, "Value": emitted[name]} for name in names]
+
+
 def test_alarms_may_publish_to_the_topic(each: Synthesised) -> None:
     (topic,) = each.properties("AWS::SNS::Topic")
     assert "KmsMasterKeyId" not in topic  # CloudWatch could not publish under the key that AWS manages
@@ -420,10 +437,12 @@ def test_what_the_gateway_refuses_looks_like_what_the_app_refuses(each: Synthesi
         assert body["error"].keys() == {"code", "message"}
     for kind, status in [
         *(("INVALID_API_KEY", "403"), ("MISSING_AUTHENTICATION_TOKEN", "404"), ("REQUEST_TOO_LARGE", "413")),
-        *(("THROTTLED", "429"), ("INTEGRATION_TIMEOUT", "504")),
+        *(("THROTTLED", "429"), ("INTEGRATION_FAILURE", "429"), ("INTEGRATION_TIMEOUT", "504")),
     ]:
         assert responses[kind]["StatusCode"] == status
-    assert "gatewayresponse.header.Retry-After" in responses["THROTTLED"]["ResponseParameters"]
+    for kind, response in responses.items():
+        if response.get("StatusCode") == "429":
+            assert "gatewayresponse.header.Retry-After" in response["ResponseParameters"], kind
 
 
 def test_a_key_has_a_limit(each: Synthesised) -> None:

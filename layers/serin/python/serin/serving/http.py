@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from serin.serving.endpoint import Endpoint
 
 
+UNEXPECTED = "something went wrong that was not foreseen; it is in the log, and the request can be sent again"
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request. parameters: of its path. kind: its content type without parameters; JSON where it says none."""
@@ -74,19 +77,24 @@ def respond(
     kind = headers.get("content-type", scoring.JSON).partition(";")[0].strip().lower()
     asked = Asked(endpoint, parameters, headers, body, kind)
     try:
-        if route.method == "POST" and kind not in route.types and body:
-            raise WrongType(f"a body of {kind[:80] or 'no type'} is not read here; send {' or '.join(route.types)}")
+        _check_type(route, kind, body)
         said = route.answer(asked)
         reply = said if isinstance(said, Reply) else Reply(said)
         if _is_degraded(reply):
             report("Degraded", "DEGRADED", "the newest route or its model is out of reach; an older one answers")
         return reply
-    except SerinError as error:
+    except Exception as raised:
+        error = raised if isinstance(raised, SerinError) else SerinError(UNEXPECTED, code="UNEXPECTED")
         status = status_of(error)
         if status >= 500:
-            report("NoAnswer", error.code, error.message)
+            report("NoAnswer", error.code, str(raised) or type(raised).__name__)
         said = {"error": error.message} if route.is_v2 else body_of(error)
         return Reply(said, status, {"Retry-After": "5"} if status == 503 else {})
+
+
+def _check_type(route: Route, kind: str, body: bytes) -> None:
+    if route.method == "POST" and kind not in route.types and body:
+        raise WrongType(f"a body of {kind[:80] or 'no type'} is not read here; send {' or '.join(route.types)}")
 
 
 def _is_degraded(reply: Reply) -> bool:
