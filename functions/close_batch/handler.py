@@ -5,17 +5,12 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud, utc_now
 from serin.aws.messages import explain_error
+from serin.aws.watch import count, watched
 from serin.batch.close import BatchCloser
-
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer()
 
 
 @cache
@@ -23,12 +18,10 @@ def closer() -> BatchCloser:
     return BatchCloser(Cloud.from_environment().data, utc_now)
 
 
-@logger.inject_lambda_context
-@tracer.capture_lambda_handler
-@metrics.log_metrics(raise_on_empty_metrics=False)
+@watched
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     error = explain_error(event["error"]) if "error" in event else None
     account = closer().close(event["model"], event["job"], error)
     for what in ("answered", "rejected", "failed"):
-        metrics.add_metric(f"BatchRows{what.title()}", MetricUnit.Count, account[what])
+        count(f"BatchRows{what.title()}", account[what])
     return {"status": account["status"], "manifest": f"{account['results']}manifest.json"}

@@ -5,15 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud
+from serin.aws.watch import watched
 from serin.batch.predict import PartPredictor
-
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer()
 
 
 @cache
@@ -22,8 +18,6 @@ def predictor() -> PartPredictor:
     return PartPredictor(cloud.data, cloud.artifacts, cloud.kept_answers)
 
 
-@logger.inject_lambda_context
-@tracer.capture_lambda_handler
-@metrics.log_metrics(raise_on_empty_metrics=False)
+@watched
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     predictor().predict(event["model"], event["job"], event["key"])

@@ -6,17 +6,13 @@ import json
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud, utc_now
+from serin.aws.watch import count, log, watched
 from serin.batch.start import BatchStarter
 
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer()
 processor = BatchProcessor(event_type=EventType.SQS)
 
 
@@ -35,12 +31,10 @@ def start(record: Any) -> None:
         job = starter().start_file(stored["key"], stored["version-id"])
     else:
         job = None
-    logger.info("batch", job=job)
-    metrics.add_metric("BatchStarted" if job else "NotABatch", MetricUnit.Count, 1)
+    log().info("batch", job=job)
+    count("BatchStarted" if job else "NotABatch")
 
 
-@logger.inject_lambda_context
-@tracer.capture_lambda_handler
-@metrics.log_metrics(raise_on_empty_metrics=False)
+@watched
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     return process_partial_response(event=event, record_handler=start, processor=processor, context=context)
