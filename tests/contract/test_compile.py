@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from serin.contract.compile import compile_spec, native_labels
-from serin.contract.spec import ServingSpec
+from serin.contract.spec import Baseline, Conformal, ServingSpec
 from serin.errors import Refused, Unverified
 from tests.builders import a_contract
 
@@ -20,6 +23,30 @@ def test_a_spec_survives_its_json() -> None:
     assert ServingSpec.from_json(spec.to_json()) == spec
     assert [feature.name for feature in spec.numeric] == ["age", "salary"]
     assert spec.other_columns == ("applicant",)
+
+
+def test_what_serving_says_besides_survives_its_json_too() -> None:
+    serving = {"automation": "partial", "review_below": "70%", "uncertainty": "conformal", "explain": True}
+    compiled = compile_spec(a_contract(serving=serving), values={}, missing_codes={}, classes=("no", "yes"))
+    assert (compiled.automation, compiled.review_below) == ("partial", 0.7)
+    spec = replace(compiled, uncertainty=Conformal(0.9, 0.31, rows=80), baseline=Baseline((1.0, 2.5), (-1,)))
+    assert ServingSpec.from_json(spec.to_json()) == spec
+
+
+def test_a_spec_written_before_there_was_more_to_say_decides_by_itself() -> None:
+    spec = compile_spec(a_contract(), values={}, missing_codes={}, classes=("no", "yes"))
+    said = json.loads(spec.to_json())
+    for key in ("automation", "review_below", "uncertainty", "baseline"):
+        del said[key]
+    assert ServingSpec.from_json(json.dumps(said).encode()) == spec
+    assert (spec.automation, spec.uncertainty, spec.baseline) == ("full", None, None)
+
+
+def test_a_threshold_that_no_row_is_below_is_refused() -> None:
+    contract = a_contract(serving={"automation": "partial", "review_below": 0.5})
+    compile_spec(contract, values={}, missing_codes={}, classes=("a", "b", "c"))
+    with pytest.raises(Refused, match=r"never below 0\.5"):
+        compile_spec(contract, values={}, missing_codes={}, classes=("no", "yes"))
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,14 @@ def test_the_first_lines_are_enough() -> None:
         ("data: {max_bad_rows: 120%}", 6, "data.max_bad_rows", "less than 1"),
         ("entity: approved", 6, "entity", "is the target"),
         ("data: {ignore: [age]}", 6, "data.ignore.0", "is used by the model"),
+        ("serving: {automatoin: full}", 6, "serving.automatoin", "did you mean automation?"),
+        ("serving: {automation: half}", 6, "serving.automation", "'shadow', 'assist', 'partial' or 'full'"),
+        ("serving: {automation: partial}", 6, "serving.automation", "needs review_below or uncertainty"),
+        ("serving: {review_below: 70%}", 6, "serving.review_below", "is for automation: partial"),
+        ("serving: {automation: partial, review_below: 7}", 6, "serving.review_below", "less than 1"),
+        ("serving: {uncertainty: guess}", 6, "serving.uncertainty", "there is 'none' or 'conformal'"),
+        ("serving: {coverage: 0.8}", 6, "serving.coverage", "is for uncertainty: conformal"),
+        ("serving: {uncertainty: conformal, coverage: 1%}", 6, "serving.coverage", "equal to 0.5"),
         ("target: x", 6, "target", "stands twice; the first is on line 3"),
         ("entity: yes", 6, "entity", "must be text, not true; YAML reads yes, no, on and off so: put it in quotes"),
         ("entity: 2024", 6, "entity", "must be text, not 2024; put it in quotes"),
@@ -80,6 +88,15 @@ def test_a_finding_names_line_and_key_and_what_would_be_right(added: str, line: 
 @pytest.mark.parametrize("name", ["Loans", "9loans", "lo ans", "l" * 64])
 def test_a_name_that_no_model_can_have_is_told_what_one_is(name: str) -> None:
     assert findings(SMALLEST.replace("loans", name))[0][2].startswith("must be a lower-case letter and then")
+
+
+def test_a_value_is_never_unsure_by_itself_and_many_features_are_not_explained() -> None:
+    regression = SMALLEST.replace("classification", "regression")
+    ((_, key, says),) = findings(f"{regression}serving: {{automation: partial, uncertainty: conformal}}\n")
+    assert (key, says[:10]) == ("serving.automation", "partial is")
+    many = SMALLEST + "".join(f"  f{place}: {{type: number}}\n" for place in range(100))
+    ((_, key, says),) = findings(f"{many}serving: {{explain: true}}\n")
+    assert (key, says) == ("serving.explain", "is for at most 100 features, and there are 101")
 
 
 def test_an_alias_is_refused_before_it_is_followed() -> None:

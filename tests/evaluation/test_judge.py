@@ -413,3 +413,51 @@ def test_the_evidence_is_valid_json(broken: bool) -> None:
     verdict = case.judge("roc_auc >= 0.8", "beats champion by 0", champion=case.artifact)
     text = json.dumps([asdict(result) for result in verdict.results], allow_nan=False)
     assert len(json.loads(text)) == 4
+
+
+@cache
+def that_promises(task: str) -> Case:
+    frame = a_frame().drop(columns=["who", "v" if task == "classification" else "t"])
+    target = "t" if task == "classification" else "v"
+    serving = {"uncertainty": "conformal", "coverage": 0.8}
+    return made(frame, a_contract_for(frame, target, task, training=QUICK, serving=serving))
+
+
+def with_promise(case: Case, **changes: float) -> Case:
+    """The same version with other figures in what it promises."""
+    said = json.loads(case.artifact.spec)
+    said["uncertainty"] |= changes
+    return replace(case, artifact=Artifact(case.artifact.onnx, json.dumps(said).encode()))
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_promised_coverage_is_measured_and_is_evidence(task: str) -> None:
+    verdict = that_promises(task).judge()
+    (found,) = [result for result in verdict.results if result.gate == "coverage"]
+    assert verdict.passed
+    assert found.passed
+    assert found.value == verdict.metrics["coverage"]
+    assert found.interval is not None
+    assert found.interval[0] <= 0.8 <= found.interval[1]
+    assert "0.8 is promised" in found.message
+
+
+@pytest.mark.parametrize(
+    ("task", "bound"), [("classification", 1.1), ("regression", 0.1)], ids=["no label", "too narrow"]
+)
+def test_a_promise_that_is_not_kept_is_a_rejection(task: str, bound: float) -> None:
+    verdict = with_promise(that_promises(task), bound=bound).judge()
+    assert [result.gate for result in verdict.results if not result.passed] == ["coverage"]
+
+
+def test_chance_does_not_break_a_promise() -> None:
+    """A value somewhat below what is promised, whose interval reaches it."""
+    case = that_promises("regression")
+    measured = case.judge().metrics["coverage"]
+    assert with_promise(case, coverage=min(measured + 0.06, 0.99)).judge().passed
+    assert not with_promise(case, coverage=min(measured + 0.2, 0.999)).judge().passed
+
+
+def test_nothing_is_asked_of_a_version_that_promises_nothing() -> None:
+    verdict = of_values().judge()
+    assert "coverage" not in {result.gate for result in verdict.results} | verdict.metrics.keys()

@@ -23,8 +23,10 @@ def compile_spec(
     missing_codes: per category column, the code of the missing category where training saw one.
     pooled: the category columns in which rare categories were pooled with those never seen.
     classes: the target's labels as text, in the order of the probabilities; () for regression.
+    What is calibrated for it, uncertainty and baseline, is left to training.
     """
     labels = tuple(native_labels(classes))
+    _check_review(contract, classes)
     return ServingSpec(
         model=contract.model,
         task=contract.task.value,
@@ -51,6 +53,8 @@ def compile_spec(
             masked=contract.serving.capture.mask,
             hashed=contract.serving.capture.hash,
         ),
+        automation=contract.serving.automation.value,
+        review_below=contract.serving.review_below,
     )
 
 
@@ -63,6 +67,17 @@ def native_labels(classes: Sequence[str]) -> list[Label]:
     except ValueError:
         return list(classes)
     return list(numbers) if [str(number) for number in numbers] == list(classes) else list(classes)
+
+
+def _check_review(contract: Contract, classes: Sequence[str]) -> None:
+    """Raise Refused where no row could ever be unsure: the highest of n probabilities is at least 1/n."""
+    below = contract.serving.review_below
+    if below is not None and below * len(classes) <= 1:
+        raise Refused(
+            f"serving.review_below is {below:g} in the contract, and of {len(classes)} classes the highest probability "
+            f"is never below {1 / len(classes):.3g}: write a larger one",
+            code="REVIEW_BELOW",
+        )
 
 
 def _positive_index(contract: Contract, classes: Sequence[str]) -> int:

@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 from serin.contract.model import Contract
 from serin.errors import ContractError, NotFound, Problem
 
-PLANNED = frozenset({"serving", "monitoring", "governance"})
+PLANNED = frozenset({"monitoring", "governance"})
 Place = tuple[str | int, ...]
 
 

@@ -26,6 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from serin.contract.gates import Gate, parse_gate
 from serin.contract.metrics import DEFAULT_METRIC, METRICS, Metric, Task, metrics_of
+from serin.contract.spec import MAX_EXPLAINED_FEATURES
 
 NAME = r"^[a-z][a-z0-9_-]{0,62}$"
 
@@ -223,9 +224,34 @@ class Capture(_Section):
     hash: tuple[str, ...] = Field((), description="features of whose values only a hash is kept")
 
 
-class Serving(_Section):
-    """How predictions are answered."""
+class Automation(StrEnum):
+    SHADOW = "shadow"
+    ASSIST = "assist"
+    PARTIAL = "partial"
+    FULL = "full"
 
+
+class Serving(_Section):
+    """What an answer says besides the prediction, what may be decided by it, and what is kept of it."""
+
+    automation: Automation = Field(
+        Automation.FULL,
+        description="who decides. shadow: nobody, by these answers; assist: a person, every row; "
+        "partial: a person where the model is unsure; full: the answer, which then says nothing of it",
+    )
+    review_below: Share | None = Field(
+        None,
+        description="with automation partial: a row whose highest probability is below this is for a person to decide",
+    )
+    uncertainty: Literal["none", "conformal"] = Field(
+        "none",
+        description="conformal: an interval, or a set of labels, that holds the truth as often as coverage says; "
+        "a part of the training rows is kept to calibrate it",
+    )
+    coverage: Share = Field(0.9, ge=0.5, le=0.99, description="how often the truth lies in the interval or set")
+    explain: bool = Field(
+        False, description="whether …/predict?explain=true says what each feature contributed to a score"
+    )
     capture: Capture = Capture()
 
 
@@ -308,3 +334,20 @@ class Contract(_Section):
         for index, column in enumerate(self.data.ignore):
             if column in self.features or column == self.target:
                 yield ("data", "ignore", index), f"{column} is used by the model"
+        yield from self._serving_misfits()
+
+    def _serving_misfits(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        serving, is_partial = self.serving, self.serving.automation is Automation.PARTIAL
+        if is_partial and self.task is not Task.CLASSIFICATION:
+            message = "partial is for classification: a value says of no row that it is unsure; write assist or full"
+            yield ("serving", "automation"), message
+        elif is_partial and serving.review_below is None and serving.uncertainty == "none":
+            message = "partial needs review_below or uncertainty: conformal, to tell which rows are unsure"
+            yield ("serving", "automation"), message
+        if serving.review_below is not None and not is_partial:
+            yield ("serving", "review_below"), "is for automation: partial"
+        if serving.coverage != 0.9 and serving.uncertainty == "none":
+            yield ("serving", "coverage"), "is for uncertainty: conformal"
+        if serving.explain and len(self.features) > MAX_EXPLAINED_FEATURES:
+            most = MAX_EXPLAINED_FEATURES
+            yield ("serving", "explain"), f"is for at most {most} features, and there are {len(self.features)}"

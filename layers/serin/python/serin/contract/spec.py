@@ -15,6 +15,7 @@ FORMAT = 1
 # How people write that a category is missing, in lower case; "none" is as often a category of its own.
 NO_CATEGORY = frozenset({"", "na", "n/a", "nan", "null", "?", "#n/a", "<na>", "nat"})
 Label = str | int | bool
+MAX_EXPLAINED_FEATURES = 100  # what is run for an explanation grows with their square
 
 
 def label_text(label: Label) -> str:
@@ -61,6 +62,27 @@ class CaptureSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Conformal:
+    """What split conformal prediction calibrated: with it the truth is covered as often as `coverage` says.
+
+    bound: for regression half the width of every interval; for classification the least probability of a label of the
+    set. rows: how many rows it was calibrated on.
+    """
+
+    coverage: float
+    bound: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The usual row, as the graph reads it, with which explanations compare."""
+
+    numeric: tuple[float, ...]
+    codes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ServingSpec:
     """What one model version accepts and answers.
 
@@ -68,7 +90,8 @@ class ServingSpec:
     shape (n, categories in this order); either is absent where there are none of its kind. It gives `scores`: for
     classification the probabilities, shape (n, classes), for regression the values, shape (n, 1).
     classes: labels in the order of the probabilities; () for regression. positive: the index of the class that the
-    score speaks of, where there are two.
+    score speaks of, where there are two. uncertainty, baseline: None where the contract asks for no intervals or sets,
+    and for no explanations.
     """
 
     model: str
@@ -80,6 +103,10 @@ class ServingSpec:
     entity: str | None = None
     other_columns: tuple[str, ...] = ()
     capture: CaptureSpec = CaptureSpec()
+    automation: str = "full"
+    review_below: float | None = None
+    uncertainty: Conformal | None = None
+    baseline: Baseline | None = None
     format: int = FORMAT
 
     @property
@@ -104,6 +131,10 @@ class ServingSpec:
             lists: dict[str, Any] = {key: tuple(data.pop(key)) for key in ("classes", "other_columns")}
             capture: dict[str, Any] = data.pop("capture", {})
             veiled: dict[str, Any] = {key: tuple(capture.pop(key, ())) for key in ("masked", "hashed")}
+            if data.get("uncertainty"):
+                data["uncertainty"] = Conformal(**data["uncertainty"])
+            if data.get("baseline"):
+                data["baseline"] = Baseline(**{key: tuple(values) for key, values in data["baseline"].items()})
             return cls(features=features, capture=CaptureSpec(**capture, **veiled), **lists, **data)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unverified(f"spec.json cannot be read: {error}") from error

@@ -1,7 +1,8 @@
 """May a model version be released? Every gate is asked, with what serving uses, and gives its evidence.
 
 Two questions come before the contract's own: does the artifact answer as scikit-learn did, and do its answers depend
-on the row at all? The contract's are not answered from a handful of rows: what cannot be told is not passed.
+on the row at all? A third, where it promises so: do its intervals or sets hold the truth as often as they say? The
+contract's are not answered from a handful of rows: what cannot be told is not passed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from serin.contract.gates import Beats, Gate, Rival, Threshold
 from serin.contract.metrics import METRICS, Metric, Task, metrics_of
-from serin.contract.spec import ServingSpec, label_text
+from serin.contract.spec import Conformal, ServingSpec, label_text
 from serin.data.storage import load_columns
 from serin.errors import SerinError
 from serin.serving.encode import encode_columns
@@ -28,6 +29,7 @@ RESAMPLES = 300
 CONFIDENCE = 0.95
 LEAST_ROWS = 10  # of the hold-out; with fewer, chance decides
 LEAST_DEFINED = 0.95  # the share of samples that must define a metric; a class of one or two rows is missing in more
+COVERAGE_SLACK = 0.05  # what drift between calibration and hold-out may take from a coverage
 
 Columns = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float64]
@@ -94,8 +96,12 @@ def judge(
         return Verdict(False, (*results, *(_unasked(gate, rows) for gate in gates)), {})
     baseline = _Trial(trial.spec, np.broadcast_to(_stack(predictions, "baseline"), trial.scores.shape), trial.truth)
     bench = _Bench(trial, baseline, champion, metric, columns, _units(columns, trial.spec.entity, rows))
-    results += [bench.ask(gate) for gate in gates]
     metrics = {name: trial.measure(METRICS[name]) for name in metrics_of(metric.task)}
+    if trial.spec.uncertainty:
+        coverage = bench.ask_coverage(trial.spec.uncertainty)
+        results.append(coverage)
+        metrics["coverage"] = coverage.value or 0.0
+    results += [bench.ask(gate) for gate in gates]
     finite = {name: value for name, value in metrics.items() if np.isfinite(value)}
     return Verdict(all(result.passed for result in results), tuple(results), finite)
 
@@ -217,6 +223,27 @@ class _Bench:
                 return self._ask_beats_champion(gate)
             case _:
                 assert_never(gate.rival)
+
+    def ask_coverage(self, promised: Conformal) -> GateResult:
+        """Ask how often the truth lies in the interval or set. Fails where it is surely less than promised."""
+        scores, truth = self.trial.scores, self.trial.truth
+        if self.trial.spec.classes:
+            of_truth = scores[np.arange(len(truth)), truth]
+            is_covered = (truth >= 0) & (of_truth >= promised.bound)
+        else:
+            is_covered = np.abs(truth - scores[:, 0]) <= promised.bound
+
+        def covered(weights: Floats) -> float:
+            return float(weights @ is_covered / weights.sum())
+
+        value, least = covered(self._ones), promised.coverage - COVERAGE_SLACK
+        interval = self._interval(covered, value)
+        message = (
+            f"the truth lies in the {'set' if self.trial.spec.classes else 'interval'} of {value:.1%} of the rows"
+            f"{_between(interval)}; {promised.coverage:.4g} is promised, calibrated on {promised.rows:,} other rows"
+        )
+        passed = (interval[1] if interval else value) >= least
+        return GateResult("coverage", passed, value, least, interval, len(truth), message)
 
     def _ask_threshold(self, gate: Threshold) -> GateResult:
         if len(self.trial.truth) < LEAST_ROWS:

@@ -1,9 +1,12 @@
-"""How does a table become a model? Split, search, fit the best on all training rows, export, answer the hold-out."""
+"""How does a table become a model? Split, search, fit the best on all training rows, export, answer the hold-out.
+
+Where the contract promises coverage, some training rows are kept from all fitting, to calibrate it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ from serin.data.split import split_holdout
 from serin.data.storage import dump_table
 from serin.errors import Refused
 from serin.serving.encode import MAX_MAGNITUDE
+from serin.training.calibrate import baseline_of, conform, split_calibration
 from serin.training.export import learned_categories, to_onnx
 from serin.training.measure import measure
 from serin.training.pipelines import build_transform
@@ -70,7 +74,9 @@ def train(frame: pd.DataFrame, contract: Contract) -> Trained:
     plan = plan_search(contract)
     frame = _typed(frame, contract)
     train_rows, holdout_rows = split_holdout(frame, contract)
-    training, holdout = frame.iloc[train_rows], frame.iloc[holdout_rows]
+    fit_rows, kept_rows = split_calibration(frame.iloc[train_rows], contract)
+    training, kept = frame.iloc[train_rows[fit_rows]], frame.iloc[train_rows[kept_rows]]
+    holdout = frame.iloc[holdout_rows]
     labels = _labels(training, contract)
     table = _table(training, contract, labels)
     entries = search(plan, table, contract)
@@ -81,6 +87,15 @@ def train(frame: pd.DataFrame, contract: Contract) -> Trained:
     scores = scores_of(pipeline, holdout[list(contract.features)])
     baseline = scores_of(dummy, holdout[list(contract.features)])
     spec = serving_spec(pipeline, contract)
+    if len(kept):
+        off = conform(
+            _truth(kept, contract, labels),
+            scores_of(pipeline, kept[list(contract.features)]),
+            contract.serving.coverage,
+        )
+        spec = replace(spec, uncertainty=off)
+    if contract.serving.explain:
+        spec = replace(spec, baseline=baseline_of(training, spec))
     truth = _truth(holdout, contract, labels)
     return Trained(
         onnx=to_onnx(pipeline, spec),
