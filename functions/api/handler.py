@@ -23,7 +23,13 @@ def serve(route: Route) -> Callable[..., Response]:
         request = cast(Request, app.current_request)  # there is one while a route is answered
         body = cast(bytes, request.raw_body)  # of a text Chalice gives the bytes
         reply = respond(
-            route, endpoint=endpoint, parameters=parameters, headers=request.headers, body=body, report=log_failure
+            route,
+            endpoint=endpoint,
+            parameters=parameters,
+            headers=request.headers,
+            body=body,
+            query=request.query_params or {},
+            report=log_failure,
         )
         return Response(reply.body, dict(reply.headers), reply.status)
 

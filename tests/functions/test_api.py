@@ -25,11 +25,11 @@ class StubEndpoint:
 
     error: Exception | None = None
 
-    def predict(self, model: str, body: bytes) -> dict[str, Any]:
+    def predict(self, model: str, body: bytes, *, explain: bool) -> dict[str, Any]:
         rows = read_rows(body)
         if self.error:
             raise self.error
-        return {"model": model, "rows": len(rows)}
+        return {"model": model, "rows": len(rows), **({"explained": True} if explain else {})}
 
     def describe(self, model: str, version: str | None = None) -> dict[str, Any]:  # of a stub
         if self.error:
@@ -61,6 +61,13 @@ def test_health_needs_nothing() -> None:
 def test_an_answer_is_json(stub: StubEndpoint) -> None:
     status, body, _ = ask("POST", "/models/loans/predict", b'{"rows": [{}, {}]}')
     assert (status, body) == (200, {"model": "loans", "rows": 2})
+
+
+def test_an_explanation_is_asked_for_in_the_query(stub: StubEndpoint) -> None:
+    path, body = "/models/loans/predict?explain=", b'{"rows": [{}]}'
+    assert ask("POST", f"{path}true", body)[:2] == (200, {"model": "loans", "rows": 1, "explained": True})
+    status, said, _ = ask("POST", f"{path}1", body)
+    assert (status, said["error"]["code"]) == (400, "BAD_REQUEST")
 
 
 @pytest.mark.parametrize(

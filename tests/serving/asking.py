@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pandas as pd
@@ -45,14 +46,22 @@ def a_table(rows: int = 240) -> pd.DataFrame:
 
 
 def train_files() -> dict[str, bytes]:
-    """Train `loans`, a classification, and `worths`, a regression: their files by key."""
+    """Train `loans`, a classification, and `worths`, a regression; the same as `cautious` and `spans`, which say more.
+
+    Gives their files by key.
+    """
     training = {"budget": "9 fits", "folds": 2, "candidates": ["linear"]}
-    asked = {"loans": ("classification", "approved"), "worths": ("regression", "worth")}
+    surely = {"uncertainty": "conformal", "explain": True}
+    asked: dict[str, tuple[str, str, dict[str, Any]]] = {
+        "loans": ("classification", "approved", {}),
+        "worths": ("regression", "worth", {}),
+        "cautious": ("classification", "approved", {**surely, "automation": "partial", "review_below": 0.7}),
+        "spans": ("regression", "worth", surely),
+    }
     files = {}
-    for model, (task, target) in asked.items():
-        contract = a_contract(
-            model=model, task=task, target=target, features=FEATURES, training=training, entity="applicant"
-        )
+    for model, (task, target, serving) in asked.items():
+        said = {"model": model, "task": task, "target": target, "features": FEATURES, "serving": serving}
+        contract = a_contract(**said, training=training, entity="applicant")
         trained = train(a_table()[[*FEATURES, target]].assign(applicant=""), contract)
         files[f"models/{model}/{VERSION}/model.onnx"] = trained.onnx
         files[f"models/{model}/{VERSION}/spec.json"] = trained.spec.to_json()
@@ -104,6 +113,7 @@ class World:
 
     def ask(self, method: str, path: str, body: Any = b"", **headers: str) -> Reply:
         """Send a request; a body that is neither bytes nor text goes as JSON. A header's name has _ for -."""
+        path, _, query = path.partition("?")
         route, parameters = find(method, path)
         raw = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
         said = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -113,6 +123,7 @@ class World:
             parameters=parameters,
             headers=said,
             body=raw,
+            query=dict(parse_qsl(query)),
             report=self._report,
         )
 

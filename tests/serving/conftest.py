@@ -1,4 +1,4 @@
-"""Two models, trained once for all tests of what is said over HTTP."""
+"""A few models, trained once for all tests of what is said over HTTP."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_it_is_what_was_agreed(world: World) -> None:
     check_golden(GOLDEN, json.dumps(the_document(world, "loans"), indent=1) + "\n")
 
 
-@pytest.mark.parametrize("model", ["loans", "worths"])
+@pytest.mark.parametrize("model", ["loans", "worths", "cautious", "spans"])
 def test_it_is_openapi_and_has_every_path(world: World, model: str) -> None:
     said = the_document(world, model)
     validate(said)
@@ -46,7 +46,7 @@ def test_it_is_openapi_and_has_every_path(world: World, model: str) -> None:
     assert statuses - {200, 403, 429} <= set(STATUS.values())
 
 
-@pytest.mark.parametrize("model", ["loans", "worths"])
+@pytest.mark.parametrize("model", ["loans", "worths", "cautious", "spans"])
 def test_its_examples_work_when_sent_and_every_answer_keeps_to_its_schema(world: World, model: str) -> None:
     said = the_document(world, model)
     for method, path, each in operations(said):
@@ -70,6 +70,25 @@ def test_its_examples_work_when_sent_and_every_answer_keeps_to_its_schema(world:
                 reply = world.ask(method, path, wrong)
                 schema = each["responses"][str(reply.status)]["content"]["application/json"]["schema"]
                 keeps_to(said, schema, reply.body)
+
+
+@pytest.mark.parametrize("model", ["cautious", "spans"])
+def test_an_explained_answer_keeps_to_its_schema_and_every_field_is_described(world: World, model: str) -> None:
+    said = the_document(world, model)
+    predict = said["paths"][f"/models/{model}/predict"]["post"]
+    assert [parameter["name"] for parameter in predict["parameters"]] == ["explain"]
+    body = predict["requestBody"]["content"]["application/json"]["examples"]["one"]["value"]
+    reply = world.ask("POST", f"/models/{model}/predict?explain=true", body)
+    keeps_to(said, said["components"]["schemas"]["Answer"], reply.body)
+    assert {"base", "contributions"} <= reply.body["predictions"][0].keys()
+    asked = said["paths"][f"/v2/models/{model}/infer"]["post"]["requestBody"]["content"]["application/json"]
+    names = said["components"]["schemas"]["InferResponse"]["properties"]["outputs"]["items"]["properties"]["name"]
+    outputs = [{"name": name} for name in names["enum"]]
+    reply = world.ask(
+        "POST", f"/v2/models/{model}/infer", {**asked["examples"]["all outputs"]["value"], "outputs": outputs}
+    )
+    assert [output["name"] for output in reply.body["outputs"]] == names["enum"]
+    keeps_to(said, said["components"]["schemas"]["InferResponse"], reply.body)
 
 
 def keeps_to(said: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
@@ -119,6 +138,7 @@ def test_a_feature_with_a_hostile_name_is_only_text() -> None:
 
     feature = {"name": "<script>'", "type": "category", "missing": True, "values": ["<img src=x>"]}
     said = {"model": "m", "task": "regression", "target": "<b>", "champion": {"version": 1}, "classes": []}
+    said |= {"automation": "full", "coverage": None, "explains": False}
     page = write(document({**said, "features": [feature]}))
     seen = Seen()
     seen.feed(page)

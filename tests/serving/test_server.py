@@ -16,11 +16,11 @@ from serin.serving.server import App, Head, serve
 
 
 class StubEndpoint:
-    def predict(self, model: str, body: bytes) -> dict[str, Any]:
+    def predict(self, model: str, body: bytes, *, explain: bool) -> dict[str, Any]:
         rows = read_rows(body)
         if "fail" in rows[0]:
             raise RuntimeError("a defect")
-        return {"rows": len(rows)}
+        return {"rows": len(rows), **({"explained": True} if explain else {})}
 
     def describe(self, model: str) -> dict[str, Any]:
         return {"model": model}
@@ -99,6 +99,14 @@ def test_a_body_in_chunks_is_read(size: int) -> None:
     stream = CHUNKED + chunks + post(b'{"rows": [{}]}')
     parts = [stream[start : start + size] for start in range(0, len(stream), size)]
     assert [answer[2] for answer in send(*parts, answers=2)] == [{"rows": 2}, {"rows": 1}]
+
+
+def test_an_explanation_is_asked_for_in_the_query() -> None:
+    body = b'{"rows": [{}]}'
+    asked = [post(body, path=b"/models/loans/predict?" + query) for query in (b"explain=true", b"x=1", b"explain=1")]
+    explained, plain, wrong = send(*asked, answers=3)
+    assert (explained[2], plain[2]) == ({"rows": 1, "explained": True}, {"rows": 1})
+    assert (wrong[0], "true or false" in wrong[2]["error"]["message"]) == (400, True)
 
 
 def test_who_asks_to_continue_is_told_to() -> None:

@@ -176,3 +176,47 @@ def test_an_unknown_feature_is_named(world: World) -> None:
 def test_binary_tensors_are_refused(world: World) -> None:
     reply = world.ask("POST", INFER, b'{"inputs": []}\x00\x01\xff', inference_header_content_length="14")
     assert (reply.status, "binary_data=False" in reply.body["error"]) == (400, True)
+
+
+ROWS = {
+    "age": ("INT64", [30, 47]),
+    "salary": ("FP64", [20.5, 44.0]),
+    "owner": ("BOOL", [True, False]),
+    "education": ("BYTES", ["school", "school"]),
+}
+INPUTS = [{"name": name, "shape": [2], "datatype": kind, "data": data} for name, (kind, data) in ROWS.items()]
+
+
+def test_what_the_contract_asks_for_besides_is_an_output_by_name(world: World) -> None:
+    names = ["set", "decision", "base", "contributions"]
+    asked = {"inputs": INPUTS, "outputs": [{"name": name} for name in names]}
+    said = world.ask("POST", "/v2/models/cautious/infer", asked).body
+    kinds = [(each["name"], each["datatype"], each["shape"]) for each in said["outputs"]]
+    assert kinds == [
+        ("set", "BOOL", [2, 2]),
+        ("decision", "BYTES", [2]),
+        ("base", "FP64", [2]),
+        ("contributions", "FP64", [2, 4]),
+    ]
+    decisions = said["outputs"][1]["data"]
+    assert said["parameters"]["unsure"] == decisions.count("review") > 0
+    described = world.ask("GET", "/v2/models/cautious").body["outputs"]
+    assert [each["name"] for each in described][-4:] == names
+    (span,) = world.ask("POST", "/v2/models/spans/infer", {"inputs": INPUTS, "outputs": [{"name": "interval"}]}).body[
+        "outputs"
+    ]
+    assert (span["shape"], span["data"][0] < span["data"][1]) == ([2, 2], True)
+
+
+def test_an_explanation_is_asked_for_by_parameter_too_and_nothing_comes_unasked(world: World) -> None:
+    def outputs(**asked: object) -> list[str]:
+        said = world.ask("POST", "/v2/models/cautious/infer", {"inputs": INPUTS, **asked}).body
+        return [each["name"] for each in said["outputs"]]
+
+    assert outputs() == ["prediction", "score", "probabilities"]
+    assert outputs(parameters={"explain": True})[-2:] == ["base", "contributions"]
+    assert outputs(parameters={"explain": True}, outputs=[{"name": "score"}]) == ["score", "base", "contributions"]
+    wrong = {"inputs": INPUTS, "parameters": {"explain": "yes"}}
+    assert world.ask("POST", "/v2/models/cautious/infer", wrong).status == 400
+    refused = world.ask("POST", "/v2/models/loans/infer", {"inputs": INPUTS, "parameters": {"explain": True}})
+    assert (refused.status, "explain: true" in refused.body["error"]) == (422, True)

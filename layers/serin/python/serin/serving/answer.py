@@ -1,4 +1,8 @@
-"""What does an answer say? One JSON object for each row: the prediction, its score, and what to know about it."""
+"""What does an answer say? One JSON object for each row: the prediction, its score, and what to know about it.
+
+What the contract asks for besides: an interval or a set of labels that holds the truth as often as is stated with it,
+and the decision, which is "automated", "review" (a person must decide) or "none" (nobody may, by this answer).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from serin.serving.explain import Explained
+
+FULL, PARTIAL = "full", "partial"
+AUTOMATED, REVIEW, NONE = "automated", "review", "none"
+_WHATEVER_THE_ROW = {
+    "shadow": (NONE, "nothing may be decided by this answer: automation is shadow"),
+    "assist": (REVIEW, "a person decides every row: automation is assist"),
+}
+
 
 def answers(
     scores: NDArray[np.float64],
@@ -18,16 +31,24 @@ def answers(
     *,
     prediction_id: str,
     notes: Sequence[Sequence[str]] = (),
+    explained: Explained | None = None,
 ) -> list[dict[str, Any]]:
     """Write finite scores as answers, in the order of the rows.
 
     `id` is the prediction's with the row's place. `score` is, of two classes, the probability of the positive one; of
     more, that of the class predicted; for regression the value itself.
     """
+    rows = scores.tolist()
     if not spec.classes:
-        found = [{"prediction": value, "score": value} for value in scores[:, 0].tolist()]
+        found = [{"prediction": value, "score": value} for (value,) in rows]
     else:
-        found = [_of_classes(row, spec) for row in scores.tolist()]
+        found = [_of_classes(row, spec) for row in rows]
+    if spec.uncertainty or spec.automation != FULL:
+        for answer, row in zip(found, rows, strict=True):
+            answer |= _caution(row, spec)
+    if explained:
+        for answer, why in zip(found, _explanations(explained, spec), strict=True):
+            answer |= why
     answered = [{"id": f"{prediction_id}-{place}", **answer} for place, answer in enumerate(found)]
     for answer, lines in zip(answered, notes, strict=False):
         if lines:
@@ -42,3 +63,51 @@ def _of_classes(probabilities: list[float], spec: ServingSpec) -> dict[str, Any]
         "score": probabilities[best if spec.positive is None else spec.positive],
         "probabilities": {label_text(label): share for label, share in zip(spec.classes, probabilities, strict=True)},
     }
+
+
+def count_unsure(scores: NDArray[np.float64], spec: ServingSpec) -> int:
+    """Count the rows that a person must decide."""
+    if spec.automation == FULL:
+        return 0
+    return sum(_decide(row, spec)[0] == REVIEW for row in scores.tolist())
+
+
+def covered(row: list[float], spec: ServingSpec) -> list[bool]:
+    """Say of each class whether it is in the set that holds the truth as often as the spec's coverage says."""
+    assert spec.uncertainty is not None  # else nobody asks
+    return [share >= spec.uncertainty.bound for share in row]
+
+
+def _caution(row: list[float], spec: ServingSpec) -> dict[str, Any]:
+    """Say how sure an answer is, and whether it decides."""
+    said: dict[str, Any] = {}
+    if off := spec.uncertainty:
+        if spec.classes:
+            labels = [label for label, is_in in zip(spec.classes, covered(row, spec), strict=True) if is_in]
+            said["set"] = {"labels": labels, "coverage": off.coverage}
+        else:
+            said["interval"] = {"low": row[0] - off.bound, "high": row[0] + off.bound, "coverage": off.coverage}
+    if spec.automation != FULL:
+        said["decision"], reason = _decide(row, spec)
+        if reason:
+            said["reason"] = reason
+    return said
+
+
+def _decide(row: list[float], spec: ServingSpec) -> tuple[str, str]:
+    """Say who decides about a row, and why it is not the answer. row: its scores."""
+    if spec.automation != PARTIAL:
+        return _WHATEVER_THE_ROW[spec.automation]
+    if spec.review_below is not None and max(row) < spec.review_below:
+        return REVIEW, f"the highest probability, {max(row):.4g}, is below {spec.review_below:g}"
+    if spec.uncertainty and (labels := sum(covered(row, spec))) != 1:
+        return REVIEW, f"{labels or 'no'} label{'s are' if labels else ' is'} likely enough to be in the set"
+    return AUTOMATED, ""
+
+
+def _explanations(explained: Explained, spec: ServingSpec) -> list[dict[str, Any]]:
+    names = [feature.name for feature in spec.features]
+    return [
+        {"base": base, "contributions": dict(zip(names, values, strict=True))}
+        for base, values in zip(explained.base.tolist(), explained.contributions.tolist(), strict=True)
+    ]

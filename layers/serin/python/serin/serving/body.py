@@ -53,6 +53,13 @@ def check_keys(found: dict[str, Any], known: tuple[str, ...], place: str) -> Non
         )
 
 
+def read_flag(text: str, name: str) -> bool:
+    """Read a parameter of a query that says yes or no. Raises BadRequest."""
+    if text not in ("true", "false"):
+        raise BadRequest(f"{name} must be true or false, not {shorten(text)!r}")
+    return text == "true"
+
+
 def check_count(rows: int) -> None:
     """Raise BadRequest where there is no row, TooLarge where there are too many."""
     if rows < 1:

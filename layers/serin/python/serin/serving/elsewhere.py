@@ -11,7 +11,6 @@ from typing import Any
 
 from serin.errors import Unverified
 from serin.registry.records import Champion, Route
-from serin.serving.answer import answers
 from serin.serving.endpoint import Endpoint
 from serin.serving.route import Router
 
@@ -40,10 +39,9 @@ class Elsewhere:
         router.serving(name)
         return cls(name, route.champion.version, Endpoint(router, new_id=lambda: secrets.token_hex(8)))
 
-    def predict(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Answer rows as the endpoint does, one object for each. Raises InvalidRows, ModelOutput."""
-        answered = self.endpoint.answer(self.model, rows)
-        return answers(answered.scores, answered.spec, prediction_id=answered.id, notes=answered.notes)
+    def predict(self, rows: Sequence[Mapping[str, Any]], *, explain: bool = False) -> list[dict[str, Any]]:
+        """Answer rows as the endpoint does, one object for each. Raises InvalidRows, ModelOutput, Refused."""
+        return self.endpoint.answer(self.model, rows, explain=explain).answers()
 
 
 def _name(key: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from serin.contract.spec import ServingSpec
 from serin.errors import BadRequest, ModelOutput
 from serin.registry.records import Champion
-from serin.serving.answer import answers
+from serin.serving.answer import answers, count_unsure
 from serin.serving.body import MAX_BODY_BYTES, check_count, check_keys, read_json
 from serin.serving.capture import Recorder, Report
 from serin.serving.encode import Encoded, encode
 from serin.serving.model import LoadedModel
 from serin.serving.route import Router, Serving
 from serin.serving.trial import DEADLINE_SECONDS, Arm, Fault, Trial
+
+if TYPE_CHECKING:
+    from serin.serving.explain import Explained
 
 Read = Callable[[LoadedModel], Encoded]
 Scores = NDArray[np.float64]
@@ -45,7 +48,7 @@ class Answered:
     entity: str | None
     fault: Fault | None = None
     failure: str = ""
-    unsure: int = 0
+    explained: Explained | None = None
 
     @property
     def spec(self) -> ServingSpec:
@@ -54,6 +57,19 @@ class Answered:
     @property
     def notes(self) -> tuple[tuple[str, ...], ...]:
         return self.encoded.notes
+
+    @property
+    def unsure(self) -> int:
+        """How many rows a person must decide."""
+        return count_unsure(self.scores, self.spec)
+
+    def answers(self) -> list[dict[str, Any]]:
+        """Write one answer for each row."""
+        return answers(self.scores, self.spec, prediction_id=self.id, notes=self.notes, explained=self.explained)
+
+    def with_reasons(self) -> Answered:
+        """Say why the scores are so, by the version that gave them. Raises Refused, TooLarge."""
+        return self if self.failure else replace(self, explained=self.model.explain(self.encoded, self.scores))
 
 
 def _say_nothing(metric: str, code: str, reason: str) -> None:
@@ -74,25 +90,34 @@ class Endpoint:
     recorder: Recorder | None = None
     report: Report = _say_nothing
 
-    def predict(self, model: str, body: bytes) -> dict[str, Any]:
-        """Answer `{"rows": [{…}, …]}`.
+    def predict(self, model: str, body: bytes, *, explain: bool = False) -> dict[str, Any]:
+        """Answer `{"rows": [{…}, …]}`. explain: whether to say what each feature contributed.
 
-        Raises BadRequest, TooLarge, InvalidRows, NotFound, Unavailable; ModelOutput where the model gives no number.
+        Raises BadRequest, TooLarge, InvalidRows, NotFound, Unavailable; ModelOutput where the model gives no number;
+        Refused where an explanation is asked for that the contract does not have.
         """
         begun, loads = self.router.monotonic(), self.router.loads
         serving = self.router.serving(model)
         answered = self._answer(serving, lambda loaded: _read(body, loaded), None)
+        if explain:
+            answered = answered.with_reasons()
         said = {
             "model": model,
             "version": answered.version,
             "id": answered.id,
-            "predictions": answers(answered.scores, answered.spec, prediction_id=answered.id, notes=answered.notes),
+            "predictions": answered.answers(),
         }
         self._settle(model, answered, begun, loads)
         return {**said, "degraded": True} if answered.is_degraded else said
 
     def answer(
-        self, model: str, rows: Sequence[Mapping[str, Any]], *, entity: str | None = None, version: str | None = None
+        self,
+        model: str,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        entity: str | None = None,
+        version: str | None = None,
+        explain: bool = False,
     ) -> Answered:
         """Answer rows, all of them by one version.
 
@@ -101,6 +126,8 @@ class Endpoint:
         """
         begun, loads = self.router.monotonic(), self.router.loads
         answered = self._answer(self._serving(model, version), lambda loaded: encode(rows, loaded.spec), entity)
+        if explain:
+            answered = answered.with_reasons()
         self._settle(model, answered, begun, loads)
         return answered
 
@@ -123,6 +150,9 @@ class Endpoint:
             },
             "classes": list(spec.classes),
             "features": [feature.describe() for feature in spec.features],
+            "automation": spec.automation,
+            "coverage": spec.uncertainty.coverage if spec.uncertainty else None,
+            "explains": spec.baseline is not None,
             "degraded": serving.is_degraded,
         }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from serin.errors import SerinError, WrongType
+from serin.serving.body import read_flag
 from serin.serving.protocols import scoring, v2
 from serin.serving.statuses import body_of, status_of
 
@@ -26,6 +27,7 @@ class Asked:
     headers: Mapping[str, str]
     body: bytes
     kind: str
+    query: Mapping[str, str]
 
     @property
     def model(self) -> str:
@@ -67,6 +69,7 @@ def respond(
     parameters: Mapping[str, str],
     headers: Mapping[str, str],
     body: bytes,
+    query: Mapping[str, str],
     report: Callable[[str, str, str], None],
 ) -> Reply:
     """Answer a request, or say its error.
@@ -75,7 +78,7 @@ def respond(
     must see.
     """
     kind = headers.get("content-type", scoring.JSON).partition(";")[0].strip().lower()
-    asked = Asked(endpoint, parameters, headers, body, kind)
+    asked = Asked(endpoint, parameters, headers, body, kind, query)
     try:
         _check_type(route, kind, body)
         said = route.answer(asked)
@@ -102,6 +105,11 @@ def _is_degraded(reply: Reply) -> bool:
         return True
     said = reply.body if isinstance(reply.body, dict) else {}
     return bool(said.get("degraded") or said.get("parameters", {}).get("degraded"))
+
+
+def _predict(asked: Asked) -> dict[str, Any]:
+    explain = read_flag(asked.query.get("explain", "false"), "explain")
+    return asked.endpoint().predict(asked.model, asked.body, explain=explain)
 
 
 def _infer(asked: Asked) -> dict[str, Any]:
@@ -152,7 +160,7 @@ def _versioned(method: str, below: str, answer: Callable[[Asked], Any]) -> list[
 ROUTES = [
     Route("GET", "/health", lambda _: {"status": "ok"}, needs_key=False),
     Route("GET", "/models/{model}", lambda asked: asked.endpoint().describe(asked.model)),
-    Route("POST", "/models/{model}/predict", lambda asked: asked.endpoint().predict(asked.model, asked.body)),
+    Route("POST", "/models/{model}/predict", _predict),
     Route("POST", "/models/{model}/invocations", _invoke, types=(scoring.JSON, scoring.CSV)),
     Route("GET", "/models/{model}/ping", _ping),
     Route("GET", "/models/{model}/openapi.json", _openapi),

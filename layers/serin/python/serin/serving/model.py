@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime as ort
@@ -15,6 +15,9 @@ from serin.serving.body import MAX_ROWS
 from serin.serving.capture import Veil
 from serin.serving.decode import RowDecoder
 from serin.serving.encode import Encoded
+
+if TYPE_CHECKING:
+    from serin.serving.explain import Explained
 
 MAX_ONNX_BYTES = 100 * 2**20
 CHUNK_ROWS = 4096  # larger chunks are no faster, and cost memory
@@ -58,6 +61,12 @@ class LoadedModel:
             row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
             raise ModelOutput(f"the model gave no finite number for row {row}")
         return scores
+
+    def explain(self, encoded: Encoded, scores: NDArray[np.float64]) -> Explained:
+        """Say what each feature contributed to these scores. Raises Refused, TooLarge as `check_explainable`."""
+        from serin.serving.explain import explain  # few requests ask for it
+
+        return explain(encoded, scores, self.spec, self.predict)
 
     def raw_scores(self, encoded: Encoded) -> NDArray[np.float64]:
         """Score rows as `predict`, finite or not."""

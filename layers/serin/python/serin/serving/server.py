@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -20,10 +20,10 @@ from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from serin.errors import BadRequest, NotFound, SerinError, TooLarge
-from serin.serving.body import MAX_BODY_BYTES
+from serin.serving.body import MAX_BODY_BYTES, read_flag
 from serin.serving.elsewhere import Elsewhere
 from serin.serving.endpoint import read_rows
 from serin.serving.statuses import body_of, status_of
@@ -34,7 +34,7 @@ REQUEST_SECONDS = 20.0  # within which a request that began must have arrived
 SWEEP_SECONDS = 5.0
 LINGER_SECONDS = 1.0  # to let a refusal be read by whoever is still sending
 
-Work = Callable[[bytes], dict[str, Any]]
+Work = Callable[[bytes, Mapping[str, str]], dict[str, Any]]  # of a body and a query
 
 
 class _Refusal(Exception):
@@ -50,18 +50,22 @@ class App:
 
     def __init__(self, version: Elsewhere) -> None:
         model, endpoint = version.model, version.endpoint
+
+        def predict(body: bytes, query: Mapping[str, str]) -> dict[str, Any]:
+            return endpoint.predict(model, body, explain=read_flag(query.get("explain", "false"), "explain"))
+
         self._routes: dict[str, tuple[str, Work]] = {
             "/ping": ("GET", _is_well),
             "/health": ("GET", _is_well),
-            "/invocations": ("POST", lambda body: {"predictions": version.predict(_rows_or_instances(body))}),
-            f"/models/{model}": ("GET", lambda _: endpoint.describe(model)),
-            f"/models/{model}/predict": ("POST", lambda body: endpoint.predict(model, body)),
+            "/invocations": ("POST", lambda body, _: {"predictions": version.predict(_rows_or_instances(body))}),
+            f"/models/{model}": ("GET", lambda *_: endpoint.describe(model)),
+            f"/models/{model}/predict": ("POST", predict),
         }
 
     def answer(self, head: Head, body: bytes) -> bytes:
         """Answer a request, whatever becomes of it, with the bytes of a response."""
         try:
-            return response(200, self._find(head)(body), head=head)
+            return response(200, self._find(head)(body, head.query), head=head)
         except _Refusal as error:
             return response(error.status, body_of(error.error), head=head, headers=error.headers)
         except SerinError as error:
@@ -83,7 +87,7 @@ class App:
         return work
 
 
-def _is_well(_: bytes) -> dict[str, Any]:
+def _is_well(*_: object) -> dict[str, Any]:
     return {"status": "ok"}
 
 
@@ -97,6 +101,7 @@ class Head:
 
     method: str
     path: str
+    query: Mapping[str, str]
     length: int | None
     media_type: str
     is_last: bool
@@ -119,9 +124,11 @@ class Head:
                 raise BadRequest(f"the header {name} stands twice")
             headers[name] = value.strip(" \t")
         connection = headers.get("connection", "").lower()
+        path, _, query = words[1].partition("?")
         return cls(
             method=words[0],
-            path=words[1].partition("?")[0],
+            path=path,
+            query=dict(parse_qsl(query)),
             length=_body_length(headers, is_old=words[2] == "HTTP/1.0"),
             media_type=headers.get("content-type", "").partition(";")[0].strip().lower(),
             is_last="close" in connection or (words[2] == "HTTP/1.0" and "keep-alive" not in connection),

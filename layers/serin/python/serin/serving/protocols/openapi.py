@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from serin.contract.spec import label_text
+from serin.serving.answer import FULL
 from serin.serving.body import MAX_ROWS
 from serin.serving.encode import MAX_MAGNITUDE
+from serin.serving.explain import MAX_EXPLAINED_ROWS
 from serin.serving.protocols.v2 import DATATYPES, FEATURE_DATATYPES
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _TRUE: dict[str, Any] = {"const": True}
 _NUMBER: dict[str, Any] = {"type": "number"}
+_DECISIONS = {"shadow": ["none"], "assist": ["review"], "partial": ["automated", "review"]}
 _ROW_COUNT: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": MAX_ROWS}
 
 
@@ -23,7 +26,7 @@ def document(said: dict[str, Any]) -> dict[str, Any]:
     infer = _post("Predict, by the Open Inference Protocol", _v2_request(said), _ref("InferResponse"), v2=True)
     paths: dict[str, dict[str, Any]] = {
         f"/models/{model}": {"get": _get("What the model is, who answers, and what it takes", _ref("Model"))},
-        f"/models/{model}/predict": {"post": _post("Predict, in the plain form", _plain_request(said), _ref("Answer"))},
+        f"/models/{model}/predict": {"post": _plain(said)},
         f"/models/{model}/invocations": {"post": _scoring(said)},
         f"/models/{model}/ping": {"get": _get("Does the champion load?", _object(status={"const": "ok"}))},
         f"{v2}": {"get": _get("Metadata", _ref("Metadata"), v2=True)},
@@ -80,7 +83,11 @@ def _schemas(said: dict[str, Any]) -> dict[str, Any]:
     prediction = _object(
         id=_TEXT, prediction=label, score=_NUMBER, **({"probabilities": shares} if said["classes"] else {})
     )
-    prediction["properties"]["notes"] = _list(_TEXT)
+    prediction["properties"] |= _more(said, label)
+    if said["coverage"] is not None:
+        prediction["required"].append("set" if said["classes"] else "interval")
+    if said["automation"] != FULL:
+        prediction["required"].append("decision")
     answer = _object(
         model={"const": said["model"]},
         version={"type": "integer"},
@@ -98,7 +105,7 @@ def _schemas(said: dict[str, Any]) -> dict[str, Any]:
         max=_NUMBER,
         values=_list(_TEXT),
     )
-    names = ["prediction", "score", *(["probabilities"] if said["classes"] else [])]
+    names = ["prediction", "score", *(["probabilities"] if said["classes"] else []), *(_more_outputs(said))]
     tensor = _object(
         name={"enum": names},
         datatype={"enum": ["BYTES", "INT64", "BOOL", "FP64"]},
@@ -106,7 +113,13 @@ def _schemas(said: dict[str, Any]) -> dict[str, Any]:
         data=_list({"type": ["string", "number", "boolean"]}),
     )
     facts = _object(
-        ("notes", "degraded"), version={"type": "integer"}, prediction_id=_TEXT, notes=_TEXT, degraded=_TRUE
+        ("notes", "degraded", "automation", "unsure"),
+        version={"type": "integer"},
+        prediction_id=_TEXT,
+        notes=_TEXT,
+        degraded=_TRUE,
+        automation=_TEXT,
+        unsure={"type": "integer", "minimum": 0},
     )
     metadata_tensor = _object(
         ("parameters",),
@@ -130,6 +143,9 @@ def _schemas(said: dict[str, Any]) -> dict[str, Any]:
             champion=champion,
             classes=_list({"type": ["string", "integer", "boolean"]}),
             features=_list(feature),
+            automation=_TEXT,
+            coverage={"type": ["number", "null"]},
+            explains={"type": "boolean"},
             degraded={"type": "boolean"},
         ),
         "InferResponse": _object(
@@ -148,6 +164,29 @@ def _schemas(said: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _more(said: dict[str, Any], label: dict[str, Any]) -> dict[str, Any]:
+    """What a prediction of this model may have besides."""
+    more: dict[str, Any] = {}
+    if said["coverage"] is not None:
+        share = {"const": said["coverage"], "description": "how often the truth lies in it"}
+        if said["classes"]:
+            more["set"] = _object(labels=_list(label), coverage=share)
+        else:
+            more["interval"] = _object(low=_NUMBER, high=_NUMBER, coverage=share)
+    if said["automation"] != FULL:
+        more["decision"] = {"enum": _DECISIONS[said["automation"]]}
+        more["reason"] = {**_TEXT, "description": "why the answer does not decide"}
+    if said["explains"]:
+        names = {each["name"]: _NUMBER for each in said["features"]}
+        described = "with explain=true: base + contributions = score; of more than two classes, of the predicted one"
+        more |= {"base": _NUMBER, "contributions": {**_object(**names), "description": described}}
+    return {**more, "notes": _list(_TEXT)}
+
+
+def _more_outputs(said: dict[str, Any]) -> list[str]:
+    return [name for name in _more(said, {}) if name not in ("notes", "reason")]
+
+
 def _value(feature: dict[str, Any]) -> dict[str, Any]:
     """The schema of one feature in a row. Categories that were never seen are answered too."""
     kinds: dict[str, list[str]] = {"boolean": ["boolean"], "category": ["string", "integer"]}
@@ -157,6 +196,15 @@ def _value(feature: dict[str, Any]) -> dict[str, Any]:
         bounds = {"minimum": feature.get("min", -MAX_MAGNITUDE), "maximum": feature.get("max", MAX_MAGNITUDE)}
         return value | bounds
     return value | ({"examples": feature["values"][:5]} if feature.get("values") else {})
+
+
+def _plain(said: dict[str, Any]) -> dict[str, Any]:
+    described = _post("Predict, in the plain form", _plain_request(said), _ref("Answer"))
+    if said["explains"]:
+        asked = f"whether to say what each feature contributed to the score; at most {MAX_EXPLAINED_ROWS} rows"
+        parameter = {"name": "explain", "in": "query", "schema": {"type": "boolean"}, "description": asked}
+        described["parameters"] = [parameter]
+    return described
 
 
 def _plain_request(said: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from serin.contract.spec import NO_CATEGORY
 from serin.errors import BadRequest
-from serin.serving.answer import answers
 from serin.serving.body import check_count, check_keys, read_json, read_text, shorten
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def invoke(endpoint: Endpoint, model: str, kind: str, body: bytes) -> tuple[dict
     rows, has_details = (_csv_rows(body, features), False) if kind == CSV else _json_rows(body, list(features))
     check_count(len(rows))
     answered = endpoint.answer(model, rows)
-    found = answers(answered.scores, answered.spec, prediction_id=answered.id, notes=answered.notes)
+    found = answered.answers()
     headers = {"X-Serin-Version": str(answered.version), "X-Serin-Prediction-Id": answered.id}
     if noted := sum(map(bool, answered.notes)):
         headers["X-Serin-Noted-Rows"] = str(noted)

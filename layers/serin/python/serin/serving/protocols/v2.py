@@ -5,12 +5,12 @@ Source: https://github.com/kserve/open-inference-protocol; the repository's inde
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from serin.contract.spec import ServingSpec, label_text
 from serin.errors import BadRequest
-from serin.serving.answer import answers
+from serin.serving.answer import FULL, covered
 from serin.serving.body import check_count, check_keys, read_json, shorten
 from serin.serving.encode import entity_text
 
@@ -28,6 +28,7 @@ DATATYPES: dict[str, tuple[tuple[type, ...], float, float]] = {
     "BYTES": ((str,), 0, 0),
 }
 FEATURE_DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "category": "BYTES"}
+EXPLANATION = ("base", "contributions")
 SERVER = {"name": "serin", "version": "1", "extensions": ["model_repository"]}
 NO_BINARY = "tensors come as JSON here, in data; with tritonclient: binary_data=False"
 
@@ -41,14 +42,17 @@ def infer(endpoint: Endpoint, model: str, version: str | None, body: bytes) -> d
     if not isinstance(document.get("id", ""), str):
         raise BadRequest("id must be text")
     parameters = document.get("parameters", {})
-    if not isinstance(parameters, dict):
-        raise BadRequest("parameters must be an object")
+    if not isinstance(parameters, dict) or not isinstance(parameters.get("explain", False), bool):
+        raise BadRequest("parameters must be an object, and explain in it true or false")
     entity = parameters.get("entity")
     if entity is not None and entity_text(entity) is None:
         raise BadRequest("entity in parameters must be text or a number")
     rows = _rows(document.get("inputs"))
     chosen = _chosen(document.get("outputs"), endpoint.spec(model, version))
-    answered = endpoint.answer(model, rows, entity=entity_text(entity), version=version)
+    if parameters.get("explain"):
+        chosen += [name for name in EXPLANATION if name not in chosen]
+    explain = any(name in chosen for name in EXPLANATION)
+    answered = endpoint.answer(model, rows, entity=entity_text(entity), version=version, explain=explain)
     return {
         "model_name": model,
         "model_version": str(answered.version),
@@ -65,6 +69,7 @@ def describe(endpoint: Endpoint, model: str, version: str | None) -> dict[str, A
     if said["classes"]:
         shares = {"name": "probabilities", "datatype": "FP64", "shape": [-1, len(said["classes"])]}
         scores.append({**shares, "parameters": {"classes": said["classes"]}})
+    scores += _more(said)
     return {
         "name": model,
         "versions": [version or str(said["champion"]["version"])],
@@ -83,6 +88,24 @@ def describe(endpoint: Endpoint, model: str, version: str | None) -> dict[str, A
             *scores,
         ],
     }
+
+
+def _more(said: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Describe the outputs that are given to whoever asks for them by name."""
+    if said["coverage"] is not None:
+        parameters = {"coverage": said["coverage"]}
+        if classes := said["classes"]:
+            parameters["classes"] = classes
+            yield {"name": "set", "datatype": "BOOL", "shape": [-1, len(classes)], "parameters": parameters}
+        else:
+            yield {"name": "interval", "datatype": "FP64", "shape": [-1, 2], "parameters": parameters}
+    if said["automation"] != FULL:
+        yield {"name": "decision", "datatype": "BYTES", "shape": [-1]}
+    if said["explains"]:
+        names = [feature["name"] for feature in said["features"]]
+        yield {"name": "base", "datatype": "FP64", "shape": [-1]}
+        shape = [-1, len(names)]
+        yield {"name": "contributions", "datatype": "FP64", "shape": shape, "parameters": {"features": names}}
 
 
 def ready(endpoint: Endpoint, model: str, version: str | None) -> dict[str, Any]:
@@ -153,9 +176,10 @@ def _column(tensor: dict[str, Any], place: str) -> list[Any]:
 
 
 def _chosen(outputs: Any, spec: ServingSpec) -> list[str]:
-    known = ["prediction", "score", *(["probabilities"] if spec.classes else [])]
+    usual = ["prediction", "score", *(["probabilities"] if spec.classes else [])]
     if outputs is None:
-        return known
+        return usual
+    known = [*usual, *_more_names(spec)]
     if not isinstance(outputs, list):
         raise BadRequest('outputs must be a list of {"name": …}')
     names = [_name(output, "outputs") for output in outputs]
@@ -168,7 +192,17 @@ def _chosen(outputs: Any, spec: ServingSpec) -> list[str]:
     for name in names:
         if name not in known:
             raise BadRequest(f"there is no output {shorten(name)!r}; there are {', '.join(known)}")
-    return names or known
+    return names or usual
+
+
+def _more_names(spec: ServingSpec) -> Iterator[str]:
+    """Name the outputs that are given to whoever asks for them."""
+    if spec.uncertainty:
+        yield "set" if spec.classes else "interval"
+    if spec.automation != FULL:
+        yield "decision"
+    if spec.baseline:
+        yield from EXPLANATION
 
 
 def _name(tensor: Any, place: str) -> str:
@@ -185,13 +219,15 @@ def _facts(answered: Answered) -> dict[str, Any]:
     notes = [f"row {row}: {line}" for row, lines in enumerate(answered.notes) for line in lines]
     if notes:
         facts["notes"] = "\n".join(notes)
+    if answered.spec.automation != FULL:
+        facts |= {"automation": answered.spec.automation, "unsure": answered.unsure}
     if answered.is_degraded:
         facts["degraded"] = True
     return facts
 
 
 def _outputs(answered: Answered, chosen: list[str]) -> list[dict[str, Any]]:
-    rows = answers(answered.scores, answered.spec, prediction_id=answered.id)
+    rows = answered.answers()
     classes = answered.spec.classes
     datatype = _label_datatype(classes)
     labels = [label_text(row["prediction"]) if datatype == "BYTES" else row["prediction"] for row in rows]
@@ -202,9 +238,28 @@ def _outputs(answered: Answered, chosen: list[str]) -> list[dict[str, Any]]:
     if classes:
         shares = [share for row in answered.scores.tolist() for share in row]
         found["probabilities"] = ("FP64", [len(rows), len(classes)], shares)
+    found |= _more_outputs(answered, rows)
     return [
         {"name": name, "datatype": found[name][0], "shape": found[name][1], "data": found[name][2]} for name in chosen
     ]
+
+
+def _more_outputs(answered: Answered, rows: list[dict[str, Any]]) -> dict[str, tuple[str, list[int], list[Any]]]:
+    """Write as tensors what the contract asks for besides; a set as a yes or no for each class."""
+    spec, found = answered.spec, dict[str, tuple[str, list[int], list[Any]]]()
+    if spec.uncertainty and spec.classes:
+        is_in = [each for row in answered.scores.tolist() for each in covered(row, spec)]
+        found["set"] = ("BOOL", [len(rows), len(spec.classes)], is_in)
+    elif spec.uncertainty:
+        bounds = [row["interval"][bound] for row in rows for bound in ("low", "high")]
+        found["interval"] = ("FP64", [len(rows), 2], bounds)
+    if spec.automation != FULL:
+        found["decision"] = ("BYTES", [len(rows)], [row["decision"] for row in rows])
+    if explained := answered.explained:
+        found["base"] = ("FP64", [len(rows)], explained.base.tolist())
+        flat = explained.contributions.ravel().tolist()
+        found["contributions"] = ("FP64", list(explained.contributions.shape), flat)
+    return found
 
 
 def _label_datatype(classes: Any) -> str:

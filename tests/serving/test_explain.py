@@ -1,0 +1,148 @@
+"""Contributions add up to the difference from the usual row, and say what the model really does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serin.errors import Refused, TooLarge
+from serin.serving.encode import encode
+from serin.serving.explain import MAX_EXPLAINED_ROWS, Explained
+from serin.serving.model import LoadedModel
+from serin.training.calibrate import baseline_of
+from tests.serving.asking import World
+from tests.training.exporting import a_contract_for, as_json_rows, export, hard_rows
+
+FAMILIES = ("linear", "forest", "boosting")
+TARGETS = {"worth": "regression", "approved": "classification", "grade": "classification"}
+ROW = {"age": 30, "salary": 20.5, "owner": True, "education": "school"}
+
+
+def a_table(rows: int = 200) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    numbers = {name: random.normal(size=rows) for name in ("x", "y", "idle")}
+    k = random.choice(np.array(["a", "b", "c"]), rows)
+    worth = 3 * numbers["x"] * (k == "a") + numbers["y"] ** 2
+    grade = np.select([worth < 0.3, worth < 1.5], ["low", "middle"], "high")
+    said = {"k": k, "worth": worth, "approved": np.where(worth > 0.6, "yes", "no"), "grade": grade}
+    return pd.DataFrame(numbers | said).astype(dict.fromkeys(("k", "approved", "grade"), "str"))
+
+
+@cache
+def explainable(family: str, target: str) -> tuple[LoadedModel, pd.DataFrame]:
+    """A model that has a usual row, and hard rows for it."""
+    frame = a_table()[["k", "x", "y", "idle", target]]  # the category first: the graph has it last
+    exported = export(frame, a_contract_for(frame, target, TARGETS[target]), family)
+    spec = replace(exported.model.spec, baseline=baseline_of(frame, exported.model.spec))
+    rows = hard_rows(exported, frame.drop(columns=target), count=100)
+    return LoadedModel.load(exported.onnx, spec.to_json()), rows
+
+
+def explained(model: LoadedModel, rows: list[dict[str, Any]]) -> tuple[Explained, np.ndarray[Any, Any]]:
+    encoded = encode(rows, model.spec)
+    scores = model.predict(encoded)
+    return model.explain(encoded, scores), scores
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("family", FAMILIES)
+@settings(max_examples=8, deadline=None)
+@given(places=st.lists(st.integers(0, 99), min_size=1, max_size=MAX_EXPLAINED_ROWS))
+def test_contributions_add_up_to_the_score_that_is_answered(family: str, target: str, places: list[int]) -> None:
+    model, rows = explainable(family, target)
+    why, scores = explained(model, as_json_rows(rows.iloc[places]))
+    of_class = scores[:, 1] if target == "approved" else scores.max(axis=1)
+    size = np.maximum(1.0, np.abs(of_class))
+    assert (np.abs(why.base + why.contributions.sum(axis=1) - of_class) <= 1e-4 * size).all()
+
+
+def test_of_a_linear_model_a_contribution_is_weight_times_difference() -> None:
+    model, _ = explainable("linear", "worth")
+    assert model.spec.baseline is not None
+    usual = dict(zip((feature.name for feature in model.spec.numeric), model.spec.baseline.numeric, strict=True))
+    why, _ = explained(model, [{"k": "c", **usual, "y": usual["y"] + 1}, {"k": "c", **usual, "y": usual["y"] + 3}])
+    by_name = dict(zip((feature.name for feature in model.spec.features), why.contributions.T, strict=True))
+    np.testing.assert_allclose(by_name["y"][1], 3 * by_name["y"][0])
+    assert abs(by_name["y"][0]) > 0.01
+    assert not by_name["x"].any()
+    assert not by_name["idle"].any()
+
+
+def test_contributions_are_shapley_values_where_these_are_known() -> None:
+    """Features that interact by twos each have half of what they do together: the walk backwards makes it exact."""
+    from serin.contract.spec import Baseline, ServingSpec, SpecFeature
+    from serin.serving.encode import Encoded
+    from serin.serving.explain import explain
+
+    names = ("u", "v", "w", "x", "y")
+    spec = ServingSpec("m", "regression", "t", tuple(SpecFeature(name, "number") for name in names))
+    values = np.array([2.0, 3.0, 5.0, 7.0, 11.0])
+    row = Encoded(values[None], np.zeros((1, 0), dtype=np.int64), ((),))
+
+    def run(rows: Encoded) -> np.ndarray[Any, Any]:
+        return np.asarray(rows.numeric.sum(axis=1, keepdims=True) ** 2)
+
+    why = explain(row, run(row), replace(spec, baseline=Baseline((0.0,) * 5, ())), run)
+    assert why.base.tolist() == [0.0]
+    np.testing.assert_allclose(why.contributions, [values * values.sum()])
+
+
+def test_the_same_rows_get_the_same_explanation_whatever_stands_beside_them() -> None:
+    model, rows = explainable("boosting", "grade")
+    one, many = explained(model, as_json_rows(rows[:1]))[0], explained(model, as_json_rows(rows[:20]))[0]
+    np.testing.assert_allclose(one.contributions[0], many.contributions[0], rtol=0, atol=1e-12)
+
+
+def test_an_answer_is_explained_in_the_contracts_own_names(world: World) -> None:
+    reply = world.ask("POST", "/models/cautious/predict?explain=true", {"rows": [ROW, {**ROW, "age": 70}]})
+    for said in reply.body["predictions"]:
+        assert list(said["contributions"]) == ["age", "salary", "owner", "education"]
+        assert said["base"] + sum(said["contributions"].values()) == pytest.approx(said["score"], abs=1e-9)
+
+
+@pytest.mark.parametrize("asked", ["", "?explain=false"])
+def test_nothing_is_explained_unasked(world: World, asked: str) -> None:
+    (said,) = world.ask("POST", f"/models/cautious/predict{asked}", {"rows": [ROW]}).body["predictions"]
+    assert {"set", "decision"} <= said.keys()
+    assert "contributions" not in said
+
+
+def test_a_capture_counts_the_rows_that_a_person_decides(world: World) -> None:
+    rows = [{**ROW, "age": age} for age in range(18, 78, 4)]
+    said = world.ask("POST", "/models/cautious/predict", {"rows": rows}).body["predictions"]
+    unsure = [answer["decision"] for answer in said].count("review")
+    assert 0 < unsure < len(rows)
+    assert world.captured[-1]["unsure"] == unsure
+
+
+@pytest.mark.parametrize(
+    ("path", "rows", "status", "code", "says"),
+    [
+        ("/models/loans/predict?explain=true", 1, 422, "NOT_EXPLAINED", "serving: {explain: true}"),
+        ("/models/cautious/predict?explain=true", MAX_EXPLAINED_ROWS + 1, 413, "TOO_LARGE", "at most 20 are explained"),
+        ("/models/cautious/predict?explain=please", 1, 400, "BAD_REQUEST", "explain must be true or false"),
+    ],
+)
+def test_what_cannot_be_explained_says_what_to_do(
+    world: World, path: str, rows: int, status: int, code: str, says: str
+) -> None:
+    reply = world.ask("POST", path, {"rows": [ROW] * rows})
+    assert (reply.status, reply.body["error"]["code"]) == (status, code)
+    assert says in reply.body["error"]["message"]
+
+
+def test_a_model_without_a_usual_row_and_too_many_rows_are_refused() -> None:
+    model, rows = explainable("linear", "worth")
+    encoded = encode(as_json_rows(rows), model.spec)
+    with pytest.raises(TooLarge):
+        model.explain(encoded, model.predict(encoded))
+    plain = replace(model, spec=replace(model.spec, baseline=None))
+    with pytest.raises(Refused):
+        plain.explain(encoded, model.predict(encoded))
