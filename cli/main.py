@@ -357,6 +357,7 @@ def predict(
     model: Model,
     rows: Annotated[str | None, typer.Option(help="rows as JSON, like '[{\"age\": 41}]'")] = None,
     file: Annotated[Path | None, typer.Option(help="rows as a JSON, CSV (also .gz) or Parquet file")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="say what each feature contributed")] = False,
     env: Env = "local",
     as_json: AsJson = False,
 ) -> None:
@@ -376,7 +377,7 @@ def predict(
         sent = rows_from_json(_read_file(file))
     else:
         sent = rows_from_table(_read_file(file or Path()), there.call("GET", f"/models/{model}"))
-    answer = there.call("POST", f"/models/{model}/predict", {"rows": sent})
+    answer = there.call("POST", f"/models/{model}/predict{'?explain=true' if explain else ''}", {"rows": sent})
     tell_predictions(output, answer)
     output.document(answer)
 

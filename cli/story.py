@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cli.follow import Judged, Rested, Step
 from cli.show import Output, moment
 from serin.contract.metrics import METRICS, Metric
+from serin.contract.spec import label_text
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, Run
 
 
@@ -151,11 +152,28 @@ def tell_predictions(output: Output, answer: dict[str, Any]) -> None:
     """Tell the answers of the endpoint."""
     degraded = ", degraded: the newest route is out of reach" if answer.get("degraded") else ""
     output.heading(f"answer  {answer['model']}@{answer['version']}{degraded}")
-    rows = [(item["prediction"], item["score"], item["id"]) for item in answer["predictions"]]
-    output.table(("prediction", "score", "id"), rows)
-    for item in answer["predictions"]:
+    columns: dict[str, Callable[[dict[str, Any]], object]] = {
+        "prediction": lambda item: item["prediction"],
+        "score": lambda item: item["score"],
+        "interval": lambda item: f"{_number(item['interval']['low'])} to {_number(item['interval']['high'])}",
+        "set": lambda item: ", ".join(map(label_text, item["set"]["labels"])) or "no label",
+        "id": lambda item: item["id"],
+        "decision": lambda item: ": ".join(filter(None, (item["decision"], item.get("reason")))),
+    }
+    items = answer["predictions"]
+    there = [name for name in columns if name in items[0]]
+    output.table(there, [[columns[name](item) for name in there] for item in items])
+    for item in items:
+        if why := item.get("contributions"):
+            output.heading(f"why  {item['id']}: {_number(item['base'])} is usual, and here")
+            largest = sorted(why.items(), key=lambda pair: -abs(pair[1]))[:8]
+            output.facts([(name, f"{value:+.4g}") for name, value in largest])
         for note in item.get("notes", ()):
             output.say(f"  note: {note}", style="yellow")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.4g}"
 
 
 def _rank(entry: dict[str, Any], metric: Metric) -> float:

@@ -61,7 +61,7 @@ def test_the_first_lines_are_enough() -> None:
         ("serving: {automation: partial, review_below: 7}", 6, "serving.review_below", "less than 1"),
         ("serving: {uncertainty: guess}", 6, "serving.uncertainty", "there is 'none' or 'conformal'"),
         ("serving: {coverage: 0.8}", 6, "serving.coverage", "is for uncertainty: conformal"),
-        ("serving: {uncertainty: conformal, coverage: 1%}", 6, "serving.coverage", "equal to 0.5"),
+        ("serving: {uncertainty: conformal, coverage: 1%}", 6, "serving.coverage", "must be 0.5 or more"),
         ("target: x", 6, "target", "stands twice; the first is on line 3"),
         ("entity: yes", 6, "entity", "must be text, not true; YAML reads yes, no, on and off so: put it in quotes"),
         ("entity: 2024", 6, "entity", "must be text, not 2024; put it in quotes"),

@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy.stats import binom
 
 from cli.examples.tables import diabetes, loans, tumours
 from serin.contract.model import Contract
-from serin.data.storage import dump_table, load_table
+from serin.contract.spec import label_text
+from serin.data.storage import dump_table, load_columns, load_table
 from serin.evaluation.judge import Artifact, judge
 from serin.serving.answer import answers
-from serin.serving.encode import encode
+from serin.serving.encode import encode, encode_columns
 from serin.serving.model import LoadedModel
 from serin.training.train import Trained, train
 from tests.training.exporting import Exported, as_json_rows, export, hard_rows
@@ -62,7 +64,32 @@ def test_an_example_passes_the_gates_of_its_contract(name: str) -> None:
         champion=None,
     )
     assert [result.message for result in verdict.results if not result.passed] == []
-    assert len(verdict.results) == 2 + len(contract.gates)
+    assert len(verdict.results) == 3 + len(contract.gates)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_an_example_covers_the_truth_of_held_out_rows_as_often_as_it_promises(name: str) -> None:
+    made, columns = trained(name), load_columns(trained(name).holdout_rows)
+    model = LoadedModel.load(made.onnx, made.spec.to_json())
+    given = answers(model.predict(encode_columns(columns, made.spec)), made.spec, prediction_id="p")
+    truth = columns[made.spec.target]
+    if made.spec.classes:
+        hits = sum(text in map(label_text, answer["set"]["labels"]) for answer, text in zip(given, truth, strict=True))
+    else:
+        spans = [answer["interval"] for answer in given]
+        hits = sum(span["low"] <= value <= span["high"] for span, value in zip(spans, truth, strict=True))
+    low, high = binom.interval(0.99, len(truth), the_contract(name).serving.coverage)
+    assert low <= hits <= high
+
+
+@pytest.mark.parametrize("name", ["loans", "tumours"])
+def test_an_examples_contributions_add_up(name: str) -> None:
+    made, columns = trained(name), load_columns(trained(name).holdout_rows)
+    model = LoadedModel.load(made.onnx, made.spec.to_json())
+    encoded = encode_columns({column: values[:20] for column, values in columns.items()}, made.spec)
+    scores = model.predict(encoded)
+    for answer in answers(scores, made.spec, prediction_id="p", explained=model.explain(encoded, scores)):
+        assert abs(answer["base"] + sum(answer["contributions"].values()) - answer["score"]) <= 1e-4
 
 
 @pytest.mark.parametrize("family", ["linear", "forest", "boosting"])
