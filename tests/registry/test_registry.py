@@ -12,6 +12,7 @@ from serin.registry.lineage import resolve_version
 from serin.registry.receipts import read_receipt, receipt_key, write_receipt
 from serin.registry.reconcile import Dead, resend_lost_uploads
 from serin.registry.records import (
+    Approval,
     HistoryEntry,
     Receipt,
     ReceiptStatus,
@@ -32,7 +33,8 @@ def registry() -> Registry:
 
 def test_records_come_back_as_they_went_in(registry: Registry) -> None:
     entry = HistoryEntry("01", "loans", "2026", "me", "promote", "why", 1, None, {"a": [1]})
-    records = (a_dataset(), a_run(), a_version(), a_release(), a_route(), entry)
+    release = a_release(step=2, changed_at=("2026", "2027"), approval=Approval(True, "ada", "2026", "d1"))
+    records = (a_dataset(), a_run(), a_version(), release, a_route(), entry)
     registry.save(*(put(record, expected_revision=0) for record in records))
     found = (
         registry.datasets("loans")[0],

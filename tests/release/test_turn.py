@@ -11,36 +11,10 @@ from serin.errors import Conflict, NotFound, Unavailable, Unverified
 from serin.registry.ids import sha256, ulid
 from serin.registry.records import ReleaseStatus, VersionStatus
 from serin.registry.registry import Registry, put
-from serin.release.move import Evidence, Move, next_move
 from serin.release.start import ReleaseStarter
 from serin.release.turn import Releaser
-from tests.builders import a_release, a_run, a_version
+from tests.builders import a_run, a_version
 from tests.fakes import FakeClock, FakeNotifier, FakeObjects, FakeRows, FakeWorkflow
-
-GOOD = {"status": VersionStatus.PASSED, "model_sha256": "a", "is_verified": True, "champion": 1, "blocked": set()}
-
-
-@pytest.mark.parametrize(
-    ("change", "move", "reason"),
-    [
-        ({}, Move.PROMOTE, "passed its gates"),
-        ({"status": VersionStatus.REJECTED}, Move.REFUSE, "is rejected"),
-        ({"status": VersionStatus.ROLLED_BACK}, Move.REFUSE, "is rolled_back"),
-        ({"is_verified": False, "finding": "spec.json differs"}, Move.REFUSE, "spec.json differs"),
-        ({"blocked": {"a"}}, Move.REFUSE, "DIGEST_BLOCKED"),
-        ({"champion": 3}, Move.REFUSE, "version 3 is newer"),
-        ({"champion": None}, Move.PROMOTE, ""),
-    ],
-)
-def test_what_the_evidence_leads_to(change: dict[str, Any], move: Move, reason: str) -> None:
-    decision = next_move(a_release(2, champion_before=1), Evidence(**{**GOOD, **change}))
-    assert decision.move is move
-    assert reason in decision.reason
-
-
-@pytest.mark.parametrize("status", [ReleaseStatus.PROMOTED, ReleaseStatus.REFUSED, ReleaseStatus.ROLLED_BACK])
-def test_what_has_ended_does_not_move(status: ReleaseStatus) -> None:
-    assert next_move(a_release(2, status=status), Evidence(**GOOD)).move is Move.DONE
 
 
 class Bench:

@@ -50,6 +50,13 @@ def _parse_duration(value: object) -> object:
     return timedelta(**{unit: int(match[1])})
 
 
+def _parse_latency(value: object) -> object:
+    match = re.fullmatch(r"(\d{1,6})\s*(ms|s)", value.strip()) if isinstance(value, str) else None
+    if not match:
+        raise ValueError("write a latency like 100ms or 2s")
+    return int(match[1]) * (1000 if match[2] == "s" else 1)
+
+
 def _parse_fits(value: object) -> object:
     if isinstance(value, str):
         match = re.fullmatch(r"(\d+)\s*fits?", value.strip())
@@ -90,6 +97,13 @@ Duration = Annotated[
     BeforeValidator(_parse_duration),
     PlainSerializer(lambda value: f"{int(value.total_seconds())}s"),
     WithJsonSchema({"type": "string", "pattern": r"^\d{1,9}\s*[smhd]$"}),
+]
+Milliseconds = Annotated[
+    int,
+    BeforeValidator(_parse_latency),
+    Field(ge=1, le=30_000),
+    PlainSerializer(lambda value: f"{value}ms"),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,6}\s*(ms|s)$"}),
 ]
 Fits = Annotated[
     int,
@@ -202,10 +216,90 @@ class Training(_Section):
     retrain: Retrain = Retrain()
 
 
+class Strategy(StrEnum):
+    CANARY = "canary"
+    BLUE_GREEN = "blue_green"
+    AB = "ab"
+
+
+class NoTraffic(StrEnum):
+    HOLD = "hold"
+    EXPIRE = "expire"
+    PROMOTE_ON_REPLAY = "promote_on_replay"
+
+
+class Question(StrEnum):
+    ERROR = "error"
+    SLOW = "slow"
+    UNSURE = "unsure"
+    WRONG = "wrong"
+
+
+class Margins(_Section):
+    """By how much a challenger's share of units must certainly not be worse; a question without one is not asked."""
+
+    error: Share | None = Field(0.01, description="requests that it could not answer, or not with a number")
+    slow: Share | None = Field(0.02, description="answers that took longer than slow_after")
+    unsure: Share | None = Field(0.05, description="answers that were left to a person")
+    wrong: Share | None = Field(None, description="answers that feedback showed to be wrong; needs feedback")
+
+
 class Release(_Section):
     """How a version that passed its gates takes over."""
 
-    strategy: Literal["blue_green"] = Field("blue_green", description="blue_green: all at once, the old one kept ready")
+    strategy: Strategy = Field(
+        Strategy.BLUE_GREEN,
+        description="canary: a growing share of entities; blue_green: all at once, the old one kept ready; "
+        "ab: a fixed split until one is certainly better",
+    )
+    shadow: Duration | None = Field(
+        None, description="canary: how long the challenger only watches, before it answers anybody"
+    )
+    disagreement: Share = Field(
+        0.1, description="canary: a shadow that certainly disagrees with more answers than this waits for a person"
+    )
+    steps: tuple[Share, ...] = Field(
+        (0.05, 0.25, 0.5), min_length=1, max_length=20, description="canary: the shares of entities, growing"
+    )
+    bake: Duration = Field(timedelta(minutes=10), description="canary: how long each step lasts at least")
+    min_requests: int = Field(
+        400,
+        ge=1,
+        le=10_000_000,
+        description="how many units each arm must have answered before the share grows; a unit is an entity's first "
+        "request, or a request where there is no entity",
+    )
+    margins: Margins = Margins()
+    slow_after: Milliseconds = Field(100, description="an answer that took longer is slow")
+    on_no_traffic: NoTraffic = Field(
+        NoTraffic.HOLD,
+        description="when a step ends and nobody asked. hold: wait until the limit, then expire; expire: at once; "
+        "promote_on_replay: promote when the replay of captured requests agrees",
+    )
+    approval: Literal["none", "required"] = Field("none", description="whether a person must agree to a promotion")
+    watch: Duration | None = Field(
+        None,
+        description="how long a tenth of the entities stays with the previous champion after a promotion, to compare; "
+        "a breach then goes back to it",
+    )
+    limit: Duration = Field(timedelta(days=7), description="a trial that is not decided by then expires")
+    split: Share = Field(0.5, gt=0, description="ab: the challenger's share of entities")
+    horizon: Duration = Field(timedelta(days=14), description="ab: the champion stays if nothing is certain by then")
+    question: Question = Field(Question.WRONG, description="ab: in what the challenger must be better")
+
+
+_RELEASE_KEYS: dict[str, tuple[Strategy, ...]] = {
+    "shadow": (Strategy.CANARY,),
+    "disagreement": (Strategy.CANARY,),
+    "steps": (Strategy.CANARY,),
+    "bake": (Strategy.CANARY,),
+    "on_no_traffic": (Strategy.CANARY,),
+    "limit": (Strategy.CANARY, Strategy.BLUE_GREEN),
+    "split": (Strategy.AB,),
+    "horizon": (Strategy.AB,),
+    "question": (Strategy.AB,),
+}
+"""Which strategies read a key; those that are not here, all do."""
 
 
 class Batch(_Section):
@@ -335,6 +429,7 @@ class Contract(_Section):
             if column in self.features or column == self.target:
                 yield ("data", "ignore", index), f"{column} is used by the model"
         yield from self._serving_misfits()
+        yield from self._release_misfits()
 
     def _serving_misfits(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         serving, is_partial = self.serving, self.serving.automation is Automation.PARTIAL
@@ -351,3 +446,23 @@ class Contract(_Section):
         if serving.explain and len(self.features) > MAX_EXPLAINED_FEATURES:
             most = MAX_EXPLAINED_FEATURES
             yield ("serving", "explain"), f"is for at most {most} features, and there are {len(self.features)}"
+
+    def _release_misfits(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        plan = self.release
+        for key, strategies in _RELEASE_KEYS.items():
+            # Stored contracts spell out every default, so what is there by default is no finding.
+            if plan.strategy not in strategies and getattr(plan, key) != type(plan).model_fields[key].default:
+                yield ("release", key), f"is for {' and '.join(strategies)}, not for {plan.strategy}"
+        for index, share in enumerate(plan.steps):
+            if share <= (plan.steps[index - 1] if index else 0):
+                yield ("release", "steps", index), "is not above the share before it; steps grow, from above 0%"
+        for question, margin in plan.margins:
+            if margin == 0:
+                yield (
+                    ("release", "margins", question),
+                    "is 0: that two versions are exactly equal can never be shown; write a margin, or null not to ask",
+                )
+        if plan.strategy is Strategy.AB and not getattr(plan.margins, plan.question):
+            yield ("release", "question"), f"needs a margin: an ab release that asks {plan.question} must also guard it"
+        if not any(margin for _, margin in plan.margins):
+            yield ("release", "margins"), "asks nothing; a release needs a margin for at least one question"

@@ -176,15 +176,33 @@ class Route:
 
 
 class ReleaseStatus(StrEnum):
+    """LIVE: on trial. WATCHING: promoted, and still compared with the version that it replaced. The others ended."""
+
     LIVE = "live"
+    WATCHING = "watching"
     PROMOTED = "promoted"
     REFUSED = "refused"
     ROLLED_BACK = "rolled_back"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What a person said of a release. evidence: the digest of what they were shown."""
+
+    is_approved: bool
+    by: str
+    at: str
+    evidence: str
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One trial of one version. champion_before: who answered at its start; replaced: who did at its promotion."""
+    """One trial of one version. champion_before: who answered at its start; replaced: who did at its promotion.
+
+    step: which step of its plan it stands in, from 0. step_since: since when; empty at its start, and once it is
+    watching the time of its promotion. changed_at: when the weight or the salt changed.
+    """
 
     id: str
     model: str
@@ -196,6 +214,10 @@ class Release:
     ended_at: str | None = None
     reason: str = ""
     replaced: int | None = None
+    step: int = 0
+    step_since: str = ""
+    changed_at: tuple[str, ...] = ()
+    approval: Approval | None = None
 
     @property
     def execution(self) -> str:

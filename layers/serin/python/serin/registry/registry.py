@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from serin.errors import NotFound
 from serin.registry.ports import Rows, Write
 from serin.registry.records import (
+    Approval,
     Challenger,
     Champion,
     Dataset,
@@ -147,6 +148,8 @@ def decode(kind: type[Record], body: dict[str, Any]) -> Record:
     if kind is Route:
         values["champion"] = decode(Champion, body["champion"])
         values["challenger"] = decode(Challenger, body["challenger"]) if body.get("challenger") else None
+    if kind is Release:
+        values["approval"] = decode(Approval, body["approval"]) if body.get("approval") else None
     return kind(**values)
 
 

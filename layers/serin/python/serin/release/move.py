@@ -2,59 +2,221 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from math import ceil, isfinite
 
+from serin.contract.model import NoTraffic
 from serin.registry.records import Release, ReleaseStatus, VersionStatus
+from serin.release.compare import Finding, Verdict, is_too_much, unknown
+from serin.release.evidence import Evidence, digest, step_began
+from serin.release.plan import Plan, StepKind
+
+MAX_TURNS = 1_500
+"""A turn costs about 11 events of the 25,000 that an execution of Step Functions may have."""
 
 
 class Move(StrEnum):
+    """HOLD: look again later. ADVANCE: to the next step. DONE: nothing is left to do; a watch ends well by it."""
+
+    HOLD = "hold"
+    ADVANCE = "advance"
     PROMOTE = "promote"
+    ROLL_BACK = "roll back"
     REFUSE = "refuse"
+    EXPIRE = "expire"
     DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What is known of the challenger when a turn looks.
+class Decision:
+    """One move. wait_seconds: how long to wait before the next turn; 0 where none follows, or at once."""
 
-    is_verified: its files are what its manifest promises. champion: who answers now. blocked: SHA-256 of the models
-    that were rolled back.
+    move: Move
+    reason: str
+    wait_seconds: int = 0
+
+
+def next_move(plan: Plan, release: Release, evidence: Evidence, now: datetime) -> Decision:
+    """Decide one turn.
+
+    Whatever speaks against the version ends the release at once; what is not known yet holds it, until its limit.
     """
+    return _Turn(plan, release, evidence, now).decide()
 
-    status: VersionStatus
-    model_sha256: str
-    is_verified: bool
-    champion: int | None
-    blocked: Collection[str]
-    finding: str = ""
+
+def must_hand_over(turns: int) -> bool:
+    """Tell whether an execution that took so many turns starts another one to go on."""
+    return turns >= MAX_TURNS
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    move: Move
-    reason: str
+class _Turn:
+    plan: Plan
+    release: Release
+    evidence: Evidence
+    now: datetime
+
+    def decide(self) -> Decision:
+        match self.release.status:
+            case ReleaseStatus.LIVE:
+                return self._live()
+            case ReleaseStatus.WATCHING:
+                return self._watching()
+            case _:
+                return Decision(Move.DONE, self.release.reason)
+
+    def _live(self) -> Decision:
+        if objection := self._objection():
+            return Decision(Move.REFUSE, objection)
+        if breaches := self._breaches():
+            return Decision(Move.ROLL_BACK, breaches)
+        decision = self._trial()
+        age = (self.now - datetime.fromisoformat(self.release.started_at)).total_seconds()
+        if decision.move is Move.HOLD and age >= self.plan.limit_seconds:
+            return Decision(Move.EXPIRE, f"the limit of the release was reached: {decision.reason}")
+        return decision
+
+    def _watching(self) -> Decision:
+        if self.evidence.champion != self.release.version:
+            return Decision(Move.DONE, f"version {self.evidence.champion} answers by now")
+        if breaches := self._breaches():
+            return Decision(Move.ROLL_BACK, f"after its promotion: {breaches}")
+        left = self.plan.watch_seconds - self._seconds_in_step
+        if left <= 0:
+            return Decision(Move.DONE, "no breach while it was watched")
+        return self._hold(f"is watched for {left:.0f} s more", at_most=left)
+
+    def _objection(self) -> str:
+        """What forbids that this version is released, whatever the arms show; empty where nothing does."""
+        release, evidence = self.release, self.evidence
+        if evidence.status is not VersionStatus.PASSED:
+            return f"version {release.version} is {evidence.status}, and only one that passed its gates is released"
+        if evidence.model_sha256 in evidence.blocked:
+            return f"DIGEST_BLOCKED: the same model was rolled back before ({evidence.model_sha256[:16]})"
+        if not evidence.is_verified:
+            return f"version {release.version} does not verify: {evidence.finding}"
+        if evidence.champion is not None and evidence.champion > release.version:
+            return f"version {evidence.champion} is newer and answers already"
+        if self.plan.steps and evidence.champion != release.champion_before:
+            return (
+                f"version {release.champion_before} was the champion when the trial began and "
+                f"version {evidence.champion} is now: the comparison no longer tells anything"
+            )
+        if release.approval and not release.approval.is_approved:
+            return f"rejected by {release.approval.by}"
+        return ""
+
+    def _breaches(self) -> str:
+        return "; ".join(finding.sentence for finding in self.evidence.arms.with_verdict(Verdict.BREACH))
+
+    def _trial(self) -> Decision:
+        if self.release.champion_before is None and self.evidence.champion is None:
+            return self._promote("the first version that passed its gates")
+        if not self.plan.steps:
+            return self._promote(f"passed its gates against version {self.release.champion_before}")
+        step = self.plan.steps[self.release.step]
+        if step.kind is StepKind.SPLIT:
+            return self._split()
+        left = step.seconds - self._seconds_in_step
+        if left > 0:
+            return self._hold(f"step {self._step} lasts {left:.0f} s more", at_most=left)
+        return self._shadow() if step.kind is StepKind.SHADOW else self._canary()
+
+    def _shadow(self) -> Decision:
+        seen, needed = self.evidence.shadow, self.plan.min_requests
+        if seen.compared == 0:
+            return self._no_traffic()
+        if not seen.is_sound:
+            return self._hold(f"what the shadow counted cannot be: {seen}")
+        if is_too_much(seen, self.plan.disagreement):
+            reason = f"the shadow {seen.sentence}, certainly more than {self.plan.disagreement:.1%}"
+            return self._when_approved(Move.ADVANCE, reason)
+        if seen.compared < needed:
+            return self._hold(f"the shadow compared {seen.compared} of {needed} requests")
+        return Decision(Move.ADVANCE, f"the shadow {seen.sentence}")
+
+    def _canary(self) -> Decision:
+        arms = self.evidence.arms
+        if arms.step_units == 0:
+            return self._no_traffic()
+        if few := self._too_few():
+            return self._hold(few)
+        if self.release.step + 1 < len(self.plan.steps):
+            return Decision(Move.ADVANCE, f"no breach in step {self._step}")
+        findings = [self._finding(question) for question in self.plan.margins]
+        missing = [finding for finding in findings if finding.verdict is not Verdict.PASS]
+        if missing:
+            return self._hold(_sentences(missing))
+        return self._promote(_sentences(findings))
+
+    def _split(self) -> Decision:
+        finding = self._finding(self.plan.question)
+        if few := self._too_few():
+            return self._hold(few)
+        if not self.evidence.arms.is_better:
+            return self._hold(f"no difference is certain; {finding.sentence}")
+        return self._promote(f"certainly better; {finding.sentence}")
+
+    def _no_traffic(self) -> Decision:
+        reason = f"no traffic in step {self._step}"
+        match self.plan.on_no_traffic:
+            case NoTraffic.HOLD:
+                return self._hold(reason)
+            case NoTraffic.EXPIRE:
+                return Decision(Move.EXPIRE, reason)
+            case NoTraffic.PROMOTE_ON_REPLAY:
+                return self._on_replay(reason)
+
+    def _on_replay(self, reason: str) -> Decision:
+        replay, needed = self.evidence.replay, self.plan.min_requests
+        if not replay.is_sound or replay.compared < needed:
+            return self._hold(f"{reason}; the replay compared {replay.compared} of {needed} requests")
+        if replay.faults or replay.disagreeing > self.plan.disagreement * replay.compared:
+            return self._hold(f"{reason}; the replay {replay.sentence}")
+        return self._promote(f"{reason}; the replay {replay.sentence}")
+
+    def _promote(self, reason: str) -> Decision:
+        return self._when_approved(Move.PROMOTE, reason) if self.plan.needs_approval else Decision(Move.PROMOTE, reason)
+
+    def _when_approved(self, move: Move, reason: str) -> Decision:
+        """Make a move that a person must agree to, once they agreed on this very evidence."""
+        approval = self.release.approval
+        if approval is None:
+            return self._hold(f"a person must look: serin approve or serin reject {self.release.id}; {reason}")
+        if approval.evidence != digest(self.plan, self.release, self.evidence):
+            return self._hold(f"STALE: the evidence changed since {approval.by} approved it; look again; {reason}")
+        return Decision(move, f"{reason}; approved by {approval.by}")
+
+    def _hold(self, reason: str, *, at_most: float | None = None) -> Decision:
+        """Look again after a minute of the plan; in a step that is hours old after up to five."""
+        minute = self.plan.minute_seconds
+        wait = min(max(self._seconds_in_step / 60, minute), 5 * minute)
+        return Decision(Move.HOLD, reason, wait_seconds=max(1, ceil(wait if at_most is None else min(wait, at_most))))
+
+    def _finding(self, question: str) -> Finding:
+        """The answer to a question; where nothing was counted, that it is not known."""
+        return self.evidence.arms.findings.get(question) or unknown(question, self.plan.margins[question])
+
+    def _too_few(self) -> str:
+        arms, needed = self.evidence.arms, self.plan.min_requests
+        if all(isfinite(units) and units >= needed for units in (arms.champion_units, arms.challenger_units)):
+            return ""
+        return (
+            f"the challenger answered {arms.challenger_units} units and the champion {arms.champion_units}, "
+            f"of {needed} that each must have"
+        )
+
+    @property
+    def _seconds_in_step(self) -> float:
+        return (self.now - step_began(self.release)).total_seconds()
+
+    @property
+    def _step(self) -> str:
+        step = self.plan.steps[self.release.step]
+        return f"{self.release.step + 1} of {len(self.plan.steps)} ({step.kind}, {step.weight:.0%})"
 
 
-def next_move(release: Release, evidence: Evidence) -> Decision:
-    """Decide one turn of a blue_green release: all at once, when nothing speaks against it."""
-    if release.status is not ReleaseStatus.LIVE:
-        return Decision(Move.DONE, release.reason)
-    if evidence.status is not VersionStatus.PASSED:
-        return Decision(
-            Move.REFUSE,
-            f"version {release.version} is {evidence.status}, and only one that passed its gates is released",
-        )
-    if evidence.model_sha256 in evidence.blocked:
-        return Decision(
-            Move.REFUSE,
-            f"DIGEST_BLOCKED: the same model was rolled back before ({evidence.model_sha256[:16]})",
-        )
-    if not evidence.is_verified:
-        return Decision(Move.REFUSE, f"version {release.version} does not verify: {evidence.finding}")
-    if evidence.champion is not None and evidence.champion > release.version:
-        return Decision(Move.REFUSE, f"version {evidence.champion} is newer and answers already")
-    if release.champion_before is None:
-        return Decision(Move.PROMOTE, "the first version that passed its gates")
-    return Decision(Move.PROMOTE, f"passed its gates against version {release.champion_before}")
+def _sentences(findings: list[Finding]) -> str:
+    return "; ".join(finding.sentence for finding in findings)

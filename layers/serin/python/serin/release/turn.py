@@ -20,7 +20,9 @@ from serin.registry.records import (
 )
 from serin.registry.register import verify_version
 from serin.registry.registry import Found, Registry, put
-from serin.release.move import Decision, Evidence, Move, next_move
+from serin.release.evidence import Evidence
+from serin.release.move import Decision, Move, next_move
+from serin.release.plan import resolve_plan
 
 ROLL_BACK = "roll back"
 
@@ -47,7 +49,9 @@ class Releaser:
         release = self.registry.release(model, release_name)
         route = self.registry.route(model)
         version = self.registry.version(model, release.value.version)
-        decision = next_move(release.value, self._evidence(version.value, route))
+        contract = self.registry.run(model, version.value.run).value.contract
+        plan = resolve_plan(contract["release"], seconds_per_plan_minute=60)
+        decision = next_move(plan, release.value, self._evidence(version.value, route), self.now())
         match decision.move:
             case Move.PROMOTE:
                 self._promote(release, route, version, decision)
@@ -55,6 +59,10 @@ class Releaser:
                 self._end(release, ReleaseStatus.REFUSED, decision.reason)
             case Move.DONE:
                 pass
+            case Move.HOLD | Move.ADVANCE | Move.ROLL_BACK | Move.EXPIRE:
+                raise Conflict(
+                    f"a {plan.strategy} release is not supported yet; write release: {{strategy: blue_green}}"
+                )
         return decision
 
     def abandon(self, model: str, release_name: str, error: str) -> None:

@@ -1,0 +1,116 @@
+"""What will a release do, in which order and for how long? The contract's section, with durations in real seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from serin.contract.model import NoTraffic, Question, Strategy
+from serin.contract.model import Release as ReleaseSection
+from serin.release.compare import units_needed
+
+HOLDBACK = 0.1
+"""The share of entities that stays with the previous champion while a promoted version is watched."""
+
+
+class StepKind(StrEnum):
+    SHADOW = "shadow"
+    CANARY = "canary"
+    SPLIT = "split"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stretch of a trial: the challenger's weight, and how long it lasts at least."""
+
+    kind: StepKind
+    weight: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A release's plan. steps: what comes before the promotion; none where a version takes over at once.
+
+    minute_seconds: how long a minute of the plan really takes; evidence is counted in minutes of that length.
+    watch_seconds: how long it watches after the promotion; 0 where it does not. question: in what the challenger of
+    an ab release must be better.
+    """
+
+    strategy: Strategy
+    steps: tuple[Step, ...]
+    margins: Mapping[str, float]
+    min_requests: int
+    disagreement: float
+    slow_after_ms: int
+    on_no_traffic: NoTraffic
+    needs_approval: bool
+    watch_seconds: float
+    limit_seconds: float
+    minute_seconds: float
+    question: Question
+
+    def minute_of(self, at: datetime) -> int:
+        """Number the minute of the plan that a time falls in, as `Minute.at` does."""
+        return int(at.timestamp() // self.minute_seconds)
+
+    def minutes_of(self, times: Iterable[str]) -> frozenset[int]:
+        """Number the minutes of times in ISO form, such as a release's `changed_at`."""
+        return frozenset(self.minute_of(datetime.fromisoformat(at)) for at in times)
+
+
+def resolve_plan(section: Mapping[str, Any], *, seconds_per_plan_minute: float) -> Plan:
+    """Make a plan of a contract's `release` section. Here, and nowhere else, its durations are scaled."""
+    said = ReleaseSection.model_validate(section)
+
+    def seconds(duration: timedelta | None) -> float:
+        return duration.total_seconds() / 60 * seconds_per_plan_minute if duration else 0.0
+
+    match said.strategy:
+        case Strategy.CANARY:
+            shadow = [Step(StepKind.SHADOW, 0.0, seconds(said.shadow))] if said.shadow else []
+            steps = (*shadow, *(Step(StepKind.CANARY, share, seconds(said.bake)) for share in said.steps))
+        case Strategy.AB:
+            steps = (Step(StepKind.SPLIT, said.split, seconds(said.horizon)),)
+        case Strategy.BLUE_GREEN:
+            steps = ()
+    margins = {question: margin for question, margin in said.margins if margin}
+    return Plan(
+        strategy=said.strategy,
+        steps=steps,
+        margins=margins,
+        min_requests=said.min_requests,
+        disagreement=said.disagreement,
+        slow_after_ms=said.slow_after,
+        on_no_traffic=said.on_no_traffic,
+        needs_approval=said.approval == "required",
+        watch_seconds=seconds(said.watch),
+        limit_seconds=seconds(said.horizon if said.strategy is Strategy.AB else said.limit),
+        minute_seconds=seconds_per_plan_minute,
+        question=said.question,
+    )
+
+
+def expected_minutes(plan: Plan, *, units_per_minute: float, rates: Mapping[str, float]) -> float:
+    """Forecast how many minutes of the plan a trial takes where the challenger is as good as the champion.
+
+    rates: how often each question's event happens; one in a hundred where it is not stated.
+    """
+    total, challenger_units = 0.0, 0.0
+    for step in plan.steps:
+        minutes = step.seconds / plan.minute_seconds
+        arriving = units_per_minute * min(step.weight, 1 - step.weight)
+        if step.kind is StepKind.CANARY:
+            minutes = max(minutes, (plan.min_requests - challenger_units) / arriving)
+        total += minutes
+        challenger_units += minutes * arriving
+    if not plan.steps or plan.strategy is Strategy.AB:
+        return total
+    last = plan.steps[-1]
+    needed = max(
+        units_needed(rates.get(question, 0.01), margin, weight=last.weight) for question, margin in plan.margins.items()
+    )
+    return total + needed / units_per_minute

@@ -1,0 +1,297 @@
+"""Each turn makes the one move that plan, state and evidence lead to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from math import inf, nan
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serin.monitoring.minutes import Counts, Minute
+from serin.registry.records import Approval, Release, ReleaseStatus, VersionStatus
+from serin.release.compare import Block, Disagreement, Finding, Verdict
+from serin.release.evidence import Arms, Evidence, compare_arms, digest
+from serin.release.move import MAX_TURNS, Decision, Move, must_hand_over, next_move
+from serin.release.plan import Plan, resolve_plan
+from tests.builders import a_release
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+CANARY = {"strategy": "canary", "shadow": "15m", "margins": {"error": 0.01, "slow": 0.02, "unsure": None}}
+SHADOW, FIRST, LAST = 0, 1, 3
+
+
+def a_plan(**said: Any) -> Plan:
+    return resolve_plan({**CANARY, **said}, seconds_per_plan_minute=60)
+
+
+def trial(step: int = LAST, *, minutes: float = 60, **changes: Any) -> Release:
+    """A canary of version 2 against version 1 that has stood in a step for so many minutes."""
+    since = (NOW - timedelta(minutes=minutes)).isoformat()
+    values = {"champion_before": 1, "strategy": "canary", "started_at": since, "step": step, "step_since": since}
+    return a_release(2, **{**values, **changes})
+
+
+def said(question: str, verdict: Verdict) -> Finding:
+    return Finding(question, verdict, 0.01, Block(500, 5, 500, 5), breach=0.1, passing=1.1)
+
+
+def arms(error: Verdict = Verdict.PASS, slow: Verdict = Verdict.PASS, **changes: Any) -> Arms:
+    findings = {"error": said("error", error), "slow": said("slow", slow)}
+    values = {"findings": findings, "champion_units": 500, "challenger_units": 500, "step_units": 900}
+    return Arms(**{**values, **changes})
+
+
+def evidence(**changes: Any) -> Evidence:
+    values: dict[str, Any] = {
+        "status": VersionStatus.PASSED,
+        "model_sha256": "a",
+        "is_verified": True,
+        "champion": 1,
+        "blocked": set(),
+        "arms": arms(),
+        "shadow": Disagreement(500, 10),
+    }
+    return Evidence(**{**values, **changes})
+
+
+def check(decision: Decision, move: Move, reason: str) -> None:
+    assert (decision.move, reason in decision.reason) == (move, True), decision
+    assert (decision.wait_seconds > 0) is (decision.move is Move.HOLD)
+
+
+@pytest.mark.parametrize("plan", [a_plan(), resolve_plan({"strategy": "blue_green"}, seconds_per_plan_minute=60)])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"status": VersionStatus.REJECTED}, "is rejected"),
+        ({"status": VersionStatus.ROLLED_BACK}, "is rolled_back"),
+        ({"is_verified": False, "finding": "spec.json differs"}, "spec.json differs"),
+        ({"blocked": {"a"}}, "DIGEST_BLOCKED"),
+        ({"champion": 3}, "version 3 is newer"),
+    ],
+)
+def test_what_may_not_be_released_is_refused_at_every_step(plan: Plan, change: dict[str, Any], reason: str) -> None:
+    for step in (SHADOW, FIRST, LAST):
+        check(next_move(plan, trial(step), evidence(**change), NOW), Move.REFUSE, reason)
+
+
+def test_a_trial_against_a_champion_that_is_gone_tells_nothing() -> None:
+    check(next_move(a_plan(), trial(), evidence(champion=None), NOW), Move.REFUSE, "no longer tells")
+
+
+@pytest.mark.parametrize("strategy", ["canary", "blue_green"])
+def test_the_first_version_has_nobody_to_be_compared_with(strategy: str) -> None:
+    plan = resolve_plan({"strategy": strategy}, seconds_per_plan_minute=60)
+    first = trial(0, champion_before=None)
+    check(next_move(plan, first, evidence(champion=None, arms=Arms()), NOW), Move.PROMOTE, "the first version")
+
+
+def test_blue_green_promotes_at_once() -> None:
+    plan = resolve_plan({"strategy": "blue_green"}, seconds_per_plan_minute=60)
+    check(next_move(plan, trial(0), evidence(arms=Arms()), NOW), Move.PROMOTE, "passed its gates against version 1")
+
+
+@pytest.mark.parametrize("status", [status for status in ReleaseStatus if status not in ("live", "watching")])
+def test_what_has_ended_does_not_move(status: ReleaseStatus) -> None:
+    worst = evidence(arms=arms(Verdict.BREACH), status=VersionStatus.REJECTED)
+    check(next_move(a_plan(), trial(status=status, reason="so it was"), worst, NOW), Move.DONE, "so it was")
+
+
+@pytest.mark.parametrize(
+    ("step", "minutes", "change", "move", "reason"),
+    [
+        (SHADOW, 5, {}, Move.HOLD, "lasts 600 s more"),
+        (SHADOW, 15, {}, Move.ADVANCE, "disagrees on 10 of 500"),
+        (SHADOW, 15, {"shadow": Disagreement(399, 0)}, Move.HOLD, "399 of 400"),
+        (SHADOW, 15, {"shadow": Disagreement(500, 200)}, Move.HOLD, "a person must look"),
+        (SHADOW, 15, {"shadow": Disagreement(500, 0, faults=200)}, Move.HOLD, "a person must look"),
+        (SHADOW, 15, {"shadow": Disagreement()}, Move.HOLD, "no traffic"),
+        (FIRST, 5, {}, Move.HOLD, "lasts 300 s more"),
+        (FIRST, 10, {}, Move.ADVANCE, "no breach"),
+        (FIRST, 10, {"arms": arms(Verdict.NOT_ENOUGH)}, Move.ADVANCE, "no breach"),
+        (FIRST, 10, {"arms": arms(challenger_units=399)}, Move.HOLD, "answered 399 units"),
+        (FIRST, 10, {"arms": arms(champion_units=399)}, Move.HOLD, "the champion 399"),
+        (FIRST, 1, {"arms": arms(slow=Verdict.BREACH)}, Move.ROLL_BACK, "slow: breach"),
+        (SHADOW, 1, {"arms": arms(Verdict.BREACH)}, Move.ROLL_BACK, "error: breach"),
+        (LAST, 5, {}, Move.HOLD, "lasts 300 s more"),
+        (LAST, 10, {}, Move.PROMOTE, "error: pass"),
+        (LAST, 10, {"arms": arms(slow=Verdict.NOT_ENOUGH)}, Move.HOLD, "slow: not enough"),
+        (LAST, 10, {"arms": arms(findings={"error": said("error", Verdict.PASS)})}, Move.HOLD, "slow: not enough"),
+        (LAST, 10, {"arms": arms(findings={})}, Move.HOLD, "error: not enough"),
+        (LAST, 10, {"arms": arms(challenger_units=399)}, Move.HOLD, "399"),
+        (LAST, 10, {"arms": arms(step_units=0)}, Move.HOLD, "no traffic"),
+        (LAST, 7 * 24 * 60, {"arms": arms(slow=Verdict.NOT_ENOUGH)}, Move.EXPIRE, "the limit"),
+        (LAST, 7 * 24 * 60, {}, Move.PROMOTE, "error: pass"),
+        (SHADOW, 7 * 24 * 60, {"shadow": Disagreement(500, 200)}, Move.EXPIRE, "a person must look"),
+    ],
+)
+def test_where_a_canary_goes_from_here(
+    step: int, minutes: float, change: dict[str, Any], move: Move, reason: str
+) -> None:
+    check(next_move(a_plan(), trial(step, minutes=minutes), evidence(**change), NOW), move, reason)
+
+
+@pytest.mark.parametrize("step", [SHADOW, FIRST, LAST])
+@pytest.mark.parametrize(
+    ("then", "replay", "move", "reason"),
+    [
+        ("hold", Disagreement(500, 0), Move.HOLD, "no traffic"),
+        ("expire", Disagreement(500, 0), Move.EXPIRE, "no traffic"),
+        ("promote_on_replay", Disagreement(500, 0), Move.PROMOTE, "the replay disagrees on 0 of 500"),
+        ("promote_on_replay", Disagreement(399, 0), Move.HOLD, "399 of 400"),
+        ("promote_on_replay", Disagreement(), Move.HOLD, "0 of 400"),
+        ("promote_on_replay", Disagreement(500, 51), Move.HOLD, "disagrees on 51"),
+        ("promote_on_replay", Disagreement(500, 0, faults=1), Move.HOLD, "failed on 1"),
+        ("promote_on_replay", Disagreement(nan, 0), Move.HOLD, "the replay"),  # type: ignore[arg-type]
+    ],
+)
+def test_without_traffic_the_contract_decides(
+    step: int, then: str, replay: Disagreement, move: Move, reason: str
+) -> None:
+    nobody = evidence(arms=Arms(), shadow=Disagreement(), replay=replay)
+    check(next_move(a_plan(on_no_traffic=then), trial(step), nobody, NOW), move, reason)
+
+
+@pytest.mark.parametrize("count", [nan, inf])
+@pytest.mark.parametrize("step", [SHADOW, FIRST, LAST])
+def test_what_is_not_finite_holds(step: int, count: float) -> None:
+    broken: dict[str, Any] = {
+        "arms": arms(challenger_units=count, step_units=count),
+        "shadow": Disagreement(count, 0),  # type: ignore[arg-type]
+    }
+    assert next_move(a_plan(), trial(step), evidence(**broken), NOW).move is Move.HOLD
+
+
+class TestApproval:
+    plan = a_plan(approval="required")
+
+    def approve(self, release: Release, seen: Evidence, *, is_approved: bool = True) -> Release:
+        return replace(
+            release, approval=Approval(is_approved, "ada", NOW.isoformat(), digest(self.plan, release, seen))
+        )
+
+    def test_a_promotion_waits_for_a_person(self) -> None:
+        check(next_move(self.plan, trial(), evidence(), NOW), Move.HOLD, "serin reject 00000002-1")
+
+    def test_an_approval_of_this_evidence_promotes(self) -> None:
+        release = self.approve(trial(), evidence())
+        check(next_move(self.plan, release, evidence(), NOW), Move.PROMOTE, "approved by ada")
+
+    def test_more_requests_with_the_same_verdicts_are_the_same_evidence(self) -> None:
+        release = self.approve(trial(), evidence())
+        more = evidence(arms=arms(challenger_units=900, champion_units=900))
+        check(next_move(self.plan, release, more, NOW), Move.PROMOTE, "approved by ada")
+
+    def test_an_approval_of_other_evidence_is_stale(self) -> None:
+        release = self.approve(trial(), evidence(arms=arms(slow=Verdict.NOT_ENOUGH)))
+        check(next_move(self.plan, release, evidence(), NOW), Move.HOLD, "STALE")
+
+    def test_an_approval_of_the_shadow_is_none_of_the_promotion(self) -> None:
+        far = evidence(shadow=Disagreement(500, 200))
+        release = self.approve(trial(SHADOW), far)
+        check(next_move(self.plan, release, far, NOW), Move.ADVANCE, "approved by ada")
+        check(next_move(self.plan, replace(release, step=LAST), far, NOW), Move.HOLD, "STALE")
+
+    def test_an_approval_does_not_outweigh_what_is_missing_or_a_breach(self) -> None:
+        few, bad = evidence(arms=arms(slow=Verdict.NOT_ENOUGH)), evidence(arms=arms(slow=Verdict.BREACH))
+        check(next_move(self.plan, self.approve(trial(), few), few, NOW), Move.HOLD, "slow: not enough")
+        check(next_move(self.plan, self.approve(trial(), bad), bad, NOW), Move.ROLL_BACK, "slow: breach")
+
+    def test_a_rejection_ends_it_whatever_it_saw(self) -> None:
+        release = self.approve(trial(FIRST), evidence(arms=arms(Verdict.NOT_ENOUGH)), is_approved=False)
+        check(next_move(self.plan, release, evidence(), NOW), Move.REFUSE, "rejected by ada")
+
+    def test_nobody_answers_until_the_limit(self) -> None:
+        check(next_move(self.plan, trial(minutes=7 * 24 * 60), evidence(), NOW), Move.EXPIRE, "a person must look")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "change", "move", "reason"),
+    [
+        (5, {}, Move.HOLD, "watched for 1500 s more"),
+        (30, {}, Move.DONE, "no breach"),
+        (30, {"arms": Arms()}, Move.DONE, "no breach"),
+        (5, {"arms": arms(Verdict.BREACH)}, Move.ROLL_BACK, "after its promotion: error: breach"),
+        (30, {"arms": arms(Verdict.BREACH)}, Move.ROLL_BACK, "error: breach"),
+        (5, {"champion": 1, "arms": arms(Verdict.BREACH)}, Move.DONE, "version 1 answers"),
+    ],
+)
+def test_a_promoted_version_is_watched(minutes: float, change: dict[str, Any], move: Move, reason: str) -> None:
+    watching = trial(minutes=minutes, status=ReleaseStatus.WATCHING)
+    check(next_move(a_plan(watch="30m"), watching, evidence(**{"champion": 2, **change}), NOW), move, reason)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "change", "move", "reason"),
+    [
+        (5, {"is_better": True}, Move.PROMOTE, "certainly better"),
+        (5, {"is_better": True, "challenger_units": 10}, Move.HOLD, "answered 10 units"),
+        (5, {}, Move.HOLD, "no difference is certain"),
+        (14 * 24 * 60, {}, Move.EXPIRE, "no difference is certain"),
+    ],
+)
+def test_an_ab_release_goes_on_until_one_is_better(
+    minutes: float, change: dict[str, Any], move: Move, reason: str
+) -> None:
+    plan = resolve_plan({"strategy": "ab", "margins": {"wrong": 0.02}}, seconds_per_plan_minute=60)
+    check(next_move(plan, trial(0, minutes=minutes), evidence(arms=arms(**change)), NOW), move, reason)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "wait_seconds"), [(0, 60), (9.9, 6), (9.99999, 1), (11, 60), (120, 120), (6000, 300)]
+)
+def test_a_turn_says_how_long_to_wait(minutes: float, wait_seconds: int) -> None:
+    waiting = evidence(arms=arms(challenger_units=1))
+    assert next_move(a_plan(), trial(FIRST, minutes=minutes), waiting, NOW).wait_seconds == wait_seconds
+
+
+def test_an_execution_hands_over_before_its_history_is_full() -> None:
+    assert [must_hand_over(turns) for turns in (0, MAX_TURNS - 1, MAX_TURNS)] == [False, False, True]
+
+
+def minutes_of(rate: tuple[float, float], *, count: int, units: int = 100) -> list[Minute]:
+    start = a_plan().minute_of(NOW - timedelta(minutes=count))
+    one, other = (Counts(units=units, timed=units, judged=units, wrong=round(units * each)) for each in rate)
+    return [Minute(start + at, one, other) for at in range(count)]
+
+
+def test_the_arms_of_a_release_are_judged_by_its_plan() -> None:
+    plan = resolve_plan({"strategy": "ab", "margins": {"wrong": 0.02}}, seconds_per_plan_minute=60)
+    seen = compare_arms(plan, trial(0, minutes=10), minutes_of((0.2, 0.05), count=30), with_bounds=True)
+    assert (seen.champion_units, seen.challenger_units, seen.step_units) == (3000, 3000, 2000)
+    assert seen.is_better
+    assert seen.findings["wrong"].verdict is Verdict.PASS
+    assert not compare_arms(plan, trial(0), minutes_of((0.05, 0.2), count=30)).is_better
+    assert not compare_arms(a_plan(), trial(0), minutes_of((0.2, 0.05), count=30)).is_better
+
+
+VERDICTS = st.sampled_from(Verdict)
+UNITS = st.one_of(st.integers(0, 2000), st.sampled_from([nan, inf]))
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(SHADOW, LAST), VERDICTS, VERDICTS, UNITS, UNITS, st.integers(0, 20_000), st.booleans())
+def test_a_promotion_implies_that_everything_passed(
+    step: int, error: Verdict, slow: Verdict, champion: float, challenger: float, minutes: int, is_newer: bool
+) -> None:
+    seen = evidence(
+        arms=arms(error, slow, champion_units=champion, challenger_units=challenger), champion=3 if is_newer else 1
+    )
+    if next_move(a_plan(), trial(step, minutes=minutes), seen, NOW).move is Move.PROMOTE:
+        assert step == LAST
+        assert error is slow is Verdict.PASS
+        assert 400 <= champion < inf
+        assert 400 <= challenger < inf
+        assert not is_newer
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(SHADOW, LAST), VERDICTS, VERDICTS, st.integers(0, 2000), st.sampled_from(["hold", "expire"]))
+def test_every_trial_ends_by_its_limit(step: int, error: Verdict, slow: Verdict, units: int, then: str) -> None:
+    seen = evidence(arms=arms(error, slow, challenger_units=units, step_units=units), shadow=Disagreement(units, 0))
+    late = trial(step, minutes=7 * 24 * 60)
+    assert next_move(a_plan(on_no_traffic=then), late, seen, NOW).move is not Move.HOLD
