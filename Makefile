@@ -4,7 +4,7 @@ ENV ?= dev
 BIN := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/serin/python
 
-.PHONY: setup demo test check golden synth deploy bench
+.PHONY: setup demo test check golden synth deploy bench bench-release
 setup: .venv/ready
 
 .venv/ready: requirements.txt pyproject.toml
@@ -42,3 +42,6 @@ deploy: setup
 
 bench: setup
 	@echo "no benchmark exists yet: the first come with the serving issue"
+
+bench-release: setup
+	@$(BIN)/python -m benchmarks.release
