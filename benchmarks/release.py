@@ -77,9 +77,11 @@ def settings() -> list[Setting]:
     """Whole canaries at each base rate, then the test alone, half and half; then what fools a naive test."""
     chosen = []
     for base in (0.001, 0.003, 0.01, 0.03, 0.1):
-        margin = 0.01 if base < 0.03 else 0.02
-        equal = Setting(f"{base:.1%}, equal", steady(base, base), margin, Move.ROLL_BACK)
-        worse = Setting(f"{base:.1%}, worse by the margin", steady(base, base + margin), margin, Move.PROMOTE)
+        margin, minutes = (0.01, 10) if base < 0.03 else (0.02, 20)
+        equal = Setting(f"{base:.1%}, equal", steady(base, base), margin, Move.ROLL_BACK, turn_minutes=minutes)
+        worse = Setting(
+            f"{base:.1%}, worse by the margin", steady(base, base + margin), margin, Move.PROMOTE, turn_minutes=minutes
+        )
         chosen += [equal, worse, half(equal, fixed=fixed_for_pass(base, margin), turn_minutes=5)]
         for effect in (margin * 2, margin * 5):
             rates, name = steady(base, base + effect), f"{base:.1%}, worse by {effect:.0%}"

@@ -206,7 +206,7 @@ def test_the_order_in_which_minutes_arrive_does_not_matter(order: list[int]) -> 
         ([a_minute(1, (9, 1), (3, 1)), a_minute(2, (8, 0), (2, 0))], (), [Block(9, 1, 3, 1), Block(8, 0, 2, 0)]),
         ([a_minute(1, (9, 1)), a_minute(2, (8, 0), (2, 1))], (), [Block(17, 1, 2, 1)]),
         ([a_minute(1, (9, 1)), a_minute(2, (8, 0), (2, 1))], (2,), [Block(8, 0, 2, 1)]),
-        ([a_minute(1, (9, 1)), a_minute(2), a_minute(3, (8, 0), (2, 1))], (2,), [Block(8, 0, 2, 1)]),
+        ([a_minute(1, (9, 1)), a_minute(2, (5, 0)), a_minute(3, (8, 0), (2, 1))], (2,), [Block(8, 0, 2, 1)]),
         ([a_minute(1, (9, 1)), a_minute(2, (8, 0))], (), []),
         ([a_minute(1, (0, 0), (4, 0)), a_minute(2, (1, 0))], (), [Block(1, 0, 4, 0)]),
     ],
