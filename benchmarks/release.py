@@ -20,7 +20,7 @@ from serin.registry.records import Release, ReleaseStatus, VersionStatus
 from serin.release.compare import BREACH_LEVEL, PASS_LEVEL, Block, Tally, add, find, nearest_rate
 from serin.release.evidence import Arms, Evidence
 from serin.release.move import Move, next_move
-from serin.release.plan import Plan, resolve_plan
+from serin.release.plan import HOLDBACK, Plan, resolve_plan
 
 RELEASES = 2_000
 UNITS_PER_MINUTE = 23.0  # one million predictions a month
@@ -28,8 +28,8 @@ POWER = 0.9
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OUT = Path(__file__).parents[1] / "build" / "bench" / "release.json"
 
-Rates = Callable[[float, float], tuple[float, float]]
-"""From hours since the start and the challenger's weight to the rates of champion and challenger."""
+Rates = Callable[[float], tuple[float, float]]
+"""From hours since the start to the rates of champion and challenger."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Setting:
     fixed_units: float = 0.0
     entities: int = 0
     is_half: bool = False
+    watch_hours: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,13 @@ class Outcome:
 
 
 def steady(champion: float, challenger: float) -> Rates:
-    return lambda _hours, _weight: (champion, challenger)
+    return lambda _hours: (champion, challenger)
 
 
 def sixfold(start: float, worse_by: float) -> Rates:
     """The base rate rises sixfold over six hours, which is while the weight rises."""
 
-    def rates(hours: float, _weight: float) -> tuple[float, float]:
+    def rates(hours: float) -> tuple[float, float]:
         base = start * (1 + 5 * min(hours / 6, 1.0))
         return base, base + worse_by
 
@@ -91,6 +92,7 @@ def settings() -> list[Setting]:
     return [
         *chosen,
         Setting("1%, equal, four questions", steady(0.01, 0.01), error=Move.ROLL_BACK, questions=4),
+        Setting("1%, equal, watched for a day", steady(0.01, 0.01), error=Move.ROLL_BACK, watch_hours=24),
         Setting("0.5% to 3%, equal", sixfold(0.005, 0.0), error=Move.ROLL_BACK),
         Setting("0.5% to 3%, worse by the margin", sixfold(0.005, 0.01), error=Move.PROMOTE),
         # Each entity counts once: when all were seen, nothing is left to learn, and what is undecided expires.
@@ -140,6 +142,8 @@ class Trial:
 
     @property
     def weight(self) -> float:
+        if self.release.status is ReleaseStatus.WATCHING:
+            return 1 - HOLDBACK
         return self.plan.steps[self.release.step].weight
 
     def turn(self, now: datetime, blocks: list[Block]) -> None:
@@ -155,12 +159,17 @@ class Trial:
             challenger_units=self.units[1],
             step_units=sum(self.units),
         )
-        evidence = Evidence(VersionStatus.PASSED, "a", is_verified=True, champion=1, blocked=(), arms=arms)
+        champion = 2 if self.release.status is ReleaseStatus.WATCHING else 1
+        evidence = Evidence(VersionStatus.PASSED, "a", is_verified=True, champion=champion, blocked=(), arms=arms)
         decision = next_move(self.plan, self.release, evidence, now)
         if decision.move is Move.ADVANCE:
             self.release = replace(self.release, step=self.release.step + 1, step_since=now.isoformat())
+        elif decision.move is Move.PROMOTE and self.plan.watch_seconds:
+            self.release = replace(self.release, status=ReleaseStatus.WATCHING, step_since=now.isoformat())
         elif decision.move is not Move.HOLD:
-            self.ended, self.hours = decision.move, (now - START).total_seconds() / 3600
+            is_kept = decision.move is Move.DONE  # the watch ended well
+            self.ended = Move.PROMOTE if is_kept else decision.move
+            self.hours = (now - START).total_seconds() / 3600
 
 
 def plan_of(setting: Setting) -> Plan:
@@ -170,6 +179,8 @@ def plan_of(setting: Setting) -> Plan:
     said = {"strategy": "canary", "limit": f"{setting.limit_hours:.0f}h", "margins": margins}
     if setting.is_half:
         said |= {"steps": [0.5], "bake": "1m", "min_requests": 1}
+    if setting.watch_hours:
+        said["watch"] = f"{setting.watch_hours}h"
     return resolve_plan(said, seconds_per_plan_minute=60)
 
 
@@ -209,7 +220,7 @@ class Stream:
         units = rng.poisson(UNITS_PER_MINUTE * setting.turn_minutes, len(running))
         challengers = rng.binomial(units, weights)
         champions = units - challengers
-        champion_rate, challenger_rate = setting.rates((now - START).total_seconds() / 3600, 0.0)
+        champion_rate, challenger_rate = setting.rates((now - START).total_seconds() / 3600)
         shape = (setting.questions, len(running))
         failed = rng.binomial(champions, champion_rate, shape), rng.binomial(challengers, challenger_rate, shape)
         counts = np.stack(
@@ -227,7 +238,7 @@ class Crowd:
         use = rng.pareto(1.2, shape) + 1
         self.first = rng.exponential(1 / (UNITS_PER_MINUTE * use / use.sum(axis=1, keepdims=True))).astype(np.float32)
         own = rng.beta(0.2, 3.8, shape)  # 5% on average, and very unlike each other
-        _, worse_by = setting.rates(0.0, 0.0)
+        _, worse_by = setting.rates(0.0)
         self.place = rng.random(shape, dtype=np.float32)  # the hash that splits them
         luck = rng.random(shape)
         self.failed = luck < own, luck < own + worse_by * (1 - own) / (1 - 0.05)
