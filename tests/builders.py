@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
 from typing import Any
 
 from serin.contract.model import Contract
+from serin.contract.spec import ServingSpec, SpecFeature
 from serin.registry.records import (
     Champion,
     Dataset,
@@ -98,3 +102,52 @@ def a_release(version: int = 1, **changes: Any) -> Release:
 def a_route(version: int = 1, *, replaced: int | None = None) -> Route:
     files = {"model.onnx": f"onnx{version}", "spec.json": f"spec{version}"}
     return Route("loans", Champion(version, files, "2026-01-01T00:00:00+00:00", replaced))
+
+
+def a_capture(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """A line of a capture file, of the model that `a_spec` describes."""
+    return {
+        "serin": "capture",
+        "v": 1,
+        "id": f"{number:016x}",
+        "at": 1_767_225_600_000 + number * 1000,
+        "model": "loans",
+        "version": 1,
+        "answered": 1,
+        "arm": "champion",
+        "release": None,
+        "unit": hashlib.blake2b(str(number).encode(), digest_size=8).hexdigest(),
+        "entity": True,
+        "ms": 1.5,
+        "cold": False,
+        "fault": None,
+        "unsure": 0,
+        "n": 1,
+        "rows": [[41, 30_000.5, "college"]],
+        "scores": [[0.25, 0.75]],
+        **changes,
+    }
+
+
+def a_capture_file(*lines: dict[str, Any] | bytes) -> bytes:
+    """A capture file of these captures; bytes stand there as they are."""
+    texts = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+    return gzip.compress(b"\n".join(texts) + b"\n")
+
+
+def a_spec(**changes: Any) -> ServingSpec:
+    """The serving spec of `a_contract`."""
+    values: dict[str, Any] = {
+        "model": "loans",
+        "task": "classification",
+        "target": "approved",
+        "features": (
+            SpecFeature("age", "integer", 18, 100),
+            SpecFeature("salary", "number", 0, allows_missing=True),
+            SpecFeature("education", "category", values=("college", "school"), allows_missing=True),
+        ),
+        "classes": ("no", "yes"),
+        "positive": 1,
+        **changes,
+    }
+    return ServingSpec(**values)

@@ -1,22 +1,46 @@
-"""Summarises captures. Called by SQS with S3's `Object Created` events, by way of EventBridge."""
+"""Summarises capture files. Called by SQS with S3's `Object Created` events, by way of EventBridge."""
 
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from serin.aws.cloud import Cloud
+from serin.monitoring.files import Summariser
+
 logger = Logger()
+metrics = Metrics()
+tracer = Tracer()
 processor = BatchProcessor(event_type=EventType.SQS)
 
 
+@cache
+def summariser() -> Summariser:
+    cloud = Cloud.from_environment()
+    return Summariser(cloud.registry, cloud.data, cloud.artifacts)
+
+
 def summarise(record: Any) -> None:
-    logger.info("captures", key=json.loads(record.body)["detail"]["object"]["key"])
+    event = json.loads(record.body)
+    if event.get("detail-type") != "Object Created":
+        logger.info("not a capture file", event_type=str(event.get("detail-type") or event.get("Event"))[:80])
+        return
+    stored = event["detail"]["object"]
+    summary = summariser().summarise(stored["key"], stored["version-id"])
+    metrics.add_metric("CapturesCounted", MetricUnit.Count, summary.captures)
+    metrics.add_metric("CapturesSkipped", MetricUnit.Count, summary.skipped)
+    if summary.skipped:
+        logger.warning("lines that are no captures were skipped", key=stored["key"], skipped=summary.skipped)
 
 
 @logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@metrics.log_metrics(raise_on_empty_metrics=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     return process_partial_response(event=event, record_handler=summarise, processor=processor, context=context)

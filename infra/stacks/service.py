@@ -201,7 +201,7 @@ class ServiceStack(cdk.Stack):
         captures = queue("Captures", name="captures", reader="summarise")
         self._send_objects("CapturesArrived", "captures/", environment, to=captures)
 
-        summarise = function("Summarise", name="summarise", bundle="serving", with_models=False)
+        summarise = function("Summarise", name="summarise", bundle="evaluation", with_models=False)
         summarise.may_read(data, "captures/")
         summarise.may_read(artifacts, "models/")
         summarise.may_write(data, "summaries/")

@@ -87,7 +87,7 @@ class Profile:
             data = json.loads(text)
             if data["format"] != FORMAT:
                 raise Unverified(f"profile.json has format {data['format']}; this version of Serin reads {FORMAT}")
-            return cls(data["rows"], {name: _column(column) for name, column in data["columns"].items()})
+            return cls(data["rows"], {name: read_column(column) for name, column in data["columns"].items()})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unverified(f"profile.json cannot be read: {error}") from error
 
@@ -97,25 +97,15 @@ def profile_columns(columns: Mapping[str, NDArray[Any]]) -> Profile:
     rows = len(next(iter(columns.values()), np.empty(0)))
     return Profile(
         rows,
-        {name: _categories(column) if column.dtype == object else _numbers(column) for name, column in columns.items()},
+        {
+            name: _categories(column) if column.dtype == object else profile_numbers(column)
+            for name, column in columns.items()
+        },
     )
 
 
-def bin_bounds(index: int) -> tuple[float, float]:
-    """Give the values that fall in a bin: from the first, included, to the second, excluded, away from zero.
-
-    Bin 0 is 0 itself. The others are 32 equal parts of each octave, so that whole numbers below 64 have a bin each.
-    """
-    if index == 0:
-        return 0.0, 0.0
-    octave, part = divmod(abs(index) - 1, BINS_PER_OCTAVE)
-    sign = 1 if index > 0 else -1
-    with np.errstate(over="ignore"):  # the last bin ends at infinity
-        low, high = np.ldexp(0.5 + np.array([part, part + 1]) / (2 * BINS_PER_OCTAVE), octave + _LOWEST_EXPONENT)
-    return float(sign * low), float(sign * high)
-
-
-def _numbers(values: NDArray[Any]) -> Numbers:
+def profile_numbers(values: NDArray[np.float64]) -> Numbers:
+    """Summarise one column of numbers, NaN where missing."""
     present = values[~np.isnan(values)].astype(np.float64) + 0.0  # + 0.0 makes -0.0 one with 0.0
     if not len(present):
         return Numbers(len(values), None, None, {})
@@ -131,6 +121,20 @@ def _numbers(values: NDArray[Any]) -> Numbers:
         maximum=float(present.max()),
         bins=dict(zip(bins.tolist(), counts.tolist(), strict=True)),
     )
+
+
+def bin_bounds(index: int) -> tuple[float, float]:
+    """Give the values that fall in a bin: from the first, included, to the second, excluded, away from zero.
+
+    Bin 0 is 0 itself. The others are 32 equal parts of each octave, so that whole numbers below 64 have a bin each.
+    """
+    if index == 0:
+        return 0.0, 0.0
+    octave, part = divmod(abs(index) - 1, BINS_PER_OCTAVE)
+    sign = 1 if index > 0 else -1
+    with np.errstate(over="ignore"):  # the last bin ends at infinity
+        low, high = np.ldexp(0.5 + np.array([part, part + 1]) / (2 * BINS_PER_OCTAVE), octave + _LOWEST_EXPONENT)
+    return float(sign * low), float(sign * high)
 
 
 def _categories(values: NDArray[Any]) -> Categories:
@@ -154,7 +158,8 @@ def _hash(category: str) -> bytes:
     return hashlib.blake2b(category.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _column(data: dict[str, Any]) -> Numbers | Categories:
+def read_column(data: dict[str, Any]) -> Numbers | Categories:
+    """Build a column's summary from JSON. Raises KeyError, TypeError or ValueError where it is none."""
     if "bins" in data:
         return Numbers(
             **{

@@ -1,0 +1,92 @@
+"""What does a capture file say? One line for each request that was answered, read strictly and within bounds."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from serin.errors import Refused, TooLarge
+
+MAX_BYTES = 128 * 2**20  # unpacked; what delivers captures ends a file long before
+MAX_LINE_BYTES = 2**20  # as of an event of CloudWatch Logs
+
+Value = float | str | bool | None
+
+
+class Capture(msgspec.Struct, frozen=True, tag_field="serin", tag="capture"):
+    """One request. What each key means is told in docs/captures.md."""
+
+    v: Literal[1]
+    id: Annotated[str, Meta(min_length=1, max_length=100)]
+    at: Annotated[int, Meta(ge=0, lt=10**14)]
+    model: Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,62}$")]
+    version: Annotated[int, Meta(ge=1)]
+    answered: Annotated[int, Meta(ge=1)] | None
+    arm: Literal["champion", "challenger", "direct"]
+    release: Annotated[str, Meta(min_length=1, max_length=100)] | None
+    unit: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+    ms: Annotated[float, Meta(ge=0)]
+    cold: bool
+    fault: Literal["raised", "not_a_number", "late"] | None
+    unsure: Annotated[int, Meta(ge=0)]
+    n: Annotated[int, Meta(ge=1)]
+    rows: list[list[Value]]
+    scores: list[list[float | None]]
+
+    @property
+    def is_error(self) -> bool:
+        """Tell whether the version that was to answer failed, be it that another one answered in its place."""
+        return self.fault is not None or self.answered is None
+
+    @property
+    def laid_out_by(self) -> int:
+        """The version in whose features' and classes' order rows and scores stand."""
+        return self.answered or self.version
+
+
+_DECODER = msgspec.json.Decoder(Capture)
+
+
+def read_captures(content: bytes) -> Iterator[Capture | None]:
+    """Read a gzipped file line by line; None for a line that is no capture.
+
+    Raises Refused where the file is no gzip or is cut off, TooLarge where it unpacks to more than `MAX_BYTES`.
+    """
+    return (_read(line) for line in _lines(content))
+
+
+def _read(line: bytes) -> Capture | None:
+    if len(line) > MAX_LINE_BYTES:
+        return None
+    try:
+        capture = _DECODER.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    has_scores = capture.answered is not None
+    return capture if len(capture.scores) == len(capture.rows) * has_scores else None
+
+
+def _lines(content: bytes) -> Iterator[bytes]:
+    """Give the lines that hold anything; of one that is too long, enough to see that it is."""
+    left = MAX_BYTES
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            while piece := file.readline(MAX_LINE_BYTES + 1):
+                line = piece
+                while True:
+                    left -= len(piece)
+                    if left < 0:
+                        raise TooLarge(f"a capture file unpacks to more than {MAX_BYTES:,} bytes; none of it is used")
+                    if piece.endswith(b"\n") or not piece:
+                        break
+                    piece = file.readline(MAX_LINE_BYTES + 1)
+                if line.strip():
+                    yield line
+    except (OSError, EOFError, zlib.error) as error:
+        raise Refused(f"the capture file cannot be unpacked: {error}", code="BAD_FORMAT") from error

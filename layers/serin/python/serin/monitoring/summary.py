@@ -1,0 +1,320 @@
+"""What was served? One small summary a capture file; summaries merge by addition, in whatever order.
+
+A capture file that comes again is summarised again under the same key, so that it counts once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, field, replace
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
+
+from serin.errors import Unverified
+from serin.monitoring.captures import Value
+from serin.monitoring.minutes import Counts, Minute
+from serin.profile.profile import Numbers, Profile, read_column
+from serin.registry.records import Release
+
+FORMAT = 1
+KEPT_UNITS = 20_000  # of each release: some 2 MB
+KEPT_FLIPS = 20
+MS_PER_MINUTE = 60_000
+
+
+class Stretch(NamedTuple):
+    """What traffic is counted by. minute: whole minutes since 1970, UTC."""
+
+    model: str
+    version: int
+    arm: str
+    minute: int
+
+
+class Cut(NamedTuple):
+    """What slices are counted by: a value of a sensitive feature, in what one version was asked."""
+
+    model: str
+    version: int
+    feature: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What one version was asked in one arm and minute. unsure: rows that a person must decide.
+
+    faults: requests by what went wrong, none of 0. latency: the milliseconds of requests that were neither a cold start
+    nor a load, in bins.
+    """
+
+    requests: int
+    rows: int
+    unsure: int
+    faults: dict[str, int]
+    latency: Numbers
+
+    def __add__(self, other: Self) -> Self:
+        return replace(
+            self,
+            requests=self.requests + other.requests,
+            rows=self.rows + other.rows,
+            unsure=self.unsure + other.unsure,
+            faults=dict(Counter(self.faults) + Counter(other.faults)),
+            latency=self.latency + other.latency,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The rows that one version answered, and what it answered: `score`, and for classification `label`."""
+
+    rows: Profile
+    scores: Profile
+
+    def __add__(self, other: Self) -> Self:
+        return replace(self, rows=self.rows + other.rows, scores=self.scores + other.scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The captured rows of one slice. failed: rows of requests that failed; scores: of the others."""
+
+    rows: int
+    failed: int
+    scores: Numbers
+
+    def __add__(self, other: Self) -> Self:
+        return replace(
+            self, rows=self.rows + other.rows, failed=self.failed + other.failed, scores=self.scores + other.scores
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The first request of an entity in a release. at: milliseconds since 1970; id: of the prediction.
+
+    delta, is_flipped: how far the challenger's scores are from the champion's, the mean over rows and outputs, and
+    whether any row would get another label; None where the two were not compared.
+    """
+
+    at: int
+    id: str
+    arm: str
+    is_error: bool
+    ms: float
+    is_cold: bool
+    is_unsure: bool
+    delta: float | None = None
+    is_flipped: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The first requests of a release's entities, by the entities' hashes; past a bound, of the lowest hashes.
+
+    Which entities are kept does not depend on the order of merging, nor does which request was the first.
+    """
+
+    firsts: dict[str, Unit]
+
+    def __add__(self, other: Self) -> Self:
+        firsts = dict(self.firsts)
+        for name, unit in other.firsts.items():
+            firsts[name] = earlier(unit, firsts.get(name, unit))
+        return replace(self, firsts={name: firsts[name] for name in sorted(firsts)[:KEPT_UNITS]})
+
+
+def earlier(one: Unit, other: Unit) -> Unit:
+    """Choose the first of two requests of an entity, whichever is named first."""
+    return min(one, other, key=lambda unit: (unit.at, unit.id, repr(unit)))
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A row to which the challenger would have given another label. row: as captured; the others: scores."""
+
+    row: tuple[Value, ...]
+    champion: tuple[float, ...]
+    challenger: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """A few of the rows with another label, by their entities' hashes; past a bound, of the lowest hashes."""
+
+    examples: dict[str, Flip]
+
+    def __add__(self, other: Self) -> Self:
+        both = [*self.examples.items(), *other.examples.items()]
+        examples = dict(sorted(both, key=repr, reverse=True))  # of two of one entity the first stays
+        return replace(self, examples={name: examples[name] for name in sorted(examples)[:KEPT_FLIPS]})
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one or more capture files say. served: by model and version; releases, flips: by model and release.
+
+    captures: requests that are counted; skipped: lines that are none; repeated: requests that stood in a file twice.
+    """
+
+    captures: int = 0
+    skipped: int = 0
+    repeated: int = 0
+    traffic: dict[Stretch, Traffic] = field(default_factory=dict)
+    served: dict[tuple[str, int], Served] = field(default_factory=dict)
+    slices: dict[Cut, Slice] = field(default_factory=dict)
+    releases: dict[tuple[str, str], Units] = field(default_factory=dict)
+    flips: dict[tuple[str, str], Flips] = field(default_factory=dict)
+
+    def __add__(self, other: Summary) -> Summary:
+        return Summary(
+            captures=self.captures + other.captures,
+            skipped=self.skipped + other.skipped,
+            repeated=self.repeated + other.repeated,
+            traffic=_merged(self.traffic, other.traffic),
+            served=_merged(self.served, other.served),
+            slices=_merged(self.slices, other.slices),
+            releases=_merged(self.releases, other.releases),
+            flips=_merged(self.flips, other.flips),
+        )
+
+    def to_json(self) -> bytes:
+        """Write it; equal summaries give equal bytes."""
+        data = {
+            "format": FORMAT,
+            "captures": self.captures,
+            "skipped": self.skipped,
+            "repeated": self.repeated,
+            "traffic": [[*key, asdict(part)] for key, part in sorted(self.traffic.items())],
+            "served": [[*key, asdict(part)] for key, part in sorted(self.served.items())],
+            "slices": [[*key, asdict(part)] for key, part in sorted(self.slices.items())],
+            "releases": [
+                [*key, {name: astuple(unit) for name, unit in part.firsts.items()}]
+                for key, part in sorted(self.releases.items())
+            ],
+            "flips": [[*key, asdict(part)] for key, part in sorted(self.flips.items())],
+        }
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Summary:
+        """Read one. Raises Unverified where it is none, or of a format this code does not know."""
+        try:
+            data = json.loads(text)
+            if data["format"] != FORMAT:
+                raise Unverified(f"the summary has format {data['format']}; this version of Serin reads {FORMAT}")
+            return cls(
+                captures=data["captures"],
+                skipped=data["skipped"],
+                repeated=data["repeated"],
+                traffic={
+                    Stretch(*key): Traffic(**{**part, "latency": _numbers(part["latency"])})
+                    for *key, part in data["traffic"]
+                },
+                served={
+                    (model, version): Served(**{name: _profile(profile) for name, profile in part.items()})
+                    for model, version, part in data["served"]
+                },
+                slices={
+                    Cut(*key): Slice(**{**part, "scores": _numbers(part["scores"])}) for *key, part in data["slices"]
+                },
+                releases={
+                    (model, release): Units({name: Unit(*unit) for name, unit in firsts.items()})
+                    for model, release, firsts in data["releases"]
+                },
+                flips={
+                    (model, release): Flips({name: _flip(flip) for name, flip in part["examples"].items()})
+                    for model, release, part in data["flips"]
+                },
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Unverified(f"the summary cannot be read: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """How far the challenger of a release is from its champion on the same requests, each an entity's first.
+
+    compared, flipped: entities. delta: the sum, over those compared, of the mean difference of scores.
+    """
+
+    compared: int
+    flipped: int
+    delta: float
+    examples: tuple[Flip, ...]
+
+
+def minutes(summary: Summary, release: Release, *, slow_after_ms: float) -> tuple[Minute, ...]:
+    """Count a release's units minute by minute, in the order of time. slow_after_ms: a longer answer is slow.
+
+    Whether an answer was wrong is not known here: the truth comes later.
+    """
+    found: defaultdict[int, dict[str, list[Unit]]] = defaultdict(lambda: {"champion": [], "challenger": []})
+    for unit in _units(summary, release):
+        found[unit.at // MS_PER_MINUTE][unit.arm].append(unit)
+    return tuple(
+        Minute(at, *(_counts(arms[arm], slow_after_ms) for arm in ("champion", "challenger")))
+        for at, arms in sorted(found.items())
+    )
+
+
+def disagreement(summary: Summary, release: Release) -> Disagreement:
+    """Sum up what a shadow found."""
+    compared = [unit for unit in _units(summary, release) if unit.delta is not None]
+    flips = summary.flips.get((release.model, release.id), Flips({}))
+    return Disagreement(
+        compared=len(compared),
+        flipped=sum(unit.is_flipped is True for unit in compared),
+        delta=math.fsum(unit.delta or 0.0 for unit in compared),
+        examples=tuple(flips.examples.values()),
+    )
+
+
+def _units(summary: Summary, release: Release) -> Iterable[Unit]:
+    return summary.releases.get((release.model, release.id), Units({})).firsts.values()
+
+
+def _counts(units: Sequence[Unit], slow_after_ms: float) -> Counts:
+    timed = [unit for unit in units if not unit.is_cold]
+    return Counts(
+        units=len(units),
+        timed=len(timed),
+        error=sum(unit.is_error for unit in units),
+        slow=sum(unit.ms > slow_after_ms for unit in timed),
+        unsure=sum(unit.is_unsure for unit in units),
+    )
+
+
+class _Part(Protocol):
+    """What can be merged by addition."""
+
+    def __add__(self, other: Self, /) -> Self: ...
+
+
+_Key = TypeVar("_Key")
+_P = TypeVar("_P", bound=_Part)
+
+
+def _merged(one: Mapping[_Key, _P], other: Mapping[_Key, _P]) -> dict[_Key, _P]:
+    merged = dict(one)
+    for key, part in other.items():
+        merged[key] = merged[key] + part if key in merged else part
+    return merged
+
+
+def _numbers(data: dict[str, Any]) -> Numbers:
+    column = read_column(data)
+    if not isinstance(column, Numbers):
+        raise TypeError("a column of numbers is expected")
+    return column
+
+
+def _profile(data: dict[str, Any]) -> Profile:
+    return Profile(data["rows"], {name: read_column(column) for name, column in data["columns"].items()})
+
+
+def _flip(data: dict[str, Any]) -> Flip:
+    return Flip(**{name: tuple(values) for name, values in data.items()})

@@ -1,0 +1,172 @@
+"""A capture file gets its summary, once, by SQS's messages; a window is read from summaries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from functions.summarise import handler
+from serin.aws.cloud import Cloud
+from serin.errors import Refused, TooLarge, Unverified
+from serin.monitoring import files as module
+from serin.monitoring.files import Summariser, read_summaries, summary_key
+from serin.monitoring.summary import Summary
+from serin.registry.ids import sha256
+from serin.registry.ports import Objects
+from serin.registry.reconcile import created_event
+from serin.registry.registry import Registry, put
+from tests.builders import a_capture, a_capture_file, a_contract, a_run, a_spec, a_version
+from tests.fakes import FakeObjects, FakeRows
+
+KEY = "captures/dt=2026-01-01/hour=00/one.jsonl.gz"
+SUMMARY = "summaries/dt=2026-01-01/hour=00/one.json"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def register(registry: Registry, artifacts: Objects, **capture: Any) -> None:
+    """Store version 1 of `a_contract`, as registering it does."""
+    said = a_contract().model_dump(mode="json") | {"serving": {"capture": capture}}
+    said["features"]["education"]["sensitive"] = True
+    spec = a_spec().to_json()
+    registry.save(
+        put(a_run("run1", contract=said), expected_revision=0),
+        put(a_version(1, files={"model.onnx": "o" * 64, "spec.json": sha256(spec)}), expected_revision=0),
+    )
+    artifacts.put("models/loans/1/spec.json", spec)
+
+
+@pytest.fixture
+def bench() -> Summariser:
+    made = Summariser(Registry(FakeRows()), FakeObjects(), FakeObjects())
+    register(made.registry, made.artifacts)
+    return made
+
+
+def test_a_capture_file_that_comes_again_replaces_its_own_summary(bench: Summariser) -> None:
+    version = bench.data.put(KEY, a_capture_file(a_capture(1), a_capture(2)))
+    first = bench.summarise(KEY, version)
+    assert bench.summarise(KEY, version) == first == Summary.from_json(bench.data.get(SUMMARY))
+    assert [stored.key for stored in bench.data.list("summaries/")] == [SUMMARY]
+    assert (first.captures, {cut.feature for cut in first.slices}) == (2, {"education"})
+
+
+def test_what_the_contract_hides_in_captures_is_no_slice() -> None:
+    hiding = Summariser(Registry(FakeRows()), FakeObjects(), FakeObjects())
+    register(hiding.registry, hiding.artifacts, hash=["education"])
+    assert hiding.summarise(KEY, hiding.data.put(KEY, a_capture_file(a_capture()))).slices == {}
+
+
+def test_a_file_over_the_limit_is_not_read(bench: Summariser, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = bench.data.put(KEY, b"x" * 200)
+    monkeypatch.setattr(module, "MAX_BYTES", 100)
+    with pytest.raises(TooLarge, match="200 bytes"):
+        bench.summarise(KEY, version)
+
+
+def test_a_spec_that_is_not_the_registered_one_is_not_read_by(bench: Summariser) -> None:
+    bench.artifacts.put("models/loans/1/spec.json", b"{}")
+    with pytest.raises(Unverified, match=r"models/loans/1/spec\.json"):
+        bench.summarise(KEY, bench.data.put(KEY, a_capture_file(a_capture())))
+    assert not bench.data.exists(SUMMARY)
+
+
+@pytest.mark.parametrize("key", ["uploads/loans/x.jsonl.gz", "captures/x.json", "summaries/x.jsonl.gz"])
+def test_other_objects_are_no_capture_files(key: str) -> None:
+    with pytest.raises(Refused, match="no capture file"):
+        summary_key(key)
+
+
+def test_a_window_is_read_from_the_files_with_requests_in_it(bench: Summariser) -> None:
+    for minute, hour in ((0, 0), (50, 1), (90, 1), (200, 3)):  # what came at 00:50 was written after 01:00
+        key = f"captures/dt=2026-01-01/hour={hour:02}/{minute}.jsonl.gz"
+        line = a_capture(minute, at=int((START + timedelta(minutes=minute)).timestamp() * 1000))
+        bench.summarise(key, bench.data.put(key, a_capture_file(line)))
+
+    def minutes_of(since: int, until: int) -> list[int]:
+        window = read_summaries(
+            bench.data, since=START + timedelta(minutes=since), until=START + timedelta(minutes=until)
+        )
+        first = START.timestamp() // 60
+        return [int(stretch.minute - first) for summary in window for stretch in summary.traffic]
+
+    assert minutes_of(0, 240) == [0, 50, 90, 200]
+    assert minutes_of(40, 60) == [50]
+    assert minutes_of(51, 89) == []
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """What the function finds in AWS, with version 1 registered."""
+    names = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "TABLE": "t",
+        "DATA_BUCKET": "data",
+        "ARTIFACTS_BUCKET": "artifacts",
+    }
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(handler.metrics, "namespace", "Serin")  # read from the environment at its import
+    with mock_aws():
+        boto3.client("dynamodb").create_table(
+            TableName="t",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("PK", "SK")],
+        )
+        for bucket in ("data", "artifacts"):
+            boto3.client("s3").create_bucket(
+                Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+            )
+            boto3.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        cloud = Cloud.from_environment()
+        register(cloud.registry, cloud.artifacts)
+        handler.summariser.cache_clear()
+        yield cloud
+        handler.summariser.cache_clear()
+
+
+def test_a_poisoned_message_fails_alone(deployed: Cloud) -> None:
+    good = deployed.data.put(KEY, a_capture_file(a_capture(1), b"START"))
+    bad = deployed.data.put(KEY.replace("one", "two"), b"no gzip")
+    bodies = [
+        json.dumps(created_event("data", KEY, good)),
+        json.dumps(created_event("data", KEY.replace("one", "two"), bad)),
+        json.dumps({"Event": "s3:TestEvent"}),
+        "no JSON",
+    ]
+    answer = handler.handler({"Records": [message(number, body) for number, body in enumerate(bodies)]}, CONTEXT)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}, {"itemIdentifier": "3"}]}
+    assert [stored.key for stored in deployed.data.list("summaries/")] == [SUMMARY]
+    assert Summary.from_json(deployed.data.get(SUMMARY)).skipped == 1
+
+
+def message(number: int, body: str) -> dict[str, Any]:
+    return {
+        "messageId": str(number),
+        "receiptHandle": "r",
+        "body": body,
+        "attributes": {"ApproximateReceiveCount": "1"},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:captures",
+        "awsRegion": "eu-west-1",
+    }
+
+
+CONTEXT: Any = SimpleNamespace(
+    function_name="summarise",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:summarise",
+    aws_request_id="r",
+    get_remaining_time_in_millis=lambda: 60_000,
+)
