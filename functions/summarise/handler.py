@@ -32,9 +32,12 @@ def summarise(record: Any) -> None:
         logger.info("not a capture file", event_type=str(event.get("detail-type") or event.get("Event"))[:80])
         return
     stored = event["detail"]["object"]
-    summary = summariser().summarise(stored["key"], stored["version-id"])
+    summary, hindrances = summariser().summarise(stored["key"], stored["version-id"])
     metrics.add_metric("CapturesCounted", MetricUnit.Count, summary.captures)
     metrics.add_metric("CapturesSkipped", MetricUnit.Count, summary.skipped)
+    metrics.add_metric("ShadowsHindered", MetricUnit.Count, len(hindrances))
+    for hindrance in hindrances:
+        logger.warning(hindrance, key=stored["key"])
     if summary.skipped:
         logger.warning("lines that are no captures were skipped", key=stored["key"], skipped=summary.skipped)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from serin.contract.spec import ServingSpec
 from serin.errors import Refused, TooLarge, Unverified
 from serin.monitoring.captures import MAX_BYTES
+from serin.monitoring.shadow import Challenger, Score, compare, score_in_child
 from serin.monitoring.summarise import Layout, summarise
 from serin.monitoring.summary import MS_PER_MINUTE, Summary
 from serin.registry.ids import sha256
@@ -35,26 +37,44 @@ class Summariser:
     registry: Registry
     data: Objects
     artifacts: Objects
+    score: Score = score_in_child
 
-    def summarise(self, key: str, version: str) -> Summary:
-        """Summarise a capture file and store that. Doing it again replaces the same summary.
+    def summarise(self, key: str, version: str) -> tuple[Summary, tuple[str, ...]]:
+        """Summarise a capture file, compare the challengers of releases in it, store that, and say what hindered it.
 
-        Raises Refused where it cannot be read, TooLarge where it is over the limit.
+        Doing it again replaces the same summary. Raises Refused where the file cannot be read, TooLarge where it is
+        over the limit.
         """
         target = summary_key(key)
         if (size := self.data.size(key, version)) > MAX_BYTES:
             raise TooLarge(f"the capture file {key} has {size:,} bytes; at most {MAX_BYTES:,} are read")
-        summary = summarise(self.data.get(key, version), self.layout)
+        content, layout_of = self.data.get(key, version), cache(self.layout)
+        summary, hindrances = compare(
+            content,
+            summarise(content, layout_of),
+            layout_of=layout_of,
+            challenger_of=self.challenger,
+            score=self.score,
+        )
         self.data.put(target, summary.to_json())
-        return summary
+        return summary, hindrances
 
     def layout(self, model: str, number: int) -> Layout | None:
         """Find how a version's captured rows are read; None where there is no such version."""
         found = self.registry.find_version(model, number)
-        return layout_of(found.value, self.registry, self.artifacts) if found else None
+        return read_layout(found.value, self.registry, self.artifacts) if found else None
+
+    def challenger(self, model: str, release: str) -> Challenger | None:
+        """Find the version that a release tries; None where there is no such release."""
+        found = self.registry.find_release(model, release)
+        if found is None:
+            return None
+        version = self.registry.version(model, found.value.version).value
+        spec = ServingSpec.from_json(verified_file(version, "spec.json", self.artifacts))
+        return Challenger(spec, verified_file(version, "model.onnx", self.artifacts))
 
 
-def layout_of(version: ModelVersion, registry: Registry, artifacts: Objects) -> Layout:
+def read_layout(version: ModelVersion, registry: Registry, artifacts: Objects) -> Layout:
     """Read how a version's captured rows are laid out, and what its contract says of its features."""
     contract = registry.run(version.model, version.run).value.contract
     capture = contract.get("serving", {}).get("capture", {})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -51,15 +50,14 @@ def summarise(content: bytes, layout_of: LayoutOf) -> Summary:
     A line that is no capture, or whose rows are not the version's, is counted and skipped; a prediction that stands
     there twice counts once. Raises as `read_captures`.
     """
-    known = cache(layout_of)
     left_out: Counter[str] = Counter()
     summary, batch, held = Summary(), [], 0
-    for capture in captures_once(content, known, left_out):
+    for capture in captures_once(content, layout_of, left_out):
         batch.append(capture)
         held += 1 + len(capture.rows)
         if held >= AT_ONCE:
-            summary, batch, held = summary + _count(batch, known), [], 0
-    return summary + _count(batch, known) + Summary(skipped=left_out["skipped"], repeated=left_out["repeated"])
+            summary, batch, held = summary + _count(batch, layout_of), [], 0
+    return summary + _count(batch, layout_of) + Summary(skipped=left_out["skipped"], repeated=left_out["repeated"])
 
 
 def captures_once(content: bytes, layout_of: LayoutOf, left_out: Counter[str]) -> Iterator[Capture]:

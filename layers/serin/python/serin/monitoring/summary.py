@@ -238,7 +238,8 @@ class Summary:
 class Disagreement:
     """How far the challenger of a release is from its champion on the same requests, each an entity's first.
 
-    compared, flipped: entities. delta: the sum, over those compared, of the mean difference of scores.
+    compared, flipped: entities; flipped are too those for which the challenger gives no number, which have no delta.
+    delta: the sum of their scores' mean differences.
     """
 
     compared: int
@@ -263,7 +264,7 @@ def minutes(summary: Summary, release: Release, *, slow_after_ms: float) -> tupl
 
 def disagreement(summary: Summary, release: Release) -> Disagreement:
     """Sum up what a shadow found."""
-    compared = [unit for unit in _units(summary, release) if unit.delta is not None]
+    compared = [unit for unit in _units(summary, release) if unit.is_flipped is not None]
     flips = summary.flips.get((release.model, release.id), Flips({}))
     return Disagreement(
         compared=len(compared),

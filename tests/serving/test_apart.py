@@ -1,0 +1,60 @@
+"""A model that crashes, hangs or eats memory ends its own process, and no other."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx.parser
+import pytest
+
+from serin.contract.spec import ServingSpec, SpecFeature
+from serin.errors import Unverified
+from serin.serving.apart import score_apart
+from serin.serving.encode import Encoded
+
+SPEC = ServingSpec("m", "regression", "y", (SpecFeature("x", "number"),)).to_json()
+ROWS = Encoded(np.array([[1.0], [2.5]]), np.empty((2, 0), np.int64), ((), ()))
+
+DOUBLES = "scores = Add(numeric, numeric)"
+EATS = """
+    n = Constant<value = int64[2] {40000, 40000}>()
+    zeros = ConstantOfShape<value = double[1] {0}>(n)
+    sum = ReduceSum<keepdims = 0>(zeros)
+    scores = Add(numeric, sum)
+"""
+HANGS = """
+    most = Constant<value = int64 {9223372036854775807}>()
+    yes = Constant<value = bool {1}>()
+    scores = Loop (most, yes, numeric) <body = each (int64 i, bool c, double[n, 1] a) => (bool on, double[n, 1] b) {
+        on = Identity(c)
+        b = Identity(a)
+    }>
+"""
+
+
+def model(body: str) -> bytes:
+    graph = f'<ir_version: 8, opset_import: ["": 17]> g (double[n, 1] numeric) => (double[n, 1] scores) {{ {body} }}'
+    return bytes(onnx.parser.parse_model(graph).SerializeToString())
+
+
+def test_scores_come_back_as_the_model_gives_them() -> None:
+    assert score_apart(model(DOUBLES), SPEC, ROWS, seconds=30).tolist() == [[2.0], [5.0]]
+
+
+@pytest.mark.parametrize(
+    ("graph", "seconds", "said"),
+    [
+        (model(EATS), 30.0, "cannot be run"),
+        (model(HANGS), 2.0, "longer than 2 s"),
+        (b"no model", 30.0, "cannot be loaded"),
+    ],
+    ids=["eats memory", "hangs", "no model"],
+)
+def test_what_a_model_does_wrong_is_told(graph: bytes, seconds: float, said: str) -> None:
+    with pytest.raises(Unverified, match=said):
+        score_apart(graph, SPEC, ROWS, seconds=seconds)
+
+
+def test_a_child_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serin.serving.apart._CHILD", "import os; os.abort()")
+    with pytest.raises(Unverified, match="status -6"):
+        score_apart(b"", SPEC, ROWS, seconds=30)
