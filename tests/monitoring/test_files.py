@@ -3,43 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
+from functools import cache
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from functions.summarise import handler
 from serin.aws.cloud import Cloud
+from serin.contract.spec import CaptureSpec
 from serin.errors import Refused, TooLarge, Unverified
 from serin.monitoring import files as module
-from serin.monitoring.files import Summariser, read_summaries, summary_key
+from serin.monitoring.files import Summariser
 from serin.monitoring.summary import Summary
-from serin.registry.ids import sha256
-from serin.registry.ports import Objects
+from serin.monitoring.window import read_summaries, summary_key
 from serin.registry.reconcile import created_event
-from serin.registry.registry import Registry, put
-from tests.builders import a_capture, a_capture_file, a_contract, a_run, a_spec, a_version
+from serin.registry.registry import Registry
+from tests.builders import a_capture, a_capture_file
 from tests.fakes import FakeObjects, FakeRows
+from tests.monitoring.world import CONTEXT, register
 
 KEY = "captures/dt=2026-01-01/hour=00/one.jsonl.gz"
 SUMMARY = "summaries/dt=2026-01-01/hour=00/one.json"
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def register(registry: Registry, artifacts: Objects, **capture: Any) -> None:
-    """Store version 1 of `a_contract`, as registering it does."""
-    said = a_contract().model_dump(mode="json") | {"serving": {"capture": capture}}
-    said["features"]["education"]["sensitive"] = True
-    spec = a_spec().to_json()
-    registry.save(
-        put(a_run("run1", contract=said), expected_revision=0),
-        put(a_version(1, files={"model.onnx": "o" * 64, "spec.json": sha256(spec)}), expected_revision=0),
-    )
-    artifacts.put("models/loans/1/spec.json", spec)
 
 
 @pytest.fixture
@@ -59,7 +45,7 @@ def test_a_capture_file_that_comes_again_replaces_its_own_summary(bench: Summari
 
 def test_what_the_contract_hides_in_captures_is_no_slice() -> None:
     hiding = Summariser(Registry(FakeRows()), FakeObjects(), FakeObjects())
-    register(hiding.registry, hiding.artifacts, hash=["education"])
+    register(hiding.registry, hiding.artifacts, capture=CaptureSpec(hashed=("education",)))
     assert hiding.summarise(KEY, hiding.data.put(KEY, a_capture_file(a_capture())))[0].slices == {}
 
 
@@ -101,41 +87,9 @@ def test_a_window_is_read_from_the_files_with_requests_in_it(bench: Summariser) 
     assert minutes_of(51, 89) == []
 
 
-@pytest.fixture
-def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """What the function finds in AWS, with version 1 registered."""
-    names = {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "TABLE": "t",
-        "DATA_BUCKET": "data",
-        "ARTIFACTS_BUCKET": "artifacts",
-    }
-    for name, value in names.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+def test_a_poisoned_message_fails_alone(deployed: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler, "summariser", cache(handler.summariser.__wrapped__))
     monkeypatch.setattr(handler.metrics, "namespace", "Serin")  # read from the environment at its import
-    with mock_aws():
-        boto3.client("dynamodb").create_table(
-            TableName="t",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("PK", "SK")],
-        )
-        for bucket in ("data", "artifacts"):
-            boto3.client("s3").create_bucket(
-                Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-            )
-            boto3.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        cloud = Cloud.from_environment()
-        register(cloud.registry, cloud.artifacts)
-        handler.summariser.cache_clear()
-        yield cloud
-        handler.summariser.cache_clear()
-
-
-def test_a_poisoned_message_fails_alone(deployed: Cloud) -> None:
     good = deployed.data.put(KEY, a_capture_file(a_capture(1), b"START"))
     bad = deployed.data.put(KEY.replace("one", "two"), b"no gzip")
     bodies = [
@@ -161,12 +115,3 @@ def message(number: int, body: str) -> dict[str, Any]:
         "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:captures",
         "awsRegion": "eu-west-1",
     }
-
-
-CONTEXT: Any = SimpleNamespace(
-    function_name="summarise",
-    memory_limit_in_mb=512,
-    invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:summarise",
-    aws_request_id="r",
-    get_remaining_time_in_millis=lambda: 60_000,
-)

@@ -61,12 +61,13 @@ def test_it_counts_entities_flips_and_how_far_scores_are_apart() -> None:
 def test_an_entity_is_compared_once_and_errors_and_other_arms_not_at_all() -> None:
     summary, _ = compared(
         asked(1, 20),
-        asked(2, 20, unit=asked(1)["unit"]),
+        asked(2, 60, unit=asked(1)["unit"]),
         asked(3, 20, fault="late"),
         asked(4, 20, arm="challenger", version=2, answered=2),
         asked(5, 20, arm="direct"),
     )
-    assert disagreement(summary, RELEASE).compared == 1
+    found = disagreement(summary, RELEASE)
+    assert (found.compared, found.flipped) == (1, 1), "by its first request"
 
 
 def test_where_the_challenger_gives_no_number_it_disagrees() -> None:

@@ -153,6 +153,14 @@ def test_rows_and_scores_are_profiled_for_the_version_that_answered() -> None:
     assert set(summary.served) == {("loans", 1)}
 
 
+def test_categories_are_read_as_serving_reads_them() -> None:
+    said = [" college", "N/A", None, True, 12345678901234567]
+    summary = summary_of(*[a_capture(number, rows=[[41, 1, value]]) for number, value in enumerate(said)])
+    assert summary.served["loans", 1].rows.columns["education"] == Categories(
+        missing=2, counts={"12345678901234567": 1, "college": 1, "true": 1}
+    )
+
+
 def test_a_version_that_nobody_knows_counts_as_traffic_alone() -> None:
     summary = summary_of(a_capture(1, version=9, answered=9, rows=[["?"]], scores=[[1.0]]))
     assert (summary.captures, summary.skipped, len(summary.traffic), summary.served) == (1, 0, 1, {})

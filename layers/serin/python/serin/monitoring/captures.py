@@ -16,11 +16,18 @@ from serin.errors import Refused, TooLarge
 MAX_BYTES = 128 * 2**20  # unpacked; what delivers captures ends a file long before
 MAX_LINE_BYTES = 2**20  # as of an event of CloudWatch Logs
 
-Value = float | str | bool | None
+Value = int | float | str | bool | None
 
 
 class Capture(msgspec.Struct, frozen=True, tag_field="serin", tag="capture"):
-    """One request. What each key means is told in docs/captures.md."""
+    """One request that was not refused.
+
+    at: milliseconds since 1970. version: the one that was to answer; answered: the one that did, None where nobody
+    could. arm: `direct` is no evidence. release: where the route has a challenger. unit: the hash of the entity, or of
+    the prediction's id. ms: inside the endpoint; cold: with the load of a model or a process. fault: what `version`
+    did wrong. unsure: rows for a person to decide. n: rows asked, of which `rows` and `scores` may hold fewer; both in
+    the order of features and classes that `laid_out_by` has.
+    """
 
     v: Literal[1]
     id: Annotated[str, Meta(min_length=1, max_length=100)]

@@ -1,33 +1,21 @@
-"""Where do captures and their summaries lie, and how does a capture file get its summary?"""
+"""How does a capture file get its summary? What is needed to read it comes from the registry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cache
 
 from serin.contract.spec import ServingSpec
-from serin.errors import Refused, TooLarge, Unverified
+from serin.errors import TooLarge, Unverified
 from serin.monitoring.captures import MAX_BYTES
 from serin.monitoring.shadow import Challenger, Score, compare, score_in_child
 from serin.monitoring.summarise import Layout, summarise
-from serin.monitoring.summary import MS_PER_MINUTE, Summary
+from serin.monitoring.summary import Summary
+from serin.monitoring.window import summary_key
 from serin.registry.ids import sha256
 from serin.registry.ports import Objects
 from serin.registry.records import ModelVersion
 from serin.registry.registry import Registry
-
-CAPTURES, SUMMARIES = "captures/", "summaries/"
-ENDING = ".jsonl.gz"
-LATEST_ARRIVAL = timedelta(hours=2)  # after what they hold: captures wait for each other before they are written
-
-
-def summary_key(capture_key: str) -> str:
-    """Name the summary of a capture file. Raises Refused where the key is none of a capture file."""
-    if not capture_key.startswith(CAPTURES) or not capture_key.endswith(ENDING):
-        raise Refused(f"{capture_key!r} is no capture file: {CAPTURES}dt=…/hour=…/<name>{ENDING}")
-    return SUMMARIES + capture_key.removeprefix(CAPTURES).removesuffix(ENDING) + ".json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +65,11 @@ class Summariser:
 def read_layout(version: ModelVersion, registry: Registry, artifacts: Objects) -> Layout:
     """Read how a version's captured rows are laid out, and what its contract says of its features."""
     contract = registry.run(version.model, version.run).value.contract
-    capture = contract.get("serving", {}).get("capture", {})
+    spec = ServingSpec.from_json(verified_file(version, "spec.json", artifacts))
     return Layout(
-        spec=ServingSpec.from_json(verified_file(version, "spec.json", artifacts)),
+        spec=spec,
         sensitive=frozenset(name for name, feature in contract["features"].items() if feature["sensitive"]),
-        hidden=frozenset((*capture.get("mask", ()), *capture.get("hash", ()))),
+        hidden=frozenset(name for name in (*spec.capture.masked, *spec.capture.hashed, spec.entity) if name),
     )
 
 
@@ -91,18 +79,3 @@ def verified_file(version: ModelVersion, name: str, artifacts: Objects) -> bytes
     if sha256(content) != version.files[name]:
         raise Unverified(f"{version.prefix}{name} does not have the digest that was registered")
     return content
-
-
-def read_summaries(data: Objects, *, since: datetime, until: datetime) -> Iterator[Summary]:
-    """Read the summaries of the capture files that hold any request from `since` on, up to `until`.
-
-    A file is taken whole: at its edges a window is as exact as files are short.
-    """
-    first, last = since.timestamp() * 1000 // MS_PER_MINUTE, until.timestamp() * 1000 // MS_PER_MINUTE
-    hour = since.replace(minute=0, second=0, microsecond=0)
-    while hour <= until + LATEST_ARRIVAL:
-        for stored in data.list(f"{SUMMARIES}dt={hour:%Y-%m-%d}/hour={hour:%H}/"):
-            summary = Summary.from_json(data.get(stored.key))
-            if any(first <= stretch.minute <= last for stretch in summary.traffic):
-                yield summary
-        hour += timedelta(hours=1)

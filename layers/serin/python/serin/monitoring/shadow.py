@@ -106,9 +106,9 @@ def _compared(captures: Sequence[Capture], layout: Layout, challenger: Challenge
         raise Refused(f"the challenger gave scores of shape {theirs.shape}")
     theirs = theirs[:, _places(layout.spec, challenger.spec)]
     ours = np.array([row for capture in captures for row in capture.scores], dtype=np.float64)
-    is_number = np.isfinite(theirs).all(axis=1)
+    is_number = np.asarray(np.isfinite(theirs).all(axis=1))
     delta = np.abs(theirs - ours).mean(axis=1)
-    is_flipped = ~is_number
+    is_flipped = np.logical_not(is_number)
     if layout.spec.classes:
         is_flipped |= theirs.argmax(axis=1) != ours.argmax(axis=1)
     deltas: dict[str, tuple[float | None, bool]] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serin.contract.spec import ServingSpec, SpecFeature, label_text
+from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature, label_text
 from serin.monitoring.captures import Capture, Value, read_captures
 from serin.monitoring.summary import (
     MS_PER_MINUTE,
@@ -167,9 +167,9 @@ def _has_slices(feature: SpecFeature) -> bool:
 
 
 def _slice_of(value: Value, feature: SpecFeature) -> str:
-    if value is None:
+    text = _text(value, feature)
+    if text is None:
         return MISSING
-    text = label_text(value) if isinstance(value, str | bool) else str(value)
     return text if feature.type == "boolean" or text in feature.values else OTHERS
 
 
@@ -198,5 +198,13 @@ def _column(values: Sequence[Value], feature: SpecFeature) -> NDArray[Any]:
     if feature.is_numeric:
         return np.array([np.nan if value is None or isinstance(value, str) else float(value) for value in values])
     column = np.empty(len(values), dtype=object)
-    column[:] = [value if isinstance(value, str) else None for value in values]
+    column[:] = [_text(value, feature) for value in values]
     return column
+
+
+def _text(value: Value, feature: SpecFeature) -> str | None:
+    """Write a value as the category that serving reads it as."""
+    if value is None:
+        return None
+    text = value.strip() if isinstance(value, str) else label_text(value) if isinstance(value, int) else str(value)
+    return None if text.lower() in NO_CATEGORY and text not in feature.values else text

@@ -13,7 +13,6 @@ from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from serin.errors import Unverified
-from serin.monitoring.captures import Value
 from serin.monitoring.minutes import Counts, Minute
 from serin.profile.profile import Numbers, Profile, read_column
 from serin.registry.records import Release
@@ -136,7 +135,7 @@ def earlier(one: Unit, other: Unit) -> Unit:
 class Flip:
     """A row to which the challenger would have given another label. row: as captured; the others: scores."""
 
-    row: tuple[Value, ...]
+    row: tuple[int | float | str | bool | None, ...]
     champion: tuple[float, ...]
     challenger: tuple[float, ...]
 
