@@ -1,0 +1,219 @@
+"""How far has what is served moved from what a version was trained on? An effect size and a verdict for each column.
+
+Numbers are compared on the tenths of the reference, text on its more frequent categories, and what is missing is a
+cell of its own. A column has drifted where its effect is large *and* could hardly come from chance: a window that is
+drawn from the reference itself differs from it too, and the less it holds the more.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serin.profile.profile import Categories, Numbers, Profile, bin_bounds
+
+LEAST_ROWS = 100  # with fewer on either side, chance alone moves a column by more than is called some
+SOME, LARGE = 0.1, 0.2
+FALSE_ALARMS = 0.0001  # of the checks of what is steady, all columns together: by the hour, one a year
+CELLS = 10
+MOST_CATEGORIES = 20
+LEAST_EXPECTED = 5  # in a cell; Cochran (1954), Biometrics 10, for tests by chi-square
+
+Counts = NDArray[np.int64]
+Column = Numbers | Categories
+
+
+class Verdict(StrEnum):
+    NOT_ENOUGH = "not enough"
+    STEADY = "steady"
+    MOVED = "moved"
+    DRIFTED = "drifted"
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """How far one column has moved. effect: in nats, less what chance alone would give; None where there is too little.
+
+    missing: shares, in the reference and now. detail: what moved most, in words.
+    """
+
+    column: str
+    verdict: Verdict
+    effect: float | None
+    missing: tuple[float, float]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a window compares with its reference. features, predictions: the most moved first.
+
+    since, until: ISO times. rows: captured rows in the window. is_stale: older than the contract's max_age.
+    left_out: features that captures do not hold as they are.
+    """
+
+    model: str
+    version: int
+    since: str
+    until: str
+    rows: int
+    verdict: Verdict
+    reason: str
+    features: tuple[Shift, ...]
+    predictions: tuple[Shift, ...]
+    left_out: tuple[str, ...] = ()
+    is_stale: bool = False
+
+    @property
+    def largest_effect(self) -> float:
+        return max((shift.effect or 0.0 for shift in (*self.predictions, *self.features)), default=0.0)
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False).encode()
+
+
+def compare_columns(reference: Profile, window: Profile, *, tests: int) -> tuple[Shift, ...]:
+    """Compare the columns that both have, the most moved first. tests: how many columns one check compares in all."""
+    both = [name for name in window.columns if type(window.columns[name]) is type(reference.columns.get(name))]
+    shifts = [compare_column(name, reference.columns[name], window.columns[name], tests=tests) for name in both]
+    return tuple(sorted(shifts, key=lambda shift: (-1.0 if shift.effect is None else -shift.effect, shift.column)))
+
+
+def compare_column(name: str, reference: Column, window: Column, *, tests: int) -> Shift:
+    """Compare one column of the window with the reference."""
+    before, now = _cells(reference, window)
+    missing = _missing_share(reference), _missing_share(window)
+    if min(before.sum(), now.sum()) < LEAST_ROWS:
+        return Shift(name, Verdict.NOT_ENOUGH, None, missing, f"{now.sum():,} rows, {before.sum():,} to compare with")
+    index = population_stability_index(before, now)
+    noise, most_noise = index_by_chance(before, now, false_alarms=FALSE_ALARMS / tests)
+    effect = max(index - noise, 0.0)
+    verdict = Verdict.STEADY
+    if index > most_noise and effect >= SOME:
+        verdict = Verdict.DRIFTED if effect >= LARGE else Verdict.MOVED
+    return Shift(name, verdict, round(effect, 6), missing, _detail(reference, window))
+
+
+def population_stability_index(reference: Counts, current: Counts) -> float:
+    """Measure how far one column has moved, in nats.
+
+    reference, current: counts over the same cells. Each cell gets half a count, so that an empty one stays finite.
+    Above 0.1 is commonly read as some shift, above 0.2 as a large one.
+    Source: Siddiqi, Credit Risk Scorecards (2006), ch. 9; for the half count Jeffreys' prior.
+    """
+    p, q = ((counts + 0.5) / (counts.sum() + 0.5 * len(counts)) for counts in (reference, current))
+    return float(np.sum((q - p) * np.log(q / p)))
+
+
+def index_by_chance(reference: Counts, current: Counts, *, false_alarms: float) -> tuple[float, float]:
+    """Tell the index that two samples of one population have on the mean, and the one that few exceed.
+
+    false_alarms: the share that exceeds it. The index times n·m / (n + m) follows a chi-square of one degree less than
+    there are cells: Yurdakul, Statistical Properties of the Population Stability Index (2018). Its quantile is that of
+    Wilson and Hilferty, The Distribution of Chi-Square (1931).
+    """
+    freedom = len(reference) - 1
+    if not freedom:
+        return 0.0, 0.0
+    scale = 1 / reference.sum() + 1 / current.sum()
+    spread = 2 / (9 * freedom)
+    quantile = freedom * (1 - spread + NormalDist().inv_cdf(1 - false_alarms) * math.sqrt(spread)) ** 3
+    return float(freedom * scale), float(quantile * scale)
+
+
+def sum_up(features: tuple[Shift, ...], predictions: tuple[Shift, ...]) -> tuple[Verdict, str]:
+    """Say how a version is doing in all, and why."""
+    shifts = (*predictions, *features)
+    drifted = [shift.column for shift in shifts if shift.verdict is Verdict.DRIFTED]
+    if drifted:
+        return Verdict.DRIFTED, f"drifted: {', '.join(drifted)}"
+    if not shifts or all(shift.verdict is Verdict.NOT_ENOUGH for shift in shifts):
+        return Verdict.NOT_ENOUGH, f"at least {LEAST_ROWS} rows are needed on both sides"
+    moved = [shift.column for shift in shifts if shift.verdict is Verdict.MOVED]
+    if moved:
+        return Verdict.MOVED, f"moved, yet by less than is called a drift: {', '.join(moved)}"
+    return Verdict.STEADY, "nothing moved by more than chance and habit explain"
+
+
+def _cells(reference: Column, window: Column) -> tuple[Counts, Counts]:
+    """Count both over the same cells, the missing last; cells that both leave empty are left out."""
+    if isinstance(reference, Numbers) and isinstance(window, Numbers):
+        cells = _number_cells(reference.bins, window.bins)
+    elif isinstance(reference, Categories) and isinstance(window, Categories):
+        cells = _category_cells(reference, window)
+    else:
+        raise TypeError("a column of numbers cannot be compared with one of text")
+    pairs = [pair for pair in (*cells, (reference.missing, window.missing)) if any(pair)]
+    before, now = np.array(pairs or [(0, 0)], dtype=np.int64).T
+    return before, now
+
+
+def _number_cells(reference: Mapping[int, int], window: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Join fine bins to cells that hold about a tenth of the reference each."""
+    total = sum(reference.values())
+    if not total:
+        return [(0, sum(window.values()))]
+    cells = [[0, 0] for _ in range(CELLS)]
+    below = 0
+    for index in sorted({*reference, *window}):
+        here = reference.get(index, 0)
+        cell = cells[min(int((below + here / 2) / total * CELLS), CELLS - 1)]
+        cell[0] += here
+        cell[1] += window.get(index, 0)
+        below += here
+    return [(before, now) for before, now in cells]
+
+
+def _category_cells(reference: Categories, window: Categories) -> list[tuple[int, int]]:
+    """Keep the categories that are frequent enough in the reference; the rest are one cell, unseen ones among them."""
+    before, now = _present(reference), _present(window)
+    least = LEAST_EXPECTED * max(1.0, before / max(now, 1))  # expected in the smaller sample
+    frequent = sorted(reference.counts, key=lambda name: (-reference.counts[name], name))[:MOST_CATEGORIES]
+    kept = [
+        (reference.counts[name], window.counts.get(name, 0)) for name in frequent if reference.counts[name] >= least
+    ]
+    return [*kept, (before - sum(pair[0] for pair in kept), now - sum(pair[1] for pair in kept))]
+
+
+def _present(column: Column) -> int:
+    return sum(column.bins.values()) if isinstance(column, Numbers) else sum(column.counts.values()) + column.others
+
+
+def _missing_share(column: Column) -> float:
+    rows = _present(column) + column.missing
+    return round(column.missing / rows, 6) if rows else 0.0
+
+
+def _detail(reference: Column, window: Column) -> str:
+    """Say what moved: the median of numbers, of text the category whose share changed most."""
+    before, now = _present(reference), _present(window)
+    if not before or not now:
+        return ""
+    if isinstance(reference, Numbers) and isinstance(window, Numbers):
+        return f"median {_median(reference):,.4g} → {_median(window):,.4g}"
+    assert isinstance(reference, Categories)
+    assert isinstance(window, Categories)  # as compare_column saw to
+    names = sorted({*reference.counts, *window.counts})
+    shares = {name: (reference.counts.get(name, 0) / before, window.counts.get(name, 0) / now) for name in names}
+    if not shares:
+        return ""
+    most = max(shares, key=lambda name: abs(shares[name][1] - shares[name][0]))
+    return f"{most} {shares[most][0]:.1%} → {shares[most][1]:.1%}"
+
+
+def _median(numbers: Numbers) -> float:
+    """The middle of the bin that holds the median."""
+    half, seen = _present(numbers) / 2, 0
+    for index, count in sorted(numbers.bins.items()):
+        seen += count
+        if seen >= half:
+            low, high = bin_bounds(index)
+            return (low + high) / 2
+    return math.nan

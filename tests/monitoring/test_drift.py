@@ -1,0 +1,157 @@
+"""Drift is told where there is some, and not where a window merely is a sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serin.monitoring.drift import (
+    CELLS,
+    FALSE_ALARMS,
+    LARGE,
+    Shift,
+    Verdict,
+    compare_column,
+    compare_columns,
+    index_by_chance,
+    population_stability_index,
+    sum_up,
+)
+from serin.profile.profile import profile_columns
+
+RANDOM = np.random.default_rng(7)
+BEGIN = RANDOM.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def same_draws() -> None:
+    """Let each test draw the same, whichever ran before it."""
+    RANDOM.bit_generator.state = BEGIN
+
+
+def numbers(values: Any) -> Any:
+    return profile_columns({"x": np.asarray(values, dtype=np.float64)}).columns["x"]
+
+
+def texts(values: Any) -> Any:
+    return profile_columns({"x": np.asarray(values, dtype=object)}).columns["x"]
+
+
+def normal(rows: int, shift: float = 0.0, missing: float = 0.0) -> Any:
+    values = RANDOM.normal(shift, 1, rows)
+    values[RANDOM.random(rows) < missing] = np.nan
+    return numbers(values)
+
+
+def skewed(rows: int) -> Any:
+    """Few frequent categories and many rare ones."""
+    return texts([f"c{value}" for value in RANDOM.zipf(1.5, rows)])
+
+
+def rounded(rows: int) -> Any:
+    return numbers(RANDOM.poisson(0.7, rows))
+
+
+@pytest.mark.parametrize("rows", [100, 1000])
+@pytest.mark.parametrize("draw", [normal, skewed, rounded], ids=["normal", "rare categories", "few values"])
+def test_a_window_drawn_from_the_reference_does_not_alarm(draw: Any, rows: int) -> None:
+    reference = draw(5000)
+    shifts = [compare_column("x", reference, draw(rows), tests=1) for _ in range(300)]
+    assert {shift.verdict for shift in shifts} == {Verdict.STEADY}
+    assert np.mean([shift.effect for shift in shifts]) < 0.03, "what chance gives is taken off"
+
+
+def test_as_many_columns_as_there_are_do_not_make_an_alarm_more_likely() -> None:
+    counts = np.full(CELLS, 100)
+    assert (
+        index_by_chance(counts, counts, false_alarms=FALSE_ALARMS / 50)[1]
+        > (index_by_chance(counts, counts, false_alarms=FALSE_ALARMS)[1])
+    )
+
+
+def test_the_index_that_chance_gives_is_exceeded_as_seldom_as_it_says() -> None:
+    p = np.full(CELLS, 1 / CELLS)
+    pairs = [(RANDOM.multinomial(2000, p), RANDOM.multinomial(500, p)) for _ in range(3000)]
+    mean, most = index_by_chance(*pairs[0], false_alarms=0.05)
+    found = np.array([population_stability_index(*pair) for pair in pairs])
+    assert found.mean() == pytest.approx(mean, rel=0.05)
+    assert (found > most).mean() == pytest.approx(0.05, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("reference", "window"),
+    [
+        (normal(5000), normal(200, shift=0.9)),
+        (normal(5000), normal(200, missing=0.3)),
+        (normal(5000), numbers(RANDOM.normal(0, 3, 200))),
+        (numbers(np.full(5000, 7.0)), numbers(np.full(200, 8.0))),
+        (texts(["a", "b"] * 2500), texts(["a"] * 180 + ["b"] * 20)),
+        (texts(["a", "b"] * 2500), texts(["a", "new"] * 100)),
+        (texts(["a", "b"] * 2500), texts(["a", None] * 100)),
+    ],
+    ids=["mean", "missing", "spread", "constant", "shares", "unseen", "text missing"],
+)
+def test_what_moved_far_is_told(reference: Any, window: Any) -> None:
+    shift = compare_column("x", reference, window, tests=15)
+    assert shift.verdict is Verdict.DRIFTED
+    assert (shift.effect or 0) > LARGE
+
+
+def test_a_constant_that_changes_within_its_tenth_is_told() -> None:
+    shift = compare_column("x", numbers(np.full(5000, 7.0)), numbers(np.full(200, 8.0)), tests=1)
+    assert (shift.verdict, shift.detail) == (Verdict.DRIFTED, "median 7.062 → 8.125")
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=8), st.lists(st.integers(0, 50), min_size=2, max_size=8))
+def test_the_index_is_never_negative_and_the_same_both_ways(one: list[int], other: list[int]) -> None:
+    size = min(len(one), len(other))
+    p, q = np.array(one[:size]), np.array(other[:size])
+    assert population_stability_index(p, q) == pytest.approx(population_stability_index(q, p))
+    assert population_stability_index(p, q) >= 0 == population_stability_index(p, p)
+
+
+@pytest.mark.parametrize(("before", "now"), [(5000, 99), (99, 5000), (5000, 0)])
+def test_too_little_is_no_verdict(before: int, now: int) -> None:
+    shift = compare_column("x", normal(before), normal(now), tests=1)
+    assert (shift.verdict, shift.effect) == (Verdict.NOT_ENOUGH, None)
+
+
+def test_columns_come_the_most_moved_first_and_only_those_that_both_have() -> None:
+    reference = profile_columns({name: RANDOM.normal(0, 1, 2000) for name in ("a", "b", "c", "target")})
+    window = profile_columns(
+        {"a": RANDOM.normal(0, 1, 500), "b": RANDOM.normal(2, 1, 500), "d": RANDOM.normal(0, 1, 500)}
+    )
+    assert [shift.column for shift in compare_columns(reference, window, tests=3)] == ["b", "a"]
+
+
+def test_a_detail_says_what_moved() -> None:
+    shares = compare_column("x", texts(["a", "b"] * 100), texts(["a", "c"] * 100), tests=1)
+    assert shares.detail == "b 50.0% → 0.0%"
+    assert compare_column("x", normal(500, missing=0.999999), normal(500), tests=1).detail == ""
+
+
+def a_shift(column: str, verdict: Verdict) -> Shift:
+    return Shift(column, verdict, None if verdict is Verdict.NOT_ENOUGH else 0.5, (0.0, 0.0), "")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ((), Verdict.NOT_ENOUGH),
+        ((Verdict.NOT_ENOUGH, Verdict.NOT_ENOUGH), Verdict.NOT_ENOUGH),
+        ((Verdict.NOT_ENOUGH, Verdict.STEADY), Verdict.STEADY),
+        ((Verdict.STEADY, Verdict.MOVED), Verdict.MOVED),
+        ((Verdict.MOVED, Verdict.DRIFTED, Verdict.NOT_ENOUGH), Verdict.DRIFTED),
+    ],
+)
+def test_all_in_all_the_worst_counts_and_is_named(verdicts: tuple[Verdict, ...], expected: Verdict) -> None:
+    shifts = tuple(a_shift(f"f{place}", verdict) for place, verdict in enumerate(verdicts))
+    verdict, reason = sum_up(shifts, ())
+    assert verdict is expected
+    if expected is Verdict.DRIFTED:
+        assert reason == "drifted: f1"
