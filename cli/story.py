@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.follow import Judged, Rested, Step
 from cli.show import Output, moment
 from serin.contract.metrics import METRICS, Metric
 from serin.contract.spec import label_text
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, Run
+
+if TYPE_CHECKING:
+    from serin.monitoring.drift import Report
 
 
 def tell(output: Output, step: Step) -> None:
@@ -207,3 +210,19 @@ def tell_batch(output: Output, account: dict[str, Any]) -> None:
             output.say(f"    {reason['fix']}")
         if file.get("rejected_rows"):
             output.say(f"  the rows set aside, each with why: {file['rejected_rows']}")
+
+
+def tell_drift(output: Output, report: Report) -> None:
+    """Tell how far what a version is asked has moved, the predictions first and then the features, the worst first."""
+    output.heading(f"{report.model}@{report.version}  {report.verdict}")
+    output.say(f"{report.reason}; {report.rows:,} rows from {moment(report.since)} to {moment(report.until)}")
+    output.table(
+        ("", "column", "verdict", "effect", "missing then", "now", "what moved"),
+        [
+            (kind, shift.column, shift.verdict, shift.effect, *shift.missing, shift.detail)
+            for kind, shifts in (("prediction", report.predictions), ("feature", report.features))
+            for shift in shifts
+        ],
+    )
+    if report.left_out:
+        output.say(f"not compared, for captures hide them: {', '.join(report.left_out)}", style="yellow")

@@ -60,5 +60,5 @@ def test_every_function_is_watched(handler: Path) -> None:
 
 
 def test_each_function_is_one_verb_with_one_handler() -> None:
-    assert len(HANDLERS) == 16
+    assert len(HANDLERS) == 17
     assert all([path.name for path in handler.parent.glob("*.py")] == ["handler.py"] for handler in HANDLERS)

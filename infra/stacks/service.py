@@ -179,6 +179,22 @@ class ServiceStack(cdk.Stack):
         batches.read_by(start_batch, batch_size=10, at_once=2)
         self._send_objects("FileArrived", "batch/", environment, to=batches)
 
+        check_drift = function("CheckDrift", name="check_drift", bundle="evaluation", variables=training_queue | topic)
+        check_drift.may_read(data, "summaries/")
+        check_drift.may_read(artifacts, "models/")
+        check_drift.may_write(data, "drift/")
+        check_drift.may_change_table()
+        check_drift.may_publish(alarms.topic.topic_arn)
+        check_drift.may_send(training.queue.queue_arn)
+        Schedule(
+            self,
+            "DriftEveryFiveMinutes",
+            every=cdk.Duration.minutes(5),
+            function=check_drift,
+            environment=environment,
+            alarms=alarms,
+        )
+
         # over HTTP
         api = function("Api", name="api", bundle="serving", handler="handler.app", with_models=False)
         api.may_read(artifacts, "models/")

@@ -12,6 +12,7 @@ import pytest
 
 from cli.examples import tables
 from cli.reach import Reach
+from local.twin import Twin
 from tests.e2e.conftest import Serin, make_project
 from tests.e2e.test_power_cuts import small_table
 
@@ -52,6 +53,23 @@ def test_why_goes_from_the_answer_back_to_the_upload(serin: Serin, credit: Path)
     for gate in lineage["gates"]:
         assert gate["gate"] in told
     assert "promote" in told
+
+
+def test_drift_compares_what_was_asked_over_http_with_what_was_trained_on(
+    serin: Serin, twin: Twin, credit: Path
+) -> None:
+    before = json.loads(serin("drift", "credit", "--json").stdout)
+    assert (before["version"], before["verdict"]) == (1, "not enough")
+    lines = credit.read_text().splitlines()
+    for start in (1, 101):
+        some = credit.with_name("some.csv")
+        some.write_text("\n".join([lines[0], *lines[start : start + 100]]))
+        serin("predict", "credit", "--file", str(some), "--json")
+    twin.settle(60)
+    after = json.loads(serin("drift", "credit", "--json").stdout)
+    assert after["rows"] >= 200
+    assert after["verdict"] == "steady"
+    assert "salary" in {shift["column"] for shift in after["features"]}
 
 
 def test_an_exported_champion_answers_as_the_endpoint(serin: Serin, credit: Path, tmp_path: Path) -> None:

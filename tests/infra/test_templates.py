@@ -165,7 +165,7 @@ def test_no_permission_is_wider_than_it_must_be(each: Synthesised) -> None:
                     assert set(actions) <= ANY_RESOURCE.keys()
                 elif "*" in resource:
                     assert re.fullmatch(
-                        r'"arn:aws:s3:::serin-[\w-]+/(uploads|receipts|datasets|quarantine|runs|models|batch|batch-work|predictions|captures|captures-failed|summaries)/\*"'
+                        r'"arn:aws:s3:::serin-[\w-]+/(uploads|receipts|datasets|quarantine|runs|models|batch|batch-work|predictions|captures|captures-failed|summaries|drift)/\*"'
                         r'|"arn:aws:states:[\w-]+:\d{12}:execution:serin-\w+-(training|release):\*"'
                         r'|"arn:aws:states:[\w-]+:\d{12}:execution:serin-\w+-batch/\*"',
                         resource,
@@ -210,6 +210,7 @@ def test_each_function_reaches_its_own_keys_and_no_others(prod: Synthesised) -> 
         },
         "close_batch": {"read data/batch-work/*", "read data/predictions/*", "write data/predictions/*"},
         "summarise": {"read data/captures/*", "read artifacts/models/*", "write data/summaries/*"},
+        "check_drift": {"read data/summaries/*", "read artifacts/models/*", "write data/drift/*"},
     }
 
 
@@ -223,6 +224,7 @@ def test_who_reads_objects_is_told_that_one_is_missing(prod: Synthesised) -> Non
         "advance_release",
         "api",
         "summarise",
+        "check_drift",
     )
     for name in readers:
         lists = [s for s in prod.statements_of(name) if "s3:ListBucket" in listed(s["Action"])]
@@ -278,6 +280,7 @@ def test_people_are_told_of_dead_letters_failed_workflows_and_a_failed_tick(each
         *("batches-dead-letters", "batch-failed"),
         *("captures-dead-letters", "captures-late", "captures-lost"),
         *("no-answer", "degraded"),
+        "check_drift-failed",
     }
     topic = next(iter(each.of_type("AWS::SNS::Topic")))
     for name, alarm in alarms.items():

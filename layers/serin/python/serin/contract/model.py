@@ -196,6 +196,7 @@ class Retrain(_Section):
         1000, ge=1, description="how many new rows are enough; the first training needs only data.min_rows"
     )
     every: Duration | None = Field(None, description="train after this long, where there is any new row")
+    on_drift: bool = Field(True, description="train when what is asked has drifted, where there is any new row")
 
 
 class Candidate(StrEnum):
@@ -349,6 +350,15 @@ class Serving(_Section):
     capture: Capture = Capture()
 
 
+class Monitoring(_Section):
+    """How the champion is watched."""
+
+    every: Duration = Field(timedelta(hours=1), description="how often it is checked for drift")
+    window: Duration = Field(timedelta(hours=24), description="how much of what was served is looked at")
+    cooldown: Duration = Field(timedelta(hours=6), description="how long after an alarm no other follows")
+    max_age: Duration | None = Field(None, description="an older version raises an alarm too")
+
+
 class Contract(_Section):
     """What a team declares about a model."""
 
@@ -375,6 +385,7 @@ class Contract(_Section):
     release: Release = Release()
     batch: Batch = Batch()
     serving: Serving = Serving()
+    monitoring: Monitoring = Monitoring()
 
     @property
     def metric(self) -> Metric:

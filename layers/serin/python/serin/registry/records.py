@@ -105,6 +105,18 @@ class TrainingState:
     last_version: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class DriftState:
+    """What the last check for drift found. report: its key in the data bucket; alarmed_at: when people were told."""
+
+    checked_at: str = ""
+    version: int | None = None
+    verdict: str = ""
+    reason: str = ""
+    report: str = ""
+    alarmed_at: str = ""
+
+
 class VersionStatus(StrEnum):
     PASSED = "passed"
     REJECTED = "rejected"

@@ -14,6 +14,7 @@ from serin.registry.records import (
     Challenger,
     Champion,
     Dataset,
+    DriftState,
     HistoryEntry,
     ModelVersion,
     Release,
@@ -30,6 +31,7 @@ Record = TypeVar("Record")
 _KINDS: dict[type[Any], str] = {
     Route: "ROUTE",
     TrainingState: "TRAINING",
+    DriftState: "DRIFT",
     Dataset: "DATASET#",
     Run: "RUN#",
     ModelVersion: "VERSION#",
@@ -58,6 +60,9 @@ class Registry:
 
     def training(self, model: str) -> Found[TrainingState]:
         return self._find(TrainingState, model) or Found(TrainingState(), 0)
+
+    def drift(self, model: str) -> Found[DriftState]:
+        return self._find(DriftState, model) or Found(DriftState(), 0)
 
     def dataset(self, model: str, dataset: str) -> Dataset | None:
         found = self._find(Dataset, model, dataset)
@@ -137,6 +142,10 @@ def put(record: Any, *, expected_revision: int) -> Write:
 
 def put_training(model: str, state: TrainingState, *, expected_revision: int) -> Write:
     return Write(partition(model), _KINDS[TrainingState], asdict(state), expected_revision)
+
+
+def put_drift(model: str, state: DriftState, *, expected_revision: int) -> Write:
+    return Write(partition(model), _KINDS[DriftState], asdict(state), expected_revision)
 
 
 def decode(kind: type[Record], body: dict[str, Any]) -> Record:

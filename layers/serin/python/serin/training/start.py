@@ -16,6 +16,7 @@ from serin.registry.records import Dataset, Run, RunStatus, TrainingState
 from serin.registry.registry import Found, Registry, put, put_training
 
 BY_HAND = "hand"
+BY_DRIFT = "drift"
 MARKED_AT_ONCE = 100  # as many as DynamoDB takes in one transaction
 
 
@@ -48,7 +49,8 @@ def decide(
     """Say whether to train, and why.
 
     datasets: all that were accepted, the oldest first.
-    running: the run under way. trained: see `trained_on`. by: `hand`, or what asked otherwise (upload, tick, run).
+    running: the run under way. trained: see `trained_on`. by: `hand`, or what asked otherwise (upload, tick, run,
+    drift).
     seconds_per_minute: how long a minute of the contract lasts; 60 but on the twin.
     """
     if not datasets:
@@ -70,6 +72,8 @@ def decide(
         )
     if plan.on_upload and new_rows >= plan.min_new_rows:
         return Train(usable, f"{new_rows:,} new rows, at least {plan.min_new_rows:,}")
+    if plan.on_drift and by == BY_DRIFT:
+        return Train(usable, f"what is asked has drifted, and there are {new_rows:,} new rows")
     if plan.every and last_started_at and now - last_started_at >= plan_duration(plan.every, seconds_per_minute):
         return Train(usable, f"{new_rows:,} new rows, and the last training is older than training.retrain.every")
     if not plan.on_upload:

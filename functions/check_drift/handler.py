@@ -1,0 +1,59 @@
+"""Checks for drift each model whose contract says that it is due. Called by a schedule, every five minutes."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from serin.aws.cloud import Cloud, new_ulid, utc_now
+from serin.monitoring.check import Checker
+
+logger = Logger()
+metrics = Metrics()
+tracer = Tracer()
+
+
+@cache
+def checker() -> Checker:
+    cloud = Cloud.from_environment()
+    return Checker(
+        cloud.registry,
+        cloud.data,
+        cloud.artifacts,
+        cloud.contracts,
+        cloud.training_requests,
+        cloud.notifier,
+        utc_now,
+        new_ulid,
+        actor="check_drift",
+        seconds_per_minute=cloud.seconds_per_minute,
+    )
+
+
+def check(model: str) -> None:
+    report = checker().check(model, "clock")
+    if report is None:
+        return
+    logger.info("checked", model=model, version=report.version, verdict=report.verdict, reason=report.reason)
+    metrics.add_metric(f"Checked{report.verdict.title().replace(' ', '')}", MetricUnit.Count, 1)
+    with single_metric(name="DriftEffect", unit=MetricUnit.NoUnit, value=report.largest_effect) as metric:
+        metric.add_dimension(name="model", value=model)
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@metrics.log_metrics(raise_on_empty_metrics=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    failed = []
+    for model in checker().contracts.names():
+        try:
+            check(model)
+        except Exception:  # whatever one model suffers from, the others are checked
+            logger.exception("could not check a model", model=model)
+            failed.append(model)
+    if failed:
+        raise RuntimeError(f"could not check {', '.join(failed)}")

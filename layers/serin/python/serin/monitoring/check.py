@@ -1,0 +1,157 @@
+"""Is a champion still asked what it was trained on? It is checked when due, kept, told, and answered by a training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from serin.contract.load import Contracts
+from serin.contract.model import Monitoring
+from serin.contract.spec import ServingSpec
+from serin.data.storage import load_columns
+from serin.errors import Conflict, SerinError
+from serin.monitoring.drift import Report, Verdict, compare_columns, sum_up
+from serin.monitoring.files import read_layout, verified_file
+from serin.monitoring.summarise import score_columns
+from serin.monitoring.summary import Served
+from serin.monitoring.window import read_summaries
+from serin.profile.profile import Profile, profile_columns
+from serin.registry.ports import Clock, Notifier, Objects, Queue
+from serin.registry.records import DriftState, HistoryEntry, ModelVersion
+from serin.registry.registry import Found, Registry, put, put_drift
+from serin.training.start import BY_DRIFT, BY_HAND, plan_duration
+
+TOLD = 5  # columns in a message and in the history; the report has them all
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """Checks champions for drift. actor: who does so, for the history."""
+
+    registry: Registry
+    data: Objects
+    artifacts: Objects
+    contracts: Contracts
+    training_requests: Queue
+    notifier: Notifier
+    now: Clock
+    new_id: Callable[[datetime], str]
+    actor: str
+    seconds_per_minute: float = 60.0
+
+    def check(self, model: str, by: str) -> Report | None:
+        """Compare the window with what the champion was trained on; None where that is not due, or nobody answers.
+
+        By hand it is always due. People are told, and a training is asked for, once a cooldown.
+        """
+        contract = self.contracts.load(model)
+        plan, state, route, at = contract.monitoring, self.registry.drift(model), self.registry.route(model), self.now()
+        if route is None or (by != BY_HAND and not self._is_past(state.value.checked_at, plan.every, at)):
+            return None
+        version = self.registry.version(model, route.value.champion.version).value
+        report = self._report(version, plan, at)
+        key = f"drift/{model}/{at:%Y-%m-%dT%H%M%S}.json"
+        self.data.put(key, report.to_json())
+        is_alarm = report.verdict is Verdict.DRIFTED or report.is_stale
+        is_news = is_alarm and self._is_past(state.value.alarmed_at, plan.cooldown, at)
+        retrains = is_news and report.verdict is Verdict.DRIFTED and contract.training.retrain.on_drift
+        if retrains:
+            self.training_requests.send({"model": model, "by": BY_DRIFT})  # before the state: lost, it comes again
+        if self._save(report, key, state, at, is_news=is_news) and is_news:
+            self._tell(report, retrains=retrains)
+        return report
+
+    def _is_past(self, since: str | None, duration: timedelta, at: datetime) -> bool:
+        """Tell whether a duration of the contract has gone by, or never began."""
+        return not since or at - datetime.fromisoformat(since) >= plan_duration(duration, self.seconds_per_minute)
+
+    def _report(self, version: ModelVersion, plan: Monitoring, at: datetime) -> Report:
+        since = at - plan_duration(plan.window, self.seconds_per_minute)
+        layout = read_layout(version, self.registry, self.artifacts)
+        served = self._served(version, since, at)
+        features, predictions = served.rows.columns, served.scores.columns
+        shown = {name: column for name, column in features.items() if name not in layout.hidden}
+        tests = len(shown) + len(predictions)
+        trained_on = Profile.from_json(verified_file(version, "profile.json", self.artifacts))
+        shifts = compare_columns(trained_on, Profile(served.rows.rows, shown), tests=tests)
+        answers = compare_columns(self._expected(version, layout.spec), served.scores, tests=tests)
+        verdict, reason = sum_up(shifts, answers)
+        is_stale = bool(plan.max_age) and self._is_past(version.created_at, plan.max_age or timedelta(), at)
+        return Report(
+            model=version.model,
+            version=version.number,
+            since=since.isoformat(),
+            until=at.isoformat(),
+            rows=served.rows.rows,
+            verdict=verdict,
+            reason=f"{reason}; older than monitoring.max_age allows" if is_stale else reason,
+            features=shifts,
+            predictions=answers,
+            left_out=tuple(sorted(features.keys() & layout.hidden)),
+            is_stale=is_stale,
+        )
+
+    def _served(self, version: ModelVersion, since: datetime, until: datetime) -> Served:
+        """Add up what a version answered in the window."""
+        served = Served(Profile(0, {}), Profile(0, {}))
+        for summary in read_summaries(self.data, since=since, until=until):
+            part = summary.served.get((version.model, version.number))
+            if part:
+                served = served + part if served.rows.rows else part
+        return served
+
+    def _expected(self, version: ModelVersion, spec: ServingSpec) -> Profile:
+        """Summarise what the version answered to its hold-out."""
+        columns = load_columns(verified_file(version, "predictions.npz", self.artifacts))
+        scores = [columns[f"score_{place}"] for place in range(max(len(spec.classes), 1))]
+        return profile_columns(score_columns(np.column_stack(scores), spec))
+
+    def _save(self, report: Report, key: str, state: Found[DriftState], at: datetime, *, is_news: bool) -> bool:
+        """Remember the check, and an alarm in the history; False where somebody else checked meanwhile."""
+        found = replace(
+            state.value,
+            checked_at=at.isoformat(),
+            version=report.version,
+            verdict=str(report.verdict),
+            reason=report.reason,
+            report=key,
+            alarmed_at=at.isoformat() if is_news else state.value.alarmed_at,
+        )
+        entry = HistoryEntry(
+            id=self.new_id(at),
+            model=report.model,
+            at=at.isoformat(),
+            actor=self.actor,
+            move="drift alarm",
+            reason=report.reason,
+            version=report.version,
+            evidence={"report": key, "rows": report.rows, "effects": _effects(report)},
+        )
+        history = [put(entry, expected_revision=0)] if is_news else []
+        try:
+            self.registry.save(put_drift(report.model, found, expected_revision=state.revision), *history)
+        except Conflict:
+            return False
+        return True
+
+    def _tell(self, report: Report, *, retrains: bool) -> None:
+        """Tell people. What was found stays found where they cannot be reached: the history has it."""
+        subject = f"{report.model}@{report.version}: what it is asked has drifted"
+        if report.verdict is not Verdict.DRIFTED:
+            subject = f"{report.model}@{report.version} is older than it may be"
+        moved = [
+            f"  {shift.column}: {shift.detail}" for shift in (*report.predictions, *report.features) if shift.effect
+        ]
+        then = "A training was asked for; it starts where there are new rows." if retrains else "Nothing was started."
+        look = f"Look: serin drift {report.model}. Train on newer rows: serin upload {report.model} <file>"
+        with suppress(SerinError):
+            self.notifier.tell(subject, "\n".join([report.reason, *moved[:TOLD], then, look]))
+
+
+def _effects(report: Report) -> dict[str, float]:
+    shifts = [shift for shift in (*report.predictions, *report.features) if shift.effect is not None]
+    return {shift.column: shift.effect or 0.0 for shift in shifts[:TOLD]}

@@ -1,0 +1,34 @@
+"""What is told to people reads as it is meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli.show import Output
+from cli.story import tell_drift
+from serin.monitoring.drift import Report, Shift, Verdict
+
+
+def test_drift_is_told_with_what_moved(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report(
+        model="loans",
+        version=3,
+        since="2026-01-01T00:00:00+00:00",
+        until="2026-01-02T00:00:00+00:00",
+        rows=1234,
+        verdict=Verdict.DRIFTED,
+        reason="drifted: age",
+        features=(Shift("age", Verdict.DRIFTED, 1.25, (0.0, 0.5), "median 44 → 69"),),
+        predictions=(Shift("score", Verdict.NOT_ENOUGH, None, (0.0, 0.0), "12 rows"),),
+        left_out=("zipcode",),
+    )
+    tell_drift(Output(), report)
+    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line]
+    assert said == [
+        "loans@3 drifted",
+        "drifted: age; 1,234 rows from 2026-01-01 00:00:00 to 2026-01-02 00:00:00",
+        "column verdict effect missing then now what moved",
+        "prediction score not enough - 0.0000 0.0000 12 rows",
+        "feature age drifted 1.2500 0.0000 0.5000 median 44 → 69",
+        "not compared, for captures hide them: zipcode",
+    ]
