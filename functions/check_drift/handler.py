@@ -5,16 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer, single_metric
+from aws_lambda_powertools import single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud, new_ulid, utc_now
+from serin.aws.watch import count, log, watched
 from serin.monitoring.check import Checker
-
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer()
 
 
 @cache
@@ -38,22 +35,20 @@ def check(model: str) -> None:
     report = checker().check(model, "clock")
     if report is None:
         return
-    logger.info("checked", model=model, version=report.version, verdict=report.verdict, reason=report.reason)
-    metrics.add_metric(f"Checked{report.verdict.title().replace(' ', '')}", MetricUnit.Count, 1)
+    log().info("checked", model=model, version=report.version, verdict=report.verdict, reason=report.reason)
+    count(f"Checked{report.verdict.title().replace(' ', '')}")
     with single_metric(name="DriftEffect", unit=MetricUnit.NoUnit, value=report.largest_effect) as metric:
         metric.add_dimension(name="model", value=model)
 
 
-@logger.inject_lambda_context
-@tracer.capture_lambda_handler
-@metrics.log_metrics(raise_on_empty_metrics=False)
+@watched
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     failed = []
     for model in checker().contracts.names():
         try:
             check(model)
         except Exception:  # whatever one model suffers from, the others are checked
-            logger.exception("could not check a model", model=model)
+            log().exception("could not check a model", model=model)
             failed.append(model)
     if failed:
         raise RuntimeError(f"could not check {', '.join(failed)}")

@@ -6,17 +6,13 @@ import json
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud
+from serin.aws.watch import count, log, watched
 from serin.monitoring.files import Summariser
 
-logger = Logger()
-metrics = Metrics()
-tracer = Tracer()
 processor = BatchProcessor(event_type=EventType.SQS)
 
 
@@ -29,21 +25,19 @@ def summariser() -> Summariser:
 def summarise(record: Any) -> None:
     event = json.loads(record.body)
     if event.get("detail-type") != "Object Created":
-        logger.info("not a capture file", event_type=str(event.get("detail-type") or event.get("Event"))[:80])
+        log().info("not a capture file", event_type=str(event.get("detail-type") or event.get("Event"))[:80])
         return
     stored = event["detail"]["object"]
     summary, hindrances = summariser().summarise(stored["key"], stored["version-id"])
-    metrics.add_metric("CapturesCounted", MetricUnit.Count, summary.captures)
-    metrics.add_metric("CapturesSkipped", MetricUnit.Count, summary.skipped)
-    metrics.add_metric("ShadowsHindered", MetricUnit.Count, len(hindrances))
+    count("CapturesCounted", summary.captures)
+    count("CapturesSkipped", summary.skipped)
+    count("ShadowsHindered", len(hindrances))
     for hindrance in hindrances:
-        logger.warning(hindrance, key=stored["key"])
+        log().warning(hindrance, key=stored["key"])
     if summary.skipped:
-        logger.warning("lines that are no captures were skipped", key=stored["key"], skipped=summary.skipped)
+        log().warning("lines that are no captures were skipped", key=stored["key"], skipped=summary.skipped)
 
 
-@logger.inject_lambda_context
-@tracer.capture_lambda_handler
-@metrics.log_metrics(raise_on_empty_metrics=False)
+@watched
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     return process_partial_response(event=event, record_handler=summarise, processor=processor, context=context)

@@ -42,6 +42,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cloud]
             "ARTIFACTS_BUCKET": "artifacts",
             "MODELS_PATH": str(tmp_path),
             "SECONDS_PER_PLAN_MINUTE": "60",
+            "POWERTOOLS_METRICS_NAMESPACE": "Serin",
             "TRAINING_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="training")["QueueUrl"],
             "TOPIC_ARN": boto3.client("sns").create_topic(Name="news")["TopicArn"],
         }

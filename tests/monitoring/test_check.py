@@ -176,8 +176,6 @@ def test_the_function_checks_each_model_and_one_that_fails_stops_no_other(
     deployed: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(handler, "checker", cache(handler.checker.__wrapped__))
-    monkeypatch.setattr(handler.metrics, "namespace", "Serin")  # read from the environment at its import
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Serin")
     broken = deployed.contracts.folder / "apples"
     broken.mkdir()
     (broken / "model.yaml").write_text("model: apples\nfeatures: 3\n")

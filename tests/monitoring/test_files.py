@@ -89,7 +89,6 @@ def test_a_window_is_read_from_the_files_with_requests_in_it(bench: Summariser) 
 
 def test_a_poisoned_message_fails_alone(deployed: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handler, "summariser", cache(handler.summariser.__wrapped__))
-    monkeypatch.setattr(handler.metrics, "namespace", "Serin")  # read from the environment at its import
     good = deployed.data.put(KEY, a_capture_file(a_capture(1), b"START"))
     bad = deployed.data.put(KEY.replace("one", "two"), b"no gzip")
     bodies = [
