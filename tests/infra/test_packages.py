@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app import build, read_context
+from infra import packages
 from infra.code_digest import code_digest
 from infra.constructs import layers
 from infra.constructs.layers import TooLarge
 from infra.packages import Packer, left_out, prune
 from tests.infra.conftest import Synthesised
-from tests.infra.only_bundle import requirements_of
+from tests.infra.only_bundle import requirements_of, with_dependencies
+
+MOST_SERVING_BYTES = 90 * 2**20  # what a cold start has to fetch
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(file.parent.name for file in (ROOT / "layers").glob("*/requirements.txt"))
@@ -102,6 +108,22 @@ def test_what_is_left_out_is_said_in_the_requirements() -> None:
     without = left_out(ROOT / "layers" / "serving" / "requirements.txt")
     assert {"pip", "pyyaml", "protobuf"} <= without
     assert left_out(ROOT / "layers" / "base" / "requirements.txt") == set()
+
+
+def test_what_serves_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "install", copy_installed)
+    here = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packed = Packer(here, "x86_64", tmp_path).pack_bundle(ROOT / "layers" / "serving" / "requirements.txt")
+    assert MOST_SERVING_BYTES / 2 < packed.unpacked_bytes <= MOST_SERVING_BYTES
+
+
+def copy_installed(requirements: Path, folder: Path, **_: Any) -> None:
+    """Take the packages that are installed here, which are those that a bundle pins, rather than fetch them."""
+    for name in with_dependencies(list(requirements_of(requirements))):
+        for file in metadata.files(name) or ():
+            if ".." not in file.parts and "__pycache__" not in file.parts:
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file.locate(), folder / file)
 
 
 def test_a_function_past_lambdas_limit_is_refused_with_its_sizes(
