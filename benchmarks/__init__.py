@@ -1,0 +1,1 @@
+"""What is promised about speed, measured: `make bench`. What each shows stands in README.md."""
