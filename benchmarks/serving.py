@@ -34,6 +34,7 @@ from cli.export import export, write
 from functions.api import handler
 from serin.registry.ports import Objects
 from serin.serving import route
+from serin.serving.capture import Recorder
 from serin.serving.encode import Encoded
 from serin.serving.endpoint import Endpoint
 from serin.serving.model import LoadedModel
@@ -104,7 +105,8 @@ def endpoint_of(subject: Subject, kind: type[LoadedModel]) -> Endpoint:
     router = Router(lambda _: subject.route, subject.get, time.monotonic)
     with patch.object(route, "LoadedModel", kind):
         router.serving(NAME)
-    return Endpoint(router, new_id=lambda: secrets.token_hex(8))
+    recorder = Recorder(sys.stdout.write, wall_clock=time.time, report=handler.report)
+    return Endpoint(router, new_id=lambda: secrets.token_hex(8), recorder=recorder)
 
 
 def by_scikit_learn(subject: Subject) -> type[LoadedModel]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
-import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any, cast
@@ -16,51 +14,47 @@ from serin.serving.http import ROUTES, Route, respond
 app = Chalice(app_name="serin")
 
 
+class Text(Response):
+    """A response that need not be looked at again for whether it is a text."""
+
+    def to_dict(self, binary_types: list[str] | None = None) -> dict[str, Any]:
+        return {"statusCode": self.status_code, "headers": self.headers, "multiValueHeaders": {}, "body": self.body}
+
+
 def serve(route: Route) -> Callable[..., Response]:
     """Make of a route what Chalice calls."""
 
     def view(**parameters: str) -> Response:
-        request = cast(Request, app.current_request)  # there is one while a route is answered
-        body = cast(bytes, request.raw_body)  # of a text Chalice gives the bytes
-        reply = respond(
-            route,
-            endpoint=endpoint,
-            parameters=parameters,
-            headers=request.headers,
-            body=body,
-            query=request.query_params or {},
-            report=log_failure,
-        )
-        return Response(reply.body, dict(reply.headers), reply.status)
+        request = cast(Request, app.current_request)
+        asked: dict[str, Any] = {"headers": request.headers, "body": request.raw_body, "query": request.query_params}
+        reply = respond(route, endpoint=endpoint, parameters=parameters, report=report, **asked)
+        return Text(reply.text, dict(reply.headers), reply.status)
 
     return view
 
 
 for each in ROUTES:
     # Every content type gets to the route, so that a refusal is in the form of its protocol.
-    options = {"methods": [each.method], "api_key_required": each.needs_key or None, "content_types": ["*/*"]}
-    app.route(each.path, **options)(serve(each))
+    app.route(each.path, methods=[each.method], api_key_required=each.needs_key, content_types=["*/*"])(serve(each))
+
+
+@app.middleware("http")
+def answer(request: Request, get_response: Callable[[Request], Response]) -> Response:
+    """Go to the view at once: what Chalice does before and after, for binary types and CORS, nothing here needs."""
+    found = app.routes[request.path].get(request.method)
+    return found.view_function(**request.uri_params or {}) if found else get_response(request)
 
 
 @cache
 def endpoint() -> Any:
     """The endpoint, made at the first request: its imports are no part of a synthesis that reads the routes."""
-    from serin.aws.lean import LeanReader
-    from serin.serving.capture import Recorder
-    from serin.serving.endpoint import Endpoint
-    from serin.serving.route import Router
+    from serin.aws.lean import make_endpoint
 
-    reader = LeanReader(os.environ)
-    router = Router(reader.route, reader.file, time.monotonic, versions=reader.version)
-    recorder = Recorder(lambda line: os.write(1, line), wall_clock=time.time, report=log_failure)  # to stdout
-    return Endpoint(router, lambda: secrets.token_hex(8), names=reader.models, recorder=recorder, report=log_failure)
+    return make_endpoint(os.environ, report=report)
 
 
-def log_failure(metric: str, code: str, reason: str) -> None:
-    """Write what a person must see. Powertools is imported here, off the path of every answer that succeeds."""
-    from aws_lambda_powertools import Logger, single_metric
-    from aws_lambda_powertools.metrics import MetricUnit
+def report(metric: str, code: str, reason: str) -> None:
+    """Say what a person must see. Powertools is imported here, off the path of every answer that succeeds."""
+    from serin.aws.watch import log_failure
 
-    Logger().error(reason, code=code, exc_info=metric == "NoAnswer")
-    with single_metric(name=metric, unit=MetricUnit.Count, value=1, default_dimensions={"service": "api"}) as counted:
-        counted.add_metadata("code", code)  # no dimension: an alarm watches all codes together
+    log_failure(metric, code, reason)

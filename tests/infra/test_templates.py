@@ -381,7 +381,7 @@ def test_people_are_told_of_what_the_endpoint_reports(
     """The alarm watches the very metric that the function emits: an alarm on another one would never ring."""
     (alarm,) = [a for a in prod.properties("AWS::CloudWatch::Alarm") if a["AlarmName"] == f"serin-prod-{name}"]
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Serin")
-    handler.log_failure(metric, "CODE", "a reason")
+    handler.report(metric, "CODE", "a reason")
     (emitted,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     (said,) = emitted["_aws"]["CloudWatchMetrics"]
     assert (alarm["Namespace"], alarm["MetricName"]) == (said["Namespace"], said["Metrics"][0]["Name"])

@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
+import time
 from collections.abc import Mapping
+from random import Random
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +24,9 @@ from botocore.credentials import Credentials
 from serin.errors import NotFound, Unavailable
 from serin.registry.records import ModelVersion, Route
 from serin.registry.registry import decode, number_key, partition
+from serin.serving.capture import Recorder, Report
+from serin.serving.endpoint import Endpoint
+from serin.serving.route import Router
 
 _TABLE_TIMEOUT = urllib3.Timeout(connect=0.5, read=1.0)
 _FILE_TIMEOUT = urllib3.Timeout(connect=0.5, read=5.0)
@@ -101,3 +107,12 @@ class LeanReader:
             os.environ["AWS_SECRET_ACCESS_KEY"],
             os.environ.get("AWS_SESSION_TOKEN"),
         )
+
+
+def make_endpoint(environment: Mapping[str, str], *, report: Report) -> Endpoint:
+    """Make the endpoint of a function that answers predictions; its captures go to stdout, and so into its log."""
+    reader = LeanReader(environment)
+    router = Router(reader.route, reader.file, time.monotonic, versions=reader.version)
+    recorder = Recorder(lambda line: os.write(1, line), wall_clock=time.time, report=report)
+    draw = Random(secrets.randbits(256)).getrandbits  # to ask the kernel for each id would cost ten times as much
+    return Endpoint(router, lambda: f"{draw(64):016x}", names=reader.models, recorder=recorder, report=report)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics, Tracer, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -39,6 +39,13 @@ def log() -> Logger:
 def count(name: str, number: int = 1) -> None:
     """Add to a metric, inside a watched handler."""
     _metrics().add_metric(name, MetricUnit.Count, number)
+
+
+def log_failure(metric: str, code: str, reason: str) -> None:
+    """Log what went wrong and count it, outside of a watched handler. code: into the log, and beside the metric."""
+    log().error(reason, code=code, exc_info=metric == "NoAnswer")
+    with single_metric(name=metric, unit=MetricUnit.Count, value=1, default_dimensions={"service": "api"}) as counted:
+        counted.add_metadata("code", code)  # no dimension: an alarm watches all codes together
 
 
 @cache

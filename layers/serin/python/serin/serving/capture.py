@@ -120,7 +120,7 @@ class Recorder:
             answered.release,
             unit,
             answered.entity is not None,
-            round(seconds * 1000, 3),
+            int(seconds * 1e6) / 1000,
             is_cold,
             answered.fault,
             answered.unsure,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from serin.errors import SerinError, WrongType
-from serin.serving.body import read_flag
+from serin.serving.body import dump_json, read_flag
 from serin.serving.protocols import scoring, v2
 from serin.serving.statuses import body_of, status_of
 
@@ -46,6 +46,11 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def text(self) -> str:
+        """What is sent: the body, as JSON where it is not a text of its own."""
+        return self.body if isinstance(self.body, str) else dump_json(self.body).decode()
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -69,7 +74,7 @@ def respond(
     parameters: Mapping[str, str],
     headers: Mapping[str, str],
     body: bytes,
-    query: Mapping[str, str],
+    query: Mapping[str, str] | None,
     report: Callable[[str, str, str], None],
 ) -> Reply:
     """Answer a request, or say its error.
@@ -78,7 +83,7 @@ def respond(
     must see.
     """
     kind = headers.get("content-type", scoring.JSON).partition(";")[0].strip().lower()
-    asked = Asked(endpoint, parameters, headers, body, kind, query)
+    asked = Asked(endpoint, parameters, headers, body, kind, query or {})
     try:
         _check_type(route, kind, body)
         said = route.answer(asked)

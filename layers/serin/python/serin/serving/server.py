@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import signal
 import sys
 import time
@@ -23,7 +22,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from serin.errors import BadRequest, NotFound, SerinError, TooLarge
-from serin.serving.body import MAX_BODY_BYTES, read_flag
+from serin.serving.body import MAX_BODY_BYTES, dump_json, read_flag
 from serin.serving.elsewhere import Elsewhere
 from serin.serving.endpoint import read_rows
 from serin.serving.statuses import body_of, status_of
@@ -211,7 +210,7 @@ class _Body:
 
 def response(status: int, said: dict[str, Any], *, head: Head | None, headers: str = "") -> bytes:
     """Write a response. head: of the request; None where it could not be read, and nothing more will be."""
-    body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    body = dump_json(said)
     more = headers + ("Connection: close\r\n" if head is None or head.is_last else "")
     top = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
