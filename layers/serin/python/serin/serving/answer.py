@@ -39,29 +39,31 @@ def answers(
     more, that of the class predicted; for regression the value itself.
     """
     rows = scores.tolist()
+    names = [f"{prediction_id}-{place}" for place in range(len(rows))]
     if not spec.classes:
-        found = [{"prediction": value, "score": value} for (value,) in rows]
+        found = [{"id": name, "prediction": row[0], "score": row[0]} for name, row in zip(names, rows, strict=True)]
     else:
-        found = [_of_classes(row, spec) for row in rows]
+        labels = [label_text(label) for label in spec.classes]
+        found = [_of_classes(name, row, spec, labels) for name, row in zip(names, rows, strict=True)]
     if spec.uncertainty or spec.automation != FULL:
         for answer, row in zip(found, rows, strict=True):
             answer |= _caution(row, spec)
     if explained:
         for answer, why in zip(found, _explanations(explained, spec), strict=True):
             answer |= why
-    answered = [{"id": f"{prediction_id}-{place}", **answer} for place, answer in enumerate(found)]
-    for answer, lines in zip(answered, notes, strict=False):
+    for answer, lines in zip(found, notes, strict=False):
         if lines:
             answer["notes"] = list(lines)
-    return answered
+    return found
 
 
-def _of_classes(probabilities: list[float], spec: ServingSpec) -> dict[str, Any]:
+def _of_classes(name: str, probabilities: list[float], spec: ServingSpec, labels: list[str]) -> dict[str, Any]:
     best = probabilities.index(max(probabilities))
     return {
+        "id": name,
         "prediction": spec.classes[best],
         "score": probabilities[best if spec.positive is None else spec.positive],
-        "probabilities": {label_text(label): share for label, share in zip(spec.classes, probabilities, strict=True)},
+        "probabilities": dict(zip(labels, probabilities, strict=True)),
     }
 
 

@@ -60,7 +60,10 @@ class RowDecoder:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         # msgspec lets a key stand twice, and the last one count: then there are more quotes than what it read has.
-        if b"\\" in body or body.count(b'"') != 2 + sum(map(_quotes, rows)):
+        quotes = 2
+        for row in rows:  # two for each key that is there, two for each text
+            quotes += 2 * (len(row) - row.count(UNSET) + [*map(type, row[self._border :])].count(str))
+        if b"\\" in body or body.count(b'"') != quotes:
             return None
         numeric = np.array([_without_unset(row[: self._border]) for row in rows], dtype=np.float64)
         if self._whole and not _are_whole(numeric[:, self._whole]):
@@ -77,8 +80,8 @@ class RowDecoder:
             entity = entity_text(rows[0][self._entity])
             is_mixed = count > 1 and any(entity_text(row[self._entity]) != entity for row in rows)
         return Encoded(
-            numeric.reshape(count, self._border),
-            np.array(codes, dtype=np.int64).reshape(count, self._end - self._border),
+            numeric,
+            np.array(codes, dtype=np.int64),
             ((),) * count,
             rows,
             None if is_mixed else entity,
@@ -104,11 +107,6 @@ def _may_be_absent(kind: Any) -> bool:
 def _codes_of(feature: SpecFeature) -> dict[Any, int]:
     codes: dict[Any, int] = {value: code for code, value in enumerate(feature.values)}
     return codes | dict.fromkeys((None, UNSET), feature.missing_code) if feature.allows_missing else codes
-
-
-def _quotes(row: _Row) -> int:
-    """How many quotes a row was written with: two for each key that is there, two for each text."""
-    return 2 * (len(row) - row.count(UNSET) + [*map(type, row)].count(str))
 
 
 def _without_unset(values: _Row) -> _Row:
