@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,9 @@ def test_what_a_killed_function_started_dies_with_it(invoke):
 
     invoke("short", {"do": "sleep", "seconds": 30})
 
+    end = time.monotonic() + 10  # whoever was killed may take a moment to be gone
+    while is_running(child) and time.monotonic() < end:
+        time.sleep(0.01)
     assert not is_running(child)
 
 
@@ -203,6 +207,6 @@ def test_a_line_in_the_embedded_metric_format_becomes_a_metric(invoke, twin, aws
 def is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
