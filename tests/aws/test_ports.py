@@ -8,8 +8,10 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from moto.server import ThreadedMotoServer
 
 from serin.aws.bucket import S3Objects
+from serin.aws.lean import LeanReader
 from serin.aws.table import DynamoAnswers, DynamoRows
 from serin.errors import Conflict, NotFound
 from serin.registry.ports import KeptAnswer, Objects, Rows, Write
@@ -167,6 +169,22 @@ def test_an_answer_is_kept_until_a_later_one_comes(request: pytest.FixtureReques
     DynamoAnswers(client, "t").keep("loans", [older])
     item = client.get_item(TableName="t", Key={"PK": {"S": "ENTITY#loans#ann"}, "SK": {"S": "ANSWER"}})["Item"]
     assert (item["body"]["S"], item["expires"]["N"]) == ('{"score":"2026-01-01 1"}', "2000000000")
+
+
+def test_the_endpoint_reads_an_answer_as_it_was_kept(aws: None) -> None:
+    kept = KeptAnswer("ann é/#", "2026-01-01 0", 2_000_000_000, {"score": 0.1})
+    DynamoAnswers(make_table(), "t").keep("loans", [kept])
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        there = {"TABLE": "t", "ARTIFACTS_BUCKET": "b", "AWS_REGION": REGION}
+        reader = LeanReader({**there, "AWS_ENDPOINT_URL": f"http://{host}:{port}"})
+        assert reader.kept_answer("loans", kept.entity) == kept
+        assert reader.kept_answer("loans", "bob") is None
+        assert reader.kept_answer("loans", "x" * 2048) is None, "no key is so long"
+    finally:
+        server.stop()
 
 
 def test_the_versions_of_one_object_are_listed_newest_first(objects: Objects) -> None:

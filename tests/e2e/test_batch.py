@@ -26,6 +26,10 @@ def test_a_file_and_a_prefix_are_answered(project: Path, there: Reach, serin: Se
     online = there.call("POST", "/models/batched/predict", {"rows": [{"x": 0.5}, {"x": -1}]})["predictions"]
     assert [float(row["score"]) for row in answers] == [answer["score"] for answer in online]
 
+    kept = there.call("GET", "/models/batched/answers?entity=carl")
+    assert (kept["model"], kept["entity"], kept["version"]) == ("batched", "carl", 1)
+    assert kept["answer"]["score"] == float(answers[1]["score"])
+
     for name in ("a", "b"):
         there.cloud.data.put(f"batch/batched/all/{name}.csv", b"x\n1\n2\n")
     account = json.loads(serin("batch", "batched", "batch/batched/all/", "--wait", "--json").stdout)

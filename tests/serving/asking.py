@@ -15,6 +15,7 @@ from onnx import helper, load_from_string, numpy_helper
 
 from serin.errors import NotFound
 from serin.registry.ids import sha256
+from serin.registry.ports import KeptAnswer
 from serin.registry.records import Challenger, Champion, ModelVersion
 from serin.registry.records import Route as ModelRoute
 from serin.serving.capture import Recorder
@@ -84,6 +85,7 @@ class World:
     champion: int = VERSION
     challenger: Challenger | None = None
     versions: dict[int, ModelVersion] = field(default_factory=dict)
+    kept: dict[tuple[str, str], KeptAnswer] = field(default_factory=dict)
     reported: list[str] = field(default_factory=list)
     captured: list[dict[str, Any]] = field(default_factory=list)
 
@@ -96,7 +98,14 @@ class World:
             self._route, self._file, self._look, versions=self._version, wall_clock=lambda: self.wall + self.now
         )
         recorder = Recorder(self._capture, wall_clock=lambda: self.wall + self.now, report=self._report)
-        return Endpoint(router, new_id=lambda: "p1", names=self._names, recorder=recorder, report=self._report)
+        return Endpoint(
+            router,
+            new_id=lambda: "p1",
+            names=self._names,
+            kept=self._kept,
+            recorder=recorder,
+            report=self._report,
+        )
 
     def try_out(self, version: int, weight: float = 1.0, *, lease: float = 3600.0, release: str = "r1") -> None:
         """Put a version on trial, from the next reading of the route on."""
@@ -151,6 +160,11 @@ class World:
         if self.error:
             raise self.error
         return self.names
+
+    def _kept(self, model: str, entity: str) -> KeptAnswer | None:
+        if self.error:
+            raise self.error
+        return self.kept.get((model, entity))
 
     def _route(self, model: str) -> ModelRoute | None:
         if self.error:

@@ -22,12 +22,14 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from serin.errors import NotFound, Unavailable
+from serin.registry.ports import KeptAnswer
 from serin.registry.records import ModelVersion, Route
-from serin.registry.registry import decode, number_key, partition
+from serin.registry.registry import answer_key, decode, number_key, partition
 from serin.serving.capture import Recorder, Report
 from serin.serving.endpoint import Endpoint
 from serin.serving.route import Router
 
+_MAX_KEY_BYTES = 2048  # of a partition key: DynamoDB refuses longer ones, also to be read
 _TABLE_TIMEOUT = urllib3.Timeout(connect=0.5, read=1.0)
 _FILE_TIMEOUT = urllib3.Timeout(connect=0.5, read=5.0)
 
@@ -45,13 +47,21 @@ class LeanReader:
 
     def route(self, model: str) -> Route | None:
         """Read a model's route, consistently. Raises Unavailable."""
-        row = self._row(model, "ROUTE")
+        row = self._body(partition(model), "ROUTE")
         return decode(Route, row) if row else None
 
     def version(self, model: str, number: int) -> ModelVersion | None:
         """Read the row of a version, consistently. Raises Unavailable."""
-        row = self._row(model, f"VERSION#{number_key(number)}")
+        row = self._body(partition(model), f"VERSION#{number_key(number)}")
         return decode(ModelVersion, row) if row else None
+
+    def kept_answer(self, model: str, entity: str) -> KeptAnswer | None:
+        """Read what a batch kept for an entity, consistently, expired or not. Raises Unavailable."""
+        key, sort = answer_key(model, entity)
+        item = self._item(key, sort) if len(key.encode()) <= _MAX_KEY_BYTES else None
+        if item is None:
+            return None
+        return KeptAnswer(entity, item["at"]["S"], int(item["expires"]["N"]), json.loads(item["body"]["S"]))
 
     def file(self, key: str) -> bytes:
         """Read an artifact. Raises NotFound, Unavailable."""
@@ -75,13 +85,13 @@ class LeanReader:
         S3SigV4Auth(self._credentials(), "s3", self._region).add_auth(request)
         return self._send(request, None, _FILE_TIMEOUT)
 
-    def _row(self, model: str, sort: str) -> dict[str, Any] | None:
-        key = {"PK": {"S": partition(model)}, "SK": {"S": sort}}
-        answer = self._get_item({"TableName": self._table, "Key": key, "ConsistentRead": True})
-        row: dict[str, Any] | None = json.loads(answer["Item"]["body"]["S"]) if "Item" in answer else None
-        return row
+    def _body(self, key: str, sort: str) -> dict[str, Any] | None:
+        item = self._item(key, sort)
+        body: dict[str, Any] | None = json.loads(item["body"]["S"]) if item else None
+        return body
 
-    def _get_item(self, query: dict[str, Any]) -> dict[str, Any]:
+    def _item(self, key: str, sort: str) -> dict[str, Any] | None:
+        query = {"TableName": self._table, "Key": {"PK": {"S": key}, "SK": {"S": sort}}, "ConsistentRead": True}
         body = json.dumps(query).encode()
         headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.GetItem"}
         host = self._endpoint or f"https://dynamodb.{self._region}.amazonaws.com"
@@ -90,8 +100,8 @@ class LeanReader:
         response = self._send(request, body, _TABLE_TIMEOUT)
         if response.status != 200:
             raise Unavailable(f"the table cannot be read: DynamoDB answers {response.status}")
-        answer: dict[str, Any] = json.loads(response.data)
-        return answer
+        item: dict[str, Any] | None = json.loads(response.data).get("Item")
+        return item
 
     def _send(self, request: AWSRequest, body: bytes | None, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
         method, url = str(request.method), str(request.url)
@@ -115,4 +125,11 @@ def make_endpoint(environment: Mapping[str, str], *, report: Report) -> Endpoint
     router = Router(reader.route, reader.file, time.monotonic, versions=reader.version)
     recorder = Recorder(lambda line: os.write(1, line), wall_clock=time.time, report=report)
     draw = Random(secrets.randbits(256)).getrandbits  # to ask the kernel for each id would cost ten times as much
-    return Endpoint(router, lambda: f"{draw(64):016x}", names=reader.models, recorder=recorder, report=report)
+    return Endpoint(
+        router,
+        lambda: f"{draw(64):016x}",
+        names=reader.models,
+        kept=reader.kept_answer,
+        recorder=recorder,
+        report=report,
+    )

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serin.contract.spec import ServingSpec
-from serin.errors import BadRequest, ModelOutput
+from serin.errors import BadRequest, ModelOutput, NotFound
+from serin.registry.ports import KeptAnswer
 from serin.registry.records import Champion
 from serin.serving.answer import answers, count_unsure
-from serin.serving.body import MAX_BODY_BYTES, check_count, check_keys, read_json
+from serin.serving.body import MAX_BODY_BYTES, check_count, check_keys, read_json, shorten
 from serin.serving.capture import Recorder, Report
 from serin.serving.encode import Encoded, encode
 from serin.serving.model import LoadedModel
-from serin.serving.route import Router, Serving
+from serin.serving.route import Router, Serving, check_name
 from serin.serving.trial import DEADLINE_SECONDS, Arm, Fault, Trial
 
 if TYPE_CHECKING:
@@ -72,6 +73,17 @@ class Answered:
         return self if self.failure else replace(self, explained=self.model.explain(self.encoded, self.scores))
 
 
+class AnswerSource(Protocol):
+    """Where the answers that batches kept are read. Raises Unavailable; gives None where none is kept."""
+
+    def __call__(self, model: str, entity: str) -> KeptAnswer | None: ...
+
+
+def no_answers(model: str, entity: str) -> KeptAnswer | None:  # noqa: ARG001  # an AnswerSource
+    """Know of no answer that was kept."""
+    return None
+
+
 def _say_nothing(metric: str, code: str, reason: str) -> None:
     """Report to nobody."""
 
@@ -80,13 +92,15 @@ def _say_nothing(metric: str, code: str, reason: str) -> None:
 class Endpoint:
     """Answers requests: one data plane under every form of HTTP.
 
-    new_id: makes prediction ids. names: lists the models that have a version; raises Unavailable. recorder: captures
-    each answer. report: told the metric, the code and the reason of what a person must see.
+    new_id: makes prediction ids. names: lists the models that have a version; raises Unavailable. kept: reads what
+    batches kept. recorder: captures each answer. report: told the metric, the code and the reason of what a person
+    must see.
     """
 
     router: Router
     new_id: Callable[[], str]
     names: Callable[[], Sequence[str]] = tuple
+    kept: AnswerSource = no_answers
     recorder: Recorder | None = None
     report: Report = _say_nothing
 
@@ -159,6 +173,18 @@ class Endpoint:
     def index(self) -> dict[str, Champion | None]:
         """List the models that have a version, each with its champion. Raises Unavailable."""
         return {name: self.router.champion(name) for name in self.names()}
+
+    def kept_answer(self, model: str, entity: str) -> dict[str, Any]:
+        """Give what the last batch answered for an entity. Raises NotFound, Unavailable."""
+        check_name(model)
+        found = self.kept(model, entity)
+        if found is None or found.expires <= self.router.wall_clock():
+            raise NotFound(
+                f"no answer of {model} is kept for {shorten(entity)!r}: serin batch keeps the last answer of each "
+                "entity where the contract says batch: {keep: 7d}, and for as long as that",
+                code="NO_ANSWER_KEPT",
+            )
+        return {"model": model, "entity": entity, **found.body}
 
     def _serving(self, model: str, version: str | None) -> Serving:
         return self.router.serving(model) if version is None else self.router.version(model, version)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from serin.errors import SerinError, WrongType
+from serin.errors import BadRequest, SerinError, WrongType
 from serin.serving.body import dump_json, read_flag
 from serin.serving.protocols import scoring, v2
 from serin.serving.statuses import body_of, status_of
@@ -117,6 +117,13 @@ def _predict(asked: Asked) -> dict[str, Any]:
     return asked.endpoint().predict(asked.model, asked.body, explain=explain)
 
 
+def _kept_answer(asked: Asked) -> dict[str, Any]:
+    entity = asked.query.get("entity")
+    if not entity:
+        raise BadRequest("whose answer? Name the entity in the query: ?entity=…")
+    return asked.endpoint().kept_answer(asked.model, entity)
+
+
 def _infer(asked: Asked) -> dict[str, Any]:
     v2.refuse_binary(asked.headers)
     return v2.infer(asked.endpoint(), asked.model, asked.version, asked.body)
@@ -167,6 +174,7 @@ ROUTES = [
     Route("GET", "/models/{model}", lambda asked: asked.endpoint().describe(asked.model)),
     Route("POST", "/models/{model}/predict", _predict),
     Route("POST", "/models/{model}/invocations", _invoke, types=(scoring.JSON, scoring.CSV)),
+    Route("GET", "/models/{model}/answers", _kept_answer),
     Route("GET", "/models/{model}/ping", _ping),
     Route("GET", "/models/{model}/openapi.json", _openapi),
     Route("GET", "/models/{model}/docs", _docs),

@@ -95,6 +95,14 @@ class _Entry:
         return sum(each.size for each in self.loaded)
 
 
+def check_name(model: str) -> None:
+    """Raise NotFound where no model can be called so."""
+    if not _NAME.fullmatch(model):
+        raise NotFound(
+            "there is no model of that name; a name has lower-case letters, digits, - and _", code="UNKNOWN_MODEL"
+        )
+
+
 class Router:
     """Keeps routes current and models loaded. One per process; not for several threads.
 
@@ -158,10 +166,8 @@ class Router:
 
     def _renew(self, model: str, entry: _Entry | None) -> _Entry:
         """Read the route anew; where that fails, go on with the old one, and with its champion alone."""
-        if entry is None and not _NAME.fullmatch(model):
-            raise NotFound(
-                "there is no model of that name; a name has lower-case letters, digits, - and _", code="UNKNOWN_MODEL"
-            )
+        if entry is None:
+            check_name(model)
         try:
             return self._refresh(model, entry)
         except (Unavailable, Unverified, NotFound) as error:

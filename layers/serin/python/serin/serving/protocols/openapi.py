@@ -28,6 +28,7 @@ def document(said: dict[str, Any]) -> dict[str, Any]:
         f"/models/{model}": {"get": _get("What the model is, who answers, and what it takes", _ref("Model"))},
         f"/models/{model}/predict": {"post": _plain(said)},
         f"/models/{model}/invocations": {"post": _scoring(said)},
+        f"/models/{model}/answers": {"get": _kept_answers(said)},
         f"/models/{model}/ping": {"get": _get("Does the champion load?", _object(status={"const": "ok"}))},
         f"{v2}": {"get": _get("Metadata", _ref("Metadata"), v2=True)},
         f"{v2}/ready": {"get": _get("Does the champion load?", _ref("Ready"), v2=True)},
@@ -207,6 +208,23 @@ def _plain(said: dict[str, Any]) -> dict[str, Any]:
     return described
 
 
+def _kept_answers(said: dict[str, Any]) -> dict[str, Any]:
+    schema = _object(
+        model={"const": said["model"]},
+        entity=_TEXT,
+        version={"type": "integer"},
+        job={**_TEXT, "description": "the batch that answered"},
+        at={**_TEXT, "format": "date-time", "description": "when that batch began"},
+        answer=_ref("Prediction"),
+    )
+    described = _get("What the last batch answered for an entity, where the contract has such answers kept", schema)
+    described["responses"] |= _errors(("400",), v2=False)
+    described["parameters"] = [
+        {"name": "entity", "in": "query", "required": True, "schema": _TEXT, "example": "7", "description": "whose"}
+    ]
+    return described
+
+
 def _plain_request(said: dict[str, Any]) -> dict[str, Any]:
     schema = _object(rows=_list(_ref("Row"), least=1, most=MAX_ROWS))
     return {"application/json": {"schema": schema, "examples": {"one": {"value": {"rows": [example_row(said)]}}}}}
@@ -336,7 +354,7 @@ def _content(schema: dict[str, Any], description: str) -> dict[str, Any]:
 _ERROR = {
     "400": "It cannot be read.",
     "403": "The API key is missing, or not known.",
-    "404": "There is no such model, no champion, or no such version.",
+    "404": "There is no such model, no champion, no such version, or no answer kept.",
     "413": "It is over 1 MiB, or over the rows that are answered at once.",
     "415": "Its content type is not read.",
     "422": "It can be read, and breaks the model's contract: row, field and what is allowed.",

@@ -53,11 +53,13 @@ def _limits(low: float, high: float) -> str:
 
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    needed = [f"{each['name']}={each['example']}" for each in operation.get("parameters", ()) if "example" in each]
+    query = f"?{'&'.join(needed)}" if needed else ""
     examples = [
         _curl(method, path, kind, example["value"])
         for kind, content in operation.get("requestBody", {}).get("content", {}).items()
         for example in content.get("examples", {}).values()
-    ] or [_curl(method, path, None, None)]
+    ] or [_curl(method, f"{path}{query}", None, None)]
     responses = operation["responses"].items()
     statuses = _table(["status", "when"], [[status, response["description"]] for status, response in responses])
     return (
