@@ -10,8 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from cli.main import app
 from serin.contract.load import parse_contract
+from serin.serving.http import ROUTES
 from tests.e2e.conftest import ROOT, make_project
 
 pytestmark = pytest.mark.xdist_group("readme")
@@ -41,6 +44,8 @@ def test_the_tour_works_as_written(tmp_path: Path) -> None:
     assert '"probabilities"' in done.stdout, "curl was answered"
     assert done.stdout.count('{"predictions":[') == 2, "both scoring forms were answered"
     assert '"id":"mine"' in done.stdout, "the open protocol was answered"
+    assert "of 3 rows 3 answered by credit@1" in done.stdout
+    assert '"entity":"A0000000"' in done.stdout, "a kept answer was read"
     assert "credit@1 answers again" in done.stdout
     assert "40 of 40 golden rows" in done.stdout
     assert "is down" in done.stdout
@@ -58,8 +63,19 @@ def test_the_contract_that_it_shows_is_one() -> None:
     assert parse_contract(shown[1], "README.md").model == "credit"
 
 
+def test_every_command_that_it_names_exists() -> None:
+    named = set(re.findall(r"^serin (\w+)", README, re.MULTILINE))
+    assert len(named) > 8
+    assert named <= {*typer.main.get_command(app).commands}  # type: ignore[attr-defined]  # it is a group
+
+
+def test_the_page_about_serving_names_every_path() -> None:
+    named = set(re.findall(r"`(GET|POST) (/[^`]*)`", (ROOT / "docs" / "serving.md").read_text()))
+    assert named == {(route.method, route.path) for route in ROUTES}
+
+
 def test_every_place_that_it_names_exists() -> None:
-    places = re.findall(r"`((?:layers|infra|local|cli|docs)/[\w/.*-]*)`", README)
+    places = re.findall(r"`((?:layers|infra|local|cli|docs|benchmarks)/[\w/.*-]*)`", README)
     assert places
     for place in places:
         assert list(ROOT.glob(place.rstrip("/"))), place
