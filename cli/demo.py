@@ -23,10 +23,11 @@ from serin.aws.cloud import new_ulid, utc_now
 from serin.errors import SerinError
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus
 from serin.release.turn import Releaser
+from serin.serving.route import MAX_AGE_SECONDS
 
 MODEL = "tumours"
 FIRST_ROWS = 400
-WARM_SECONDS = 6.0
+WARM_SECONDS = MAX_AGE_SECONDS + 1
 
 
 def run_demo(output: Output, *, port: int, keep: bool) -> None:
@@ -37,12 +38,16 @@ def run_demo(output: Output, *, port: int, keep: bool) -> None:
     output.say(
         f"the contract is models/{MODEL}/model.yaml: {contract.task} of {contract.target}, real rows of 569 biopsies"
     )
+    output.say(
+        "what is deployed on AWS runs here on a twin: the same template and functions, the cloud in a few processes"
+    )
     with _twin(output, port=port, keep=keep), tempfile.TemporaryDirectory() as folder:
         story = _Story(output, reach("local"), Path(folder))
         story.tell()
-        output.heading("where to look next")
         seconds = time.monotonic() - started
+        output.say()
         output.say(f"that was {len(story.steps)} steps in {seconds:.0f} s, nothing of it in an AWS account")
+        output.heading("where to look next")
         output.facts(_next_steps(keep))
         output.document({"seconds": seconds, "steps": story.steps})
 
@@ -61,9 +66,10 @@ class _Story:
         self._must_be_champion(self._upload("first.csv", self.first), version=1)
         self._chapter("2. ask it over HTTP")
         self._predict(version=1)
+        self._say_how_to_read_it()
         self._chapter("3. a bad upload is set aside, with its reasons; nothing is lost, nothing is trained")
         self._bad_upload()
-        self._chapter("4. more rows: a second version must beat the first")
+        self._chapter("4. more rows: a second version answers if it is not worse than the first")
         self._must_be_champion(self._upload("second.csv", self.rest), version=2)
         self._wait_for_warm_functions()
         self._predict(version=2)
@@ -116,6 +122,11 @@ class _Story:
         if answer["version"] != version:
             raise SerinError(f"the demo failed: version {answer['version']} answered, not {version}")
 
+    def _say_how_to_read_it(self) -> None:
+        contract = project.contracts().load(MODEL)
+        coverage = f"{contract.serving.coverage:.0%}"
+        self.output.say(f"  score: how likely {contract.positive} is; set: holds the truth {coverage} of the time")
+
     def _roll_back(self) -> None:
         cloud = self.there.cloud
         self.output.say(f"$ serin rollback {MODEL}", style="dim")
@@ -123,9 +134,9 @@ class _Story:
         begun = time.monotonic()
         route = releaser.roll_back(MODEL, "the demo shows how")
         milliseconds = (time.monotonic() - begun) * 1000
-        self.output.say(
-            f"the route names {MODEL}@{route.champion.version} after {milliseconds:.0f} ms", style="bold green"
-        )
+        name = f"{MODEL}@{route.champion.version}"
+        self.output.say(f"champion  {name} again, after {milliseconds:.0f} ms", style="bold green")
+        self.output.say(f"  warm functions look who is champion every {MAX_AGE_SECONDS:.0f} s; then {name} answers")
         self.steps.append({"step": "rollback", "version": route.champion.version, "milliseconds": milliseconds})
 
     def _wait_for_warm_functions(self) -> None:
@@ -156,4 +167,8 @@ def _next_steps(keep: bool) -> list[tuple[str, str]]:
         ("serin init mine --data mine.csv --target y", "a contract for a table of yours"),
         ("make synth; make deploy ENV=dev", "the same templates on AWS"),
     ]
-    return steps if keep else [("serin local up --detach", "a twin that stays"), *steps[2:]]
+    stay = [
+        ("serin demo --keep", "the same, and the twin stays, to be asked"),
+        ("README.md", "a tour of ten minutes, with a table of yours"),
+    ]
+    return steps if keep else [*stay, *steps[2:]]

@@ -69,13 +69,14 @@ def tell_leaderboard(output: Output, training: dict[str, Any]) -> None:
     """Tell what was tried, the best first, baselines among it."""
     metric = training["metric"]
     entries = sorted(training["leaderboard"], key=lambda entry: _rank(entry, METRICS[metric]))
-    output.heading(f"leaderboard  {metric} by cross-validation, {training['fits']} fits")
+    better = "higher" if METRICS[metric].higher_is_better else "lower"
+    output.heading(f"leaderboard  {metric} by cross-validation, {better} is better; {training['fits']} fits")
     best = next((entry for entry in entries if entry["is_candidate"] and entry["family"] == training["chosen"]), None)
     rows = [
         (
             "chosen" if entry["family"] == training["chosen"] and entry is best else "",
             entry["family"],
-            _settings(entry["params"]) + (" (baseline)" if entry["is_baseline"] else ""),
+            _settings(entry["params"]) + ("" if entry["is_candidate"] else " (baseline)"),
             entry["mean"],
             "-" if entry["std"] is None else f"± {entry['std']:.4f}",
         )

@@ -5,8 +5,23 @@ from __future__ import annotations
 import pytest
 
 from cli.show import Output
-from cli.story import tell_drift
+from cli.story import tell_drift, tell_leaderboard
 from serin.monitoring.drift import Report, Shift, Verdict
+
+
+def test_a_leaderboard_says_which_way_is_better_and_marks_what_cannot_be_chosen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    linear = {"family": "linear", "params": {"C": 1.0}, "mean": 0.1, "std": 0.01, "is_baseline": True}
+    dummy = {"family": "dummy", "params": {}, "mean": 0.6, "std": None, "is_baseline": True, "is_candidate": False}
+    board = [dummy, {**linear, "is_candidate": True}]
+    tell_leaderboard(Output(), {"metric": "log_loss", "fits": 9, "chosen": "linear", "leaderboard": board})
+    assert [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line] == [
+        "leaderboard log_loss by cross-validation, lower is better; 9 fits",
+        "model settings log_loss over the folds",
+        "chosen linear C 1.0 0.1000 ± 0.0100",
+        "dummy plain (baseline) 0.6000 -",
+    ]
 
 
 def test_drift_is_told_with_what_moved(capsys: pytest.CaptureFixture[str]) -> None:

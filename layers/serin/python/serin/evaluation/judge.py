@@ -180,8 +180,8 @@ def _ask_parity(scores: Floats, expected: Floats) -> GateResult:
     worst = int(difference.argmax())
     largest = float(difference[worst])
     message = (
-        f"the largest difference is {largest:.1e}, in row {worst}: "
-        f"{_plain(scores[worst])}, scikit-learn {_plain(expected[worst])}"
+        f"the ONNX file and scikit-learn differ by at most {largest:.1e}, in row {worst}: "
+        f"{_plain(scores[worst])} and {_plain(expected[worst])}"
     )
     return GateResult("parity", largest <= PARITY_TOLERANCE, largest, PARITY_TOLERANCE, None, rows, message)
 
