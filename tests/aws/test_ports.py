@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -173,7 +174,8 @@ def test_an_answer_is_kept_until_a_later_one_comes(request: pytest.FixtureReques
 
 def test_the_endpoint_reads_an_answer_as_it_was_kept(aws: None) -> None:
     kept = KeptAnswer("ann é/#", "2026-01-01 0", 2_000_000_000, {"score": 0.1})
-    DynamoAnswers(make_table(), "t").keep("loans", [kept])
+    too_long = replace(kept, entity="x" * 2048)
+    DynamoAnswers(make_table(), "t").keep("loans", [too_long, kept])
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
@@ -182,7 +184,7 @@ def test_the_endpoint_reads_an_answer_as_it_was_kept(aws: None) -> None:
         reader = LeanReader({**there, "AWS_ENDPOINT_URL": f"http://{host}:{port}"})
         assert reader.kept_answer("loans", kept.entity) == kept
         assert reader.kept_answer("loans", "bob") is None
-        assert reader.kept_answer("loans", "x" * 2048) is None, "no key is so long"
+        assert reader.kept_answer("loans", too_long.entity) is None, "no key is so long"
     finally:
         server.stop()
 

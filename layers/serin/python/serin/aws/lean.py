@@ -29,7 +29,6 @@ from serin.serving.capture import Recorder, Report
 from serin.serving.endpoint import Endpoint
 from serin.serving.route import Router
 
-_MAX_KEY_BYTES = 2048  # of a partition key: DynamoDB refuses longer ones, also to be read
 _TABLE_TIMEOUT = urllib3.Timeout(connect=0.5, read=1.0)
 _FILE_TIMEOUT = urllib3.Timeout(connect=0.5, read=5.0)
 
@@ -57,8 +56,8 @@ class LeanReader:
 
     def kept_answer(self, model: str, entity: str) -> KeptAnswer | None:
         """Read what a batch kept for an entity, consistently, expired or not. Raises Unavailable."""
-        key, sort = answer_key(model, entity)
-        item = self._item(key, sort) if len(key.encode()) <= _MAX_KEY_BYTES else None
+        key = answer_key(model, entity)
+        item = self._item(*key) if key else None
         if item is None:
             return None
         return KeptAnswer(entity, item["at"]["S"], int(item["expires"]["N"]), json.loads(item["body"]["S"]))

@@ -85,8 +85,11 @@ class DynamoAnswers:
             list(workers.map(lambda answer: self._keep(model, answer), answers))
 
     def _keep(self, model: str, answer: KeptAnswer) -> None:
+        key = answer_key(model, answer.entity)
+        if key is None:  # nobody can ask for it; it stands in the results all the same
+            return
         item = {
-            **_key(*answer_key(model, answer.entity)),
+            **_key(*key),
             "revision": {"N": "1"},
             "body": {"S": _text(answer.body)},
             "at": {"S": answer.at},

@@ -28,6 +28,8 @@ from serin.registry.records import (
 
 Record = TypeVar("Record")
 
+MAX_KEY_BYTES = 2048  # DynamoDB refuses a longer partition key, also to be read
+
 _KINDS: dict[type[Any], str] = {
     Route: "ROUTE",
     TrainingState: "TRAINING",
@@ -171,9 +173,10 @@ def partition(model: str) -> str:
     return f"MODEL#{model}"
 
 
-def answer_key(model: str, entity: str) -> tuple[str, str]:
-    """Name the row of what a batch answered for an entity."""
-    return f"ENTITY#{model}#{entity}", "ANSWER"
+def answer_key(model: str, entity: str) -> tuple[str, str] | None:
+    """Name the row of what a batch answered for an entity; None where the entity is too long to be a key."""
+    key = f"ENTITY#{model}#{entity}"
+    return (key, "ANSWER") if len(key.encode()) <= MAX_KEY_BYTES else None
 
 
 def number_key(number: int) -> str:
