@@ -19,10 +19,10 @@ from cli.reach import Reach, reach
 from cli.show import Output
 from cli.story import tell, tell_predictions
 from cli.twin import start_detached, stop_detached, twin_up
-from serin.aws.cloud import new_ulid, utc_now
+from serin.aws.releasing import releaser_in
 from serin.errors import SerinError
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus
-from serin.release.turn import Releaser
+from serin.release.take_back import take_back
 from serin.serving.route import MAX_AGE_SECONDS
 
 MODEL = "tumours"
@@ -130,9 +130,8 @@ class _Story:
     def _roll_back(self) -> None:
         cloud = self.there.cloud
         self.output.say(f"$ serin rollback {MODEL}", style="dim")
-        releaser = Releaser(cloud.registry, cloud.artifacts, cloud.notifier, utc_now, new_ulid, actor=self.there.caller)
         begun = time.monotonic()
-        route = releaser.roll_back(MODEL, "the demo shows how")
+        route = take_back(releaser_in(cloud, actor=self.there.caller), MODEL, "the demo shows how")
         milliseconds = (time.monotonic() - begun) * 1000
         name = f"{MODEL}@{route.champion.version}"
         self.output.say(f"champion  {name} again, after {milliseconds:.0f} ms", style="bold green")

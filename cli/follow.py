@@ -107,7 +107,9 @@ class Follower:
     def _release(self, model: str, version: int) -> Release:
         def ended() -> Release | None:
             found = self.cloud.registry.find_release(model, release_id(version))
-            return None if found is None or found.value.status is ReleaseStatus.LIVE else found.value
+            if found is None or found.value.status in (ReleaseStatus.LIVE, ReleaseStatus.QUEUED):
+                return None
+            return found.value
 
         release: Release = self._until(ended, f"the release of {model}@{version}")
         return release

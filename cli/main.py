@@ -425,17 +425,15 @@ def rollback(
 ) -> None:
     """Let the champion before this one answer again, at once."""
     from cli.reach import reach
-    from serin.aws.cloud import new_ulid, utc_now
+    from serin.aws.releasing import releaser_in
     from serin.registry.lineage import resolve_version
-    from serin.release.turn import Releaser
+    from serin.release.take_back import take_back
 
     output = Output(as_json=as_json)
     model, _, version = which.partition("@")
     there = reach(env)  # the contract is not read: it may be what is broken
     number = resolve_version(there.cloud.registry, model, version) if version else None
-    cloud, actor = there.cloud, there.caller
-    releaser = Releaser(cloud.registry, cloud.artifacts, cloud.notifier, utc_now, new_ulid, actor=actor)
-    route = releaser.roll_back(model, reason, version=number)
+    route = take_back(releaser_in(there.cloud, actor=there.caller), model, reason, version=number)
     output.say(f"{model}@{route.champion.version} answers again", style="bold green")
     output.say("warm endpoints follow within 5 seconds; the version that was taken back is not released again")
     output.document(asdict(route))

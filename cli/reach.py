@@ -41,7 +41,9 @@ class Reach:
     @cached_property
     def cloud(self) -> Cloud:
         names = {variable: self.outputs[output] for variable, output in _VARIABLES.items()}
-        return Cloud({**names, "MODELS_PATH": str(project.models_folder())}, self.session)
+        minute = str(project.environments()[self.env]["seconds_per_plan_minute"])
+        here = {"MODELS_PATH": str(project.models_folder()), "SECONDS_PER_PLAN_MINUTE": minute}
+        return Cloud(names | here, self.session)
 
     @cached_property
     def api_key(self) -> str:

@@ -95,7 +95,7 @@ def tell_gates(output: Output, title: str, gates: Sequence[dict[str, Any]], stat
 def tell_release(output: Output, release: Release) -> None:
     """Tell how a release ended."""
     name = f"{release.model}@{release.version}"
-    if release.status is ReleaseStatus.PROMOTED:
+    if release.status in (ReleaseStatus.PROMOTED, ReleaseStatus.WATCHING):
         before = f", instead of version {release.champion_before}" if release.champion_before else ""
         output.say()
         output.say(f"champion  {name} answers now{before}: {release.reason}", style="bold green")

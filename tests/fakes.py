@@ -128,6 +128,14 @@ class FakeNotifier:
 
 
 @dataclass
+class FakeEvents:
+    found: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def put(self, kind: str, detail: dict[str, Any]) -> None:
+        self.found.append((kind, deepcopy(detail)))
+
+
+@dataclass
 class FakeClock:
     """A clock that moves a millisecond with each look, and further when told."""
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from serin.aws.cloud import Cloud, new_ulid, utc_now
+from serin.aws.cloud import Cloud
 from serin.aws.messages import explain_error
+from serin.aws.releasing import releaser_in
 from serin.aws.watch import count, watched
 from serin.release.turn import Releaser
 
 
 @cache
 def releaser() -> Releaser:
-    cloud = Cloud.from_environment()
-    return Releaser(cloud.registry, cloud.artifacts, cloud.notifier, utc_now, new_ulid, actor="roll_back")
+    return releaser_in(Cloud.from_environment(), actor="roll_back")
 
 
 @watched

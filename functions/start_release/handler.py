@@ -10,7 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from serin.aws.cloud import Cloud, utc_now
+from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.watch import count, watched
 from serin.release.start import ReleaseStarter
 
@@ -18,7 +18,7 @@ from serin.release.start import ReleaseStarter
 @cache
 def starter() -> ReleaseStarter:
     cloud = Cloud.from_environment()
-    return ReleaseStarter(cloud.registry, cloud.release_workflow, utc_now)
+    return ReleaseStarter(cloud.registry, cloud.release_workflow, utc_now, PATIENCE)
 
 
 @watched

@@ -7,10 +7,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from serin.aws.cloud import PATIENCE, Cloud, new_ulid, utc_now
+from serin.aws.cloud import PATIENCE, Cloud, utc_now
+from serin.aws.releasing import releaser_in
 from serin.aws.watch import count, log, watched
 from serin.registry.reconcile import Dead, resend_lost_uploads
-from serin.release.turn import Releaser
 from serin.training.close import Closer
 
 
@@ -24,12 +24,13 @@ def look_after(model: str) -> None:
     here, now = cloud(), utc_now()
     dead = Dead(here.registry, here.training_workflow, here.release_workflow, now)
     closer = Closer(here.registry, here.training_requests, here.notifier, utc_now, PATIENCE)
-    releaser = Releaser(here.registry, here.artifacts, here.notifier, utc_now, new_ulid, actor="tick")
+    releaser = releaser_in(here, actor="tick")
     for run in dead.runs(model):
         error = "its workflow ended without closing it"
         closer.close(model, run.id, attempt=run.attempt, version=run.version, passed=False, error=error)
     for release in dead.releases(model):
-        releaser.abandon(model, release.id, error="its workflow ended without ending it")
+        releaser.abandon(model, release.id, error="its workflow ended, or took no turn, without ending it")
+    releaser.start_next(model)
     lost = resend_lost_uploads(
         model, data=here.data, bucket=here.data.bucket, upload_events=here.upload_events, now=now
     )

@@ -114,6 +114,10 @@ class ServerlessFunction(Construct):
         """Allow people to be told."""
         self._may(["sns:Publish"], topic_arn)
 
+    def may_put_events(self, bus_arn: str) -> None:
+        """Allow programs to be told, by events that say they are Serin's."""
+        self._may(["events:PutEvents"], bus_arn)
+
     def may_start(self, *state_machine_arns: str) -> None:
         """Allow executions to be started."""
         self._may(["states:StartExecution"], *state_machine_arns)

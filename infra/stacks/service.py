@@ -67,17 +67,26 @@ class ServiceStack(cdk.Stack):
         uploads.read_by(validate_data, batch_size=1, at_once=5)
 
         # the release workflow
-        advance_release = function("AdvanceRelease", name="advance_release", bundle="base", variables=topic)
+        # By name, for the workflow names them: a turn starts the execution that goes on for its own, and who waits.
+        release_arn = (
+            f"arn:aws:states:{environment.region}:{environment.account}:stateMachine:{environment.named('release')}"
+        )
+        release_workflow = {"RELEASE_WORKFLOW_ARN": release_arn}
+        bus_arn = f"arn:aws:events:{environment.region}:{environment.account}:event-bus/default"
+        moves = partial(function, bundle="evaluation", variables=topic | release_workflow)
+        advance_release = moves("AdvanceRelease", name="advance_release")
         advance_release.may_read(artifacts, "models/")
-        advance_release.may_change_table()
-        advance_release.may_publish(alarms.topic.topic_arn)
+        advance_release.may_read(data, "summaries/", "releases/")
+        advance_release.may_write(data, "releases/")
 
-        roll_back = function("RollBack", name="roll_back", bundle="base", variables=topic)
-        roll_back.may_change_table()
-        roll_back.may_publish(alarms.topic.topic_arn)
+        roll_back = moves("RollBack", name="roll_back")
+        for mover in (advance_release, roll_back):
+            mover.may_change_table()
+            mover.may_publish(alarms.topic.topic_arn)
+            mover.may_put_events(bus_arn)
+            mover.may_start(release_arn)
 
         release = workflow("ReleaseWorkflow", name="release", functions=[advance_release, roll_back])
-        release_workflow = {"RELEASE_WORKFLOW_ARN": release.arn}
 
         # the training workflow
         train_model = function("TrainModel", name="train_model", bundle="training")
@@ -99,7 +108,7 @@ class ServiceStack(cdk.Stack):
 
         start_release = function("StartRelease", name="start_release", bundle="base", variables=release_workflow)
         start_release.may_change_table()
-        start_release.may_start(release.arn)
+        start_release.may_start(release_arn)
 
         close_run = function("CloseRun", name="close_run", bundle="base", variables=topic | training_queue)
         close_run.may_change_table()
@@ -124,13 +133,14 @@ class ServiceStack(cdk.Stack):
         tick = function(
             "Tick",
             name="tick",
-            bundle="base",
+            bundle="evaluation",
             variables=training_queue | uploads_queue | training_workflow | release_workflow | topic,
         )
         tick.may_list(data, "uploads/", "receipts/")
         tick.may_change_table()
-        tick.may_start(train.arn, release.arn)  # again, what got lost before it started: a name starts once
+        tick.may_start(train.arn, release_arn)  # again, what got lost before it started: a name starts once
         tick.may_publish(alarms.topic.topic_arn)
+        tick.may_put_events(bus_arn)
         tick.may_send(training.queue.queue_arn, uploads.queue.queue_arn)
         tick.may_describe_executions("training", "release")
         Schedule(

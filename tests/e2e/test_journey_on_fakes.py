@@ -22,13 +22,23 @@ from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatu
 from serin.registry.register import Registrar
 from serin.registry.registry import Registry
 from serin.release.start import ReleaseStarter
+from serin.release.take_back import take_back
 from serin.release.turn import Releaser
 from serin.serving.endpoint import Endpoint
 from serin.serving.route import Router
 from serin.training.close import Closer
 from serin.training.run import Trainer
 from serin.training.start import Starter
-from tests.fakes import RESTLESS, FakeClock, FakeNotifier, FakeObjects, FakeQueue, FakeRows, FakeWorkflow
+from tests.fakes import (
+    RESTLESS,
+    FakeClock,
+    FakeEvents,
+    FakeNotifier,
+    FakeObjects,
+    FakeQueue,
+    FakeRows,
+    FakeWorkflow,
+)
 
 
 class House:
@@ -46,14 +56,18 @@ class House:
         self.trainer = Trainer(self.registry, self.data)
         self.evaluator = Evaluator(self.registry, self.data, self.artifacts)
         self.registrar = Registrar(self.registry, self.data, self.artifacts, self.clock, RESTLESS)
-        self.release_starter = ReleaseStarter(self.registry, self.releasing, self.clock)
+        self.release_starter = ReleaseStarter(self.registry, self.releasing, self.clock, RESTLESS)
         ids = iter(range(1, 10_000))
         self.releaser = Releaser(
-            self.registry,
-            self.artifacts,
-            self.notifier,
-            self.clock,
-            lambda now: ulid(now, next(ids).to_bytes(10, "big")),
+            registry=self.registry,
+            data=self.data,
+            artifacts=self.artifacts,
+            workflow=self.releasing,
+            notifier=self.notifier,
+            events=FakeEvents(),
+            now=self.clock,
+            new_id=lambda now: ulid(now, next(ids).to_bytes(10, "big")),
+            patience=RESTLESS,
             actor="test",
         )
         self.closer = Closer(self.registry, self.requests, self.notifier, self.clock, RESTLESS)
@@ -146,7 +160,7 @@ def test_from_an_upload_to_an_answer_and_back(house: House) -> None:
     house.run_what_is_asked("tumours")
     house.clock.advance(seconds=6)
     assert house.predict("tumours", [row])["version"] == 2
-    house.releaser.roll_back("tumours", "a person said so")
+    take_back(house.releaser, "tumours", "a person said so")
     house.clock.advance(seconds=6)
     assert house.predict("tumours", [row])["version"] == 1
 

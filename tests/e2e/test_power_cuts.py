@@ -137,7 +137,7 @@ def end_state(house: House) -> dict[str, Any]:
 def _timeless(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    timed = ("at", "id", "since")
+    timed = ("at", "id", "since", "step_since", "lease_until")
     return {key: _timeless(part) for key, part in value.items() if key not in timed and not key.endswith("_at")}
 
 
@@ -349,8 +349,8 @@ def faults_in(twin: Twin, function: str, when: Any) -> Iterator[None]:
 
 def assert_ended_once(there: Reach, model: str, release: Release) -> None:
     registry = there.cloud.registry
-    assert registry.release(model, release.id).value.status is ReleaseStatus.ROLLED_BACK
-    assert [(entry.move, entry.release) for entry in registry.history(model)] == [("rolled_back", release.id)]
+    assert registry.release(model, release.id).value.status is ReleaseStatus.ABORTED
+    assert [(entry.move, entry.release) for entry in registry.history(model)] == [("aborted", release.id)]
     assert registry.route(model) is None
 
 

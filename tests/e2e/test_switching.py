@@ -12,11 +12,11 @@ import pytest
 from cli.examples import tables
 from cli.reach import Reach
 from local.twin import Twin
-from serin.aws.cloud import new_ulid, utc_now
+from serin.aws.releasing import releaser_in
 from serin.errors import SerinError
 from serin.registry.records import Release
 from serin.registry.registry import put
-from serin.release.turn import Releaser
+from serin.release.take_back import take_back
 from serin.serving.capture import short_hash
 from tests.e2e.conftest import upload, write_contract
 from tests.serving.asking import FEATURES, a_table
@@ -60,9 +60,7 @@ def test_a_warm_function_follows_the_route_and_leaves_lines(served: Reach, twin:
     time.sleep(5)  # the age that a route may have, in real seconds
     answer = predict(served, applicant="A1")
     assert answer["version"] == second
-    registry = served.cloud.registry
-    releaser = Releaser(registry, served.cloud.artifacts, served.cloud.notifier, utc_now, new_ulid, actor="a test")
-    releaser.roll_back(MODEL, "to see it switch", version=second)
+    take_back(releaser_in(served.cloud, actor="a test"), MODEL, "to see it switch", version=second)
     time.sleep(5)
     assert predict(served, applicant="A1")["version"] == 1
     direct = served.call("POST", f"/v2/models/{MODEL}/versions/{second}/infer", {"inputs": tensors([ROW])})

@@ -165,7 +165,7 @@ def test_no_permission_is_wider_than_it_must_be(each: Synthesised) -> None:
                     assert set(actions) <= ANY_RESOURCE.keys()
                 elif "*" in resource:
                     assert re.fullmatch(
-                        r'"arn:aws:s3:::serin-[\w-]+/(uploads|receipts|datasets|quarantine|runs|models|batch|batch-work|predictions|captures|captures-failed|summaries|drift)/\*"'
+                        r'"arn:aws:s3:::serin-[\w-]+/(uploads|receipts|datasets|quarantine|runs|models|batch|batch-work|predictions|captures|captures-failed|summaries|releases|drift)/\*"'
                         r'|"arn:aws:states:[\w-]+:\d{12}:execution:serin-\w+-(training|release):\*"'
                         r'|"arn:aws:states:[\w-]+:\d{12}:execution:serin-\w+-batch/\*"',
                         resource,
@@ -194,7 +194,10 @@ def test_each_function_reaches_its_own_keys_and_no_others(prod: Synthesised) -> 
         "train_model": {"read data/datasets/*", "read data/runs/*", "write data/runs/*"},
         "evaluate_model": {"read data/runs/*", "write data/runs/*", "read artifacts/models/*"},
         "register_model": {"read data/runs/*", "read artifacts/models/*", "write artifacts/models/*"},
-        "advance_release": {"read artifacts/models/*"},
+        "advance_release": {
+            *("read artifacts/models/*", "read data/summaries/*", "read data/releases/*"),
+            "write data/releases/*",
+        },
         "api": {"read artifacts/models/*"},
         "start_batch": {
             *("read data/batch/*", "read data/batch-work/*", "read data/predictions/*"),

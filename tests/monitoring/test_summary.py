@@ -19,6 +19,7 @@ from tests.builders import a_capture, a_capture_file, a_release, a_spec
 
 MINUTE = 1_767_225_600_000 // 60_000
 RELEASE = a_release(version=2)
+PLACE = (RELEASE.model, RELEASE.id)
 LAYOUT = Layout(a_spec(), sensitive=frozenset({"age", "education"}))
 
 
@@ -71,7 +72,7 @@ def test_merging_gives_the_same_whatever_the_order(kept: int, files: list[list[d
 def test_an_entity_counts_once_in_a_release_by_its_first_request(files: list[list[dict[str, Any]]]) -> None:
     for number, line in enumerate(line for lines in files for line in lines):
         line["id"] = f"{number:016x}"
-    counted = minutes(sum((summary_of(*lines) for lines in files), Summary()), RELEASE, slow_after_ms=100)
+    counted = minutes(sum((summary_of(*lines) for lines in files), Summary()), PLACE, slow_after_ms=100)
     firsts: dict[str, dict[str, Any]] = {}
     for line in sorted((line for lines in files for line in lines), key=lambda line: (line["at"], line["id"])):
         if line["release"] and line["arm"] != "direct":
@@ -103,12 +104,12 @@ def test_minutes_hold_both_arms_and_come_in_the_order_of_time() -> None:
         in_release(4, arm="direct"),
         a_capture(5),
     )
-    assert minutes(summary, RELEASE, slow_after_ms=100) == (
+    assert minutes(summary, PLACE, slow_after_ms=100) == (
         Minute(MINUTE, Counts(units=2, timed=1, slow=1), Counts(units=1, timed=1, unsure=1)),
         Minute(MINUTE + 1, Counts(), Counts(units=1, timed=1, error=1)),
     )
-    assert minutes(summary, RELEASE, slow_after_ms=200)[0].champion.slow == 0
-    assert minutes(summary, a_release(version=3), slow_after_ms=100) == ()
+    assert minutes(summary, PLACE, slow_after_ms=200)[0].champion.slow == 0
+    assert minutes(summary, ("loans", "another"), slow_after_ms=100) == ()
 
 
 def test_a_prediction_that_stands_in_a_file_twice_counts_once() -> None:

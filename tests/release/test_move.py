@@ -175,7 +175,7 @@ class TestApproval:
         )
 
     def test_a_promotion_waits_for_a_person(self) -> None:
-        check(next_move(self.plan, trial(), evidence(), NOW), Move.HOLD, "serin reject 00000002-1")
+        check(next_move(self.plan, trial(), evidence(), NOW), Move.HOLD, "serin reject loans@2")
 
     def test_an_approval_of_this_evidence_promotes(self) -> None:
         release = self.approve(trial(), evidence())

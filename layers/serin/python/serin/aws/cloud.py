@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 
 from serin.aws.bucket import S3Objects
-from serin.aws.messages import SnsNotifier, SqsQueue, StepFunctionsWorkflow
+from serin.aws.messages import EventBridgeEvents, SnsNotifier, SqsQueue, StepFunctionsWorkflow
 from serin.aws.table import DynamoAnswers, DynamoRows
 from serin.contract.load import Contracts
 from serin.errors import SerinError
@@ -86,6 +86,10 @@ class Cloud:
     @cached_property
     def notifier(self) -> SnsNotifier:
         return SnsNotifier(self._client("sns"), self._name("TOPIC_ARN"))
+
+    @cached_property
+    def events(self) -> EventBridgeEvents:
+        return EventBridgeEvents(self._client("events"), "default")
 
     @property
     def code_digest(self) -> str:

@@ -1,4 +1,4 @@
-"""How are messages sent, workflows started and people told? SQS, Step Functions and SNS."""
+"""How are messages sent, workflows started and people and programs told? SQS, Step Functions, SNS, EventBridge."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from serin.aws.failures import translated
-from serin.errors import NotFound
+from serin.errors import NotFound, Unavailable
 
 
 class SqsQueue:
@@ -60,6 +60,21 @@ class SnsNotifier:
         plain = re.sub(r"[^\x20-\x7e]", "?", subject)[:100]  # SNS takes no other subject
         with translated(f"the topic {self._arn}"):
             self._client.publish(TopicArn=self._arn, Subject=plain, Message=text)
+
+
+class EventBridgeEvents:
+    """An event bus, in EventBridge."""
+
+    def __init__(self, client: Any, bus: str) -> None:
+        self._client = client
+        self._bus = bus
+
+    def put(self, kind: str, detail: dict[str, Any]) -> None:
+        entry = {"EventBusName": self._bus, "Source": "serin", "DetailType": kind, "Detail": json.dumps(detail)}
+        with translated(f"the event bus {self._bus}"):
+            answer = self._client.put_events(Entries=[entry])
+        if answer["FailedEntryCount"]:
+            raise Unavailable(f"the event bus {self._bus} did not take an event: {answer['Entries'][0]}")
 
 
 def explain_error(error: dict[str, Any]) -> str:

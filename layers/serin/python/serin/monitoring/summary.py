@@ -247,14 +247,17 @@ class Disagreement:
     examples: tuple[Flip, ...]
 
 
-def minutes(summary: Summary, release: Release, *, slow_after_ms: float) -> tuple[Minute, ...]:
-    """Count a release's units minute by minute, in the order of time. slow_after_ms: a longer answer is slow.
+def minutes(
+    summary: Summary, place: tuple[str, str], *, slow_after_ms: float, minute_seconds: float = 60.0
+) -> tuple[Minute, ...]:
+    """Count units minute by minute, in the order of time. slow_after_ms: a longer answer is slow.
 
+    place: the model, and what captures name as release. minute_seconds: how long a minute of the plan lasts.
     Whether an answer was wrong is not known here: the truth comes later.
     """
     found: defaultdict[int, dict[str, list[Unit]]] = defaultdict(lambda: {"champion": [], "challenger": []})
-    for unit in _units(summary, release):
-        found[unit.at // MS_PER_MINUTE][unit.arm].append(unit)
+    for unit in _units(summary, place):
+        found[int(unit.at // (1000 * minute_seconds))][unit.arm].append(unit)
     return tuple(
         Minute(at, *(_counts(arms[arm], slow_after_ms) for arm in ("champion", "challenger")))
         for at, arms in sorted(found.items())
@@ -263,7 +266,7 @@ def minutes(summary: Summary, release: Release, *, slow_after_ms: float) -> tupl
 
 def disagreement(summary: Summary, release: Release) -> Disagreement:
     """Sum up what a shadow found."""
-    compared = [unit for unit in _units(summary, release) if unit.is_flipped is not None]
+    compared = [unit for unit in _units(summary, (release.model, release.id)) if unit.is_flipped is not None]
     flips = summary.flips.get((release.model, release.id), Flips({}))
     return Disagreement(
         compared=len(compared),
@@ -273,8 +276,8 @@ def disagreement(summary: Summary, release: Release) -> Disagreement:
     )
 
 
-def _units(summary: Summary, release: Release) -> Iterable[Unit]:
-    return summary.releases.get((release.model, release.id), Units({})).firsts.values()
+def _units(summary: Summary, place: tuple[str, str]) -> Iterable[Unit]:
+    return summary.releases.get(place, Units({})).firsts.values()
 
 
 def _counts(units: Sequence[Unit], slow_after_ms: float) -> Counts:

@@ -116,6 +116,12 @@ class Notifier(Protocol):
     def tell(self, subject: str, text: str) -> None: ...
 
 
+class Events(Protocol):
+    """Programs that want to know."""
+
+    def put(self, kind: str, detail: dict[str, Any]) -> None: ...
+
+
 class Clock(Protocol):
     """What time it is, in UTC."""
 

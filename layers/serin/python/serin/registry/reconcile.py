@@ -8,7 +8,7 @@ from typing import Any
 
 from serin.registry.ids import receipt_id
 from serin.registry.ports import Objects, Queue, Workflow
-from serin.registry.records import Release, ReleaseStatus, Run, RunStatus
+from serin.registry.records import Release, Run, RunStatus
 from serin.registry.registry import Registry
 
 LOST_AFTER = timedelta(hours=3)  # longer than a message takes to be tried for the last time
@@ -49,13 +49,17 @@ class Dead:
         return [run for run in old if self._is_over(self.training, run.execution, run.payload)]
 
     def releases(self, model: str) -> list[Release]:
-        live = [release for release in self.registry.releases(model) if release.status is ReleaseStatus.LIVE]
-        old = [release for release in live if self._is_old(release.started_at)]
+        """Find also those whose lease ran out, whether or not an execution seems to run."""
+        under_way = [release for release in self.registry.releases(model) if release.status.is_under_way]
         return [
             release
-            for release in old
-            if self._is_over(self.releasing, release.execution, {"model": model, "release": release.id})
+            for release in under_way
+            if self._has_lapsed(release)
+            or (self._is_old(release.started_at) and self._is_over(self.releasing, release.execution, release.task))
         ]
+
+    def _has_lapsed(self, release: Release) -> bool:
+        return bool(release.lease_until) and self.now > datetime.fromisoformat(release.lease_until)
 
     def _is_old(self, started_at: str) -> bool:
         return self.now - datetime.fromisoformat(started_at) > DEAD_AFTER

@@ -188,14 +188,27 @@ class Route:
 
 
 class ReleaseStatus(StrEnum):
-    """LIVE: on trial. WATCHING: promoted, and still compared with the version that it replaced. The others ended."""
+    """QUEUED: another release of the model is under way. LIVE: on trial. WATCHING: promoted, and still compared.
 
+    The others ended. SUPERSEDED: a newer one came while it waited. HALTED: the champion that it was compared with is no
+    longer the champion. ABORTED: whoever moved it met an error or died.
+    """
+
+    QUEUED = "queued"
     LIVE = "live"
     WATCHING = "watching"
     PROMOTED = "promoted"
     REFUSED = "refused"
     ROLLED_BACK = "rolled_back"
     EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    HALTED = "halted"
+    ABORTED = "aborted"
+
+    @property
+    def is_under_way(self) -> bool:
+        """Tell whether turns are taken: of a model's releases at most one is."""
+        return self in (ReleaseStatus.LIVE, ReleaseStatus.WATCHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +226,10 @@ class Release:
     """One trial of one version. champion_before: who answered at its start; replaced: who did at its promotion.
 
     step: which step of its plan it stands in, from 0. step_since: since when; empty at its start, and once it is
-    watching the time of its promotion. changed_at: when the weight or the salt changed.
+    watching the time of its promotion. changed_at: when the weight or the salt changed. lease_until: when a release
+    whose next turn did not come is given up. evidence: what the last turn saw. asked: the digest of the evidence on
+    which a person was last asked. unblocked_by: who allowed it though the same model was rolled back before.
+    executions: how many workflow executions took its turns, one after the other.
     """
 
     id: str
@@ -230,11 +246,43 @@ class Release:
     step_since: str = ""
     changed_at: tuple[str, ...] = ()
     approval: Approval | None = None
+    turns: int = 0
+    lease_until: str = ""
+    evidence: dict[str, Any] = field(default_factory=dict)
+    asked: str = ""
+    unblocked_by: str = ""
+    executions: int = 1
 
     @property
     def execution(self) -> str:
         """The name of its workflow execution."""
-        return f"{self.model}-{self.id}"
+        return f"{self.model}-{self.id}" + (f"-{self.executions}" if self.executions > 1 else "")
+
+    @property
+    def trial(self) -> str:
+        """What captures name as release while entities are split: in a shadow they name the release itself.
+
+        Each drawing of lots has a name of its own, so that an entity's first request in each is counted.
+        """
+        return f"{self.id}-trial"
+
+    @property
+    def watch(self) -> str:
+        """What captures name as release while a tenth stays with the previous champion."""
+        return f"{self.id}-watch"
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """What that execution is told."""
+        return {"model": self.model, "release": self.id, "execution": self.executions, "turns": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Releasing:
+    """Which release of a model is under way, and which one waits for its end. Both by id."""
+
+    live: str | None = None
+    queued: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from serin.registry.records import (
     ModelVersion,
     Release,
     ReleaseStatus,
+    Releasing,
     Route,
     Run,
     RunStatus,
@@ -34,6 +35,7 @@ _KINDS: dict[type[Any], str] = {
     Route: "ROUTE",
     TrainingState: "TRAINING",
     DriftState: "DRIFT",
+    Releasing: "RELEASING",
     Dataset: "DATASET#",
     Run: "RUN#",
     ModelVersion: "VERSION#",
@@ -65,6 +67,9 @@ class Registry:
 
     def drift(self, model: str) -> Found[DriftState]:
         return self._find(DriftState, model) or Found(DriftState(), 0)
+
+    def releasing(self, model: str) -> Found[Releasing]:
+        return self._find(Releasing, model) or Found(Releasing(), 0)
 
     def dataset(self, model: str, dataset: str) -> Dataset | None:
         found = self._find(Dataset, model, dataset)
@@ -148,6 +153,10 @@ def put_training(model: str, state: TrainingState, *, expected_revision: int) ->
 
 def put_drift(model: str, state: DriftState, *, expected_revision: int) -> Write:
     return Write(partition(model), _KINDS[DriftState], asdict(state), expected_revision)
+
+
+def put_releasing(model: str, state: Releasing, *, expected_revision: int) -> Write:
+    return Write(partition(model), _KINDS[Releasing], asdict(state), expected_revision)
 
 
 def decode(kind: type[Record], body: dict[str, Any]) -> Record:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from math import ceil, isfinite
@@ -31,11 +31,15 @@ class Move(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One move. wait_seconds: how long to wait before the next turn; 0 where none follows, or at once."""
+    """One move. wait_seconds: how long to wait before the next turn; 0 where none follows, or at once.
+
+    asks: whether it waits for a person who looks at this very evidence.
+    """
 
     move: Move
     reason: str
     wait_seconds: int = 0
+    asks: bool = False
 
 
 def next_move(plan: Plan, release: Release, evidence: Evidence, now: datetime) -> Decision:
@@ -184,9 +188,9 @@ class _Turn:
         """Make a move that a person must agree to, once they agreed on this very evidence."""
         approval = self.release.approval
         if approval is None:
-            return self._hold(f"a person must look: serin approve or serin reject {self.release.id}; {reason}")
+            return self._ask(f"a person must look: serin approve or serin reject {self._name}; {reason}")
         if approval.evidence != digest(self.plan, self.release, self.evidence):
-            return self._hold(f"STALE: the evidence changed since {approval.by} approved it; look again; {reason}")
+            return self._ask(f"STALE: the evidence changed since {approval.by} approved it; look again; {reason}")
         return Decision(move, f"{reason}; approved by {approval.by}")
 
     def _hold(self, reason: str, *, at_most: float | None = None) -> Decision:
@@ -194,6 +198,9 @@ class _Turn:
         minute = self.plan.minute_seconds
         wait = min(max(self._seconds_in_step / 60, minute), 5 * minute)
         return Decision(Move.HOLD, reason, wait_seconds=max(1, ceil(wait if at_most is None else min(wait, at_most))))
+
+    def _ask(self, reason: str) -> Decision:
+        return replace(self._hold(reason), asks=True)
 
     def _finding(self, question: str) -> Finding:
         """The answer to a question; where nothing was counted, that it is not known."""
@@ -207,6 +214,10 @@ class _Turn:
             f"the challenger answered {arms.challenger_units} units and the champion {arms.champion_units}, "
             f"of {needed} that each must have"
         )
+
+    @property
+    def _name(self) -> str:
+        return f"{self.release.model}@{self.release.version}"
 
     @property
     def _seconds_in_step(self) -> float:

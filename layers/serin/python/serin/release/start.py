@@ -1,14 +1,15 @@
-"""How does the release of a version start? Row and workflow are named by the version, so that it happens once."""
+"""How does the release of a version start? One at a time is under way; the newest of the others waits for its end."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from serin.errors import Conflict
+from serin.errors import Conflict, Refused
 from serin.registry.ids import release_id
-from serin.registry.ports import Clock, Workflow
-from serin.registry.records import Release, ReleaseStatus
-from serin.registry.registry import Registry, put
+from serin.registry.patience import Patience
+from serin.registry.ports import Clock, Workflow, Write
+from serin.registry.records import Release, ReleaseStatus, Releasing, VersionStatus
+from serin.registry.registry import Found, Registry, put, put_releasing
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,28 +19,98 @@ class ReleaseStarter:
     registry: Registry
     workflow: Workflow
     now: Clock
+    patience: Patience
 
     def start(self, model: str, number: int) -> Release:
-        """Start the release of a version under its contract's plan. Doing it again starts nothing new."""
-        release = self._claim(model, number)
-        self.workflow.start(release.execution, {"model": model, "release": release.id})
+        """Start the first release of a version under its contract's plan, or let it wait. Again starts nothing new."""
+        return self._start(model, number, release_id(number))
+
+    def start_by_hand(self, model: str, number: int, *, unblocked_by: str = "") -> Release:
+        """Start a release of a version, another one where the last one ended.
+
+        unblocked_by: who allows it though the same model was rolled back. Raises Refused where that is missing.
+        """
+        version, versions = self.registry.version(model, number).value, self.registry.versions(model)
+        same = [other.number for other in versions if other.files["model.onnx"] == version.files["model.onnx"]]
+        bad = [n for n in same if self.registry.version(model, n).value.status is VersionStatus.ROLLED_BACK]
+        if bad and not unblocked_by:
+            raise Refused(
+                f"{model}@{number} is the model that was rolled back as version {bad[-1]}; look: serin why "
+                f"{model}@{bad[-1]}; to release it all the same: serin release {model}@{number} --override-block",
+                code="DIGEST_BLOCKED",
+            )
+        mine = [release for release in self.registry.releases(model) if release.version == number]
+        attempt = len(mine) + (0 if mine and mine[-1].ended_at is None else 1)
+        return self._start(model, number, release_id(number, attempt), unblocked_by=unblocked_by)
+
+    def start_next(self, model: str) -> Release | None:
+        """Start the release that waits; None where none does, or another is under way."""
+        state = self.registry.releasing(model)
+        if state.value.live is not None or state.value.queued is None:
+            return None
+        waiting = self.registry.release(model, state.value.queued)
+        release = replace(
+            waiting.value,
+            status=ReleaseStatus.LIVE,
+            started_at=self.now().isoformat(),
+            champion_before=self._champion(model),
+            reason="",
+        )
+        try:
+            self.registry.save(
+                put(release, expected_revision=waiting.revision),
+                put_releasing(model, Releasing(live=release.id), expected_revision=state.revision),
+            )
+        except Conflict:
+            return None
+        self.workflow.start(release.execution, release.task)
         return release
 
-    def _claim(self, model: str, number: int) -> Release:
+    def _start(self, model: str, number: int, name: str, *, unblocked_by: str = "") -> Release:
+        release = self.patience.insist(lambda: self._claim(model, number, name, unblocked_by))
+        if release.status.is_under_way:
+            self.workflow.start(release.execution, release.task)
+        return release
+
+    def _claim(self, model: str, number: int, name: str, unblocked_by: str) -> Release:
+        """Take the model's one place, or the place of who waits, in one step with the release's row."""
+        if found := self.registry.find_release(model, name):
+            return found.value
         version = self.registry.version(model, number).value
         plan = self.registry.run(model, version.run).value.contract["release"]
-        route = self.registry.route(model)
+        state, now = self.registry.releasing(model), self.now().isoformat()
+        is_free = state.value.live is None
         release = Release(
-            id=release_id(number),
+            id=name,
             model=model,
             version=number,
             strategy=plan["strategy"],
-            status=ReleaseStatus.LIVE,
-            champion_before=route.value.champion.version if route else None,
-            started_at=self.now().isoformat(),
+            status=ReleaseStatus.LIVE if is_free else ReleaseStatus.QUEUED,
+            champion_before=self._champion(model),
+            started_at=now,
+            reason="" if is_free else f"waits for the end of release {state.value.live}",
+            unblocked_by=unblocked_by,
         )
-        try:
-            self.registry.save(put(release, expected_revision=0))
-        except Conflict:
-            return self.registry.release(model, release.id).value
+        self.registry.save(
+            put(release, expected_revision=0),
+            put_releasing(
+                model,
+                Releasing(live=name) if is_free else replace(state.value, queued=name),
+                expected_revision=state.revision,
+            ),
+            *self._superseded(model, state, by=number, at=now),
+        )
         return release
+
+    def _superseded(self, model: str, state: Found[Releasing], *, by: int, at: str) -> list[Write]:
+        """End the release that waited so far."""
+        if state.value.queued is None:
+            return []
+        waiting = self.registry.release(model, state.value.queued)
+        reason = f"version {by} came while it waited"
+        ended = replace(waiting.value, status=ReleaseStatus.SUPERSEDED, ended_at=at, reason=reason)
+        return [put(ended, expected_revision=waiting.revision)]
+
+    def _champion(self, model: str) -> int | None:
+        route = self.registry.route(model)
+        return route.value.champion.version if route else None

@@ -1,30 +1,25 @@
-"""How is a release started, moved and ended? It gathers evidence, asks `next_move`, and does what that says, once."""
+"""How does a release move? A turn gathers what is known, asks `next_move`, and stores what that comes to, once."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from serin.errors import Conflict, NotFound, SerinError, Unverified
-from serin.registry.ports import Clock, Notifier, Objects, Write
-from serin.registry.records import (
-    Champion,
-    HistoryEntry,
-    ModelVersion,
-    Release,
-    ReleaseStatus,
-    Route,
-    VersionStatus,
-)
+from serin.errors import NotFound, SerinError, Unverified
+from serin.registry.patience import Patience
+from serin.registry.ports import Clock, Events, Notifier, Objects, Workflow, Write
+from serin.registry.records import HistoryEntry, ModelVersion, Release, ReleaseStatus, Route, VersionStatus
 from serin.registry.register import verify_version
-from serin.registry.registry import Found, Registry, put
-from serin.release.evidence import Evidence
-from serin.release.move import Decision, Move, next_move
-from serin.release.plan import resolve_plan
-
-ROLL_BACK = "roll back"
+from serin.registry.registry import Registry, put, put_releasing
+from serin.release.compare import Finding
+from serin.release.enact import Change, Scene, abort, enact
+from serin.release.evidence import Evidence, compare_arms, digest
+from serin.release.gather import complete_minutes, look, shadow_of
+from serin.release.move import Decision, Move, must_hand_over, next_move
+from serin.release.plan import Plan, resolve_plan
+from serin.release.start import ReleaseStarter
 
 
 class NewId(Protocol):
@@ -34,159 +29,152 @@ class NewId(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Turned:
+    """What a turn came to. turns: how many its execution took. is_done: no turn follows in that execution."""
+
+    decision: Decision
+    turns: int
+    is_done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """Under which revision each row was read; 0 where it is not stored."""
+
+    release: int
+    route: int
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A scene, and the revisions that it must still have when it is changed."""
+
+    scene: Scene
+    revisions: Revisions
+
+
+@dataclass(frozen=True, slots=True)
 class Releaser:
-    """Moves releases. `actor` is who does so, for the history."""
+    """Moves releases. actor: who does so, for the history. seconds_per_minute: how long a minute of a plan lasts."""
 
     registry: Registry
+    data: Objects
     artifacts: Objects
+    workflow: Workflow
     notifier: Notifier
+    events: Events
     now: Clock
     new_id: NewId
+    patience: Patience
     actor: str
+    seconds_per_minute: float = 60.0
 
-    def turn(self, model: str, release_name: str) -> Decision:
-        """Take one turn: look, decide, do. Raises Conflict where somebody else moved the route meanwhile."""
-        release = self.registry.release(model, release_name)
-        route = self.registry.route(model)
-        version = self.registry.version(model, release.value.version)
-        contract = self.registry.run(model, version.value.run).value.contract
-        plan = resolve_plan(contract["release"], seconds_per_plan_minute=60)
-        decision = next_move(plan, release.value, self._evidence(version.value, route), self.now())
-        match decision.move:
-            case Move.PROMOTE:
-                self._promote(release, route, version, decision)
-            case Move.REFUSE:
-                self._end(release, ReleaseStatus.REFUSED, decision.reason)
-            case Move.DONE:
-                pass
-            case Move.HOLD | Move.ADVANCE | Move.ROLL_BACK | Move.EXPIRE:
-                raise Conflict(
-                    f"a {plan.strategy} release is not supported yet; write release: {{strategy: blue_green}}"
-                )
+    def turn(self, model: str, name: str, *, execution: int = 1, turns: int = 0) -> Turned:
+        """Take one turn: look, decide, do. execution: which of the release's executions asks; turns: how often so far.
+
+        Raises Conflict where others moved the same rows again and again.
+        """
+        if self.registry.release(model, name).value.executions > execution:
+            return self._handed_over(model, name, turns)
+        decision = self.patience.insist(lambda: self._turn(model, name, is_last=must_hand_over(turns + 1)))
+        release = self.registry.release(model, name).value
+        if not release.status.is_under_way:
+            self.start_next(model)
+            return Turned(decision, turns + 1, is_done=True)
+        if release.executions > execution:
+            return self._handed_over(model, name, turns + 1)
+        return Turned(decision, turns + 1, is_done=False)
+
+    def abandon(self, model: str, name: str, error: str) -> None:
+        """Give a release up that met an error. The champion stays; a release that ended stays as it ended."""
+        self.patience.insist(lambda: self._abandon(model, name, error))
+        self.start_next(model)
+
+    def start_next(self, model: str) -> None:
+        """Start the release that waits, where none is under way. Where that fails, `tick` does it later."""
+        with suppress(SerinError):
+            ReleaseStarter(self.registry, self.workflow, self.now, self.patience).start_next(model)
+
+    def _turn(self, model: str, name: str, *, is_last: bool) -> Decision:
+        now, read = self.now(), self.read(model, name)
+        plan, release = read.scene.plan, read.scene.release
+        evidence = self._known(read.scene)
+        if not release.status.is_under_way:
+            return next_move(plan, release, evidence, now)
+        seen = look(self.data, release, now)
+        minutes = complete_minutes(seen, plan, release, now)
+        evidence = replace(evidence, arms=compare_arms(plan, release, minutes), shadow=shadow_of(seen, release))
+        decision = next_move(plan, release, evidence, now)
+        if decision.move is not Move.HOLD or decision.asks:  # people will read it
+            evidence = replace(evidence, arms=compare_arms(plan, release, minutes, with_bounds=True))
+        if decision.move is Move.ROLL_BACK and release.status is ReleaseStatus.WATCHING and read.scene.previous:
+            verify_version(read.scene.previous, self.artifacts)
+        change = enact(read.scene, decision, _told(plan, release, evidence, now), now)
+        if is_last and change.release.status.is_under_way:
+            change = replace(change, release=replace(change.release, executions=release.executions + 1))
+        self._save(change, read.scene.route, read.revisions, now)
         return decision
 
-    def abandon(self, model: str, release_name: str, error: str) -> None:
-        """End a release that met an error. The champion is left as it is; a release that ended stays as it ended."""
-        release = self.registry.release(model, release_name)
-        if release.value.status is ReleaseStatus.LIVE:
-            self._end(release, ReleaseStatus.ROLLED_BACK, f"the release met an error: {error}")
+    def _save(self, change: Change, before: Route | None, known: Revisions, now: datetime) -> None:
+        """Store what a move comes to, all of it or nothing, and tell of it. before: the route as it was."""
+        release = change.release
+        writes = [put(release, expected_revision=known.release)]
+        if change.route:
+            writes.append(put(change.route, expected_revision=known.route))
+        if change.version:
+            writes.append(put(change.version, expected_revision=known.version))
+        if not release.status.is_under_way:
+            writes.extend(self.freed(release))
+        if change.move:
+            writes.append(self._history(change, now))
+        self.registry.save(*writes)
+        self._tell(change, change.route or before, now)
 
-    def roll_back(self, model: str, reason: str, *, version: int | None = None) -> Route:
-        """Let the champion before this one answer again, at once.
+    def freed(self, release: Release) -> list[Write]:
+        """Give the model's one place back that a release had."""
+        state = self.registry.releasing(release.model)
+        if state.value.live != release.id:
+            return []
+        return [put_releasing(release.model, replace(state.value, live=None), expected_revision=state.revision)]
 
-        version: which one to take back. It may be left out, but not twice in a row: a command that is repeated must
-        not go back further. Raises Conflict where another one answers, or there is none to go back to.
-        """
-        route = self.registry.route(model)
-        if route is None:
-            raise NotFound(f"{model} has no champion yet")
-        current = route.value.champion
-        self._check_meant(model, current.version, version)
-        if current.replaced is None:
-            raise Conflict(f"{model}@{current.version} is the first champion; there is none before it to go back to")
-        bad, good = self.registry.version(model, current.version), self.registry.version(model, current.replaced).value
-        verify_version(good, self.artifacts)
-        at = self.now()
-        back = Route(model, self._champion(good, at.isoformat(), replaced=self._replaced_by(model, good.number)))
-        evidence = {"from": current.version, "files": good.files}
-        try:
-            self.registry.save(
-                put(back, expected_revision=route.revision),
-                put(replace(bad.value, status=VersionStatus.ROLLED_BACK), expected_revision=bad.revision),
-                self._history(model, at, ROLL_BACK, reason, version=good.number, evidence=evidence),
-            )
-        except Conflict as error:
-            raise Conflict(
-                f"somebody else changed who answers for {model} just now; look: serin versions {model}"
-            ) from error
-        self._tell(
-            f"{model}: rolled back to version {good.number}", f"Version {current.version} no longer answers: {reason}"
+    def _abandon(self, model: str, name: str, error: str) -> None:
+        # Whatever else is missing or broken, a release and its route can be ended.
+        release, route, now = self.registry.release(model, name), self.registry.route(model), self.now()
+        if release.value.status.is_under_way:
+            before = route.value if route else None
+            change = abort(release.value, before, f"the release met an error: {error}", now)
+            self._save(change, before, Revisions(release.revision, route.revision if route else 0), now)
+
+    def _handed_over(self, model: str, name: str, turns: int) -> Turned:
+        """Leave the release to its next execution, which is started here: again, where that got lost."""
+        release = self.registry.release(model, name).value
+        self.workflow.start(release.execution, release.task)
+        return Turned(Decision(Move.HOLD, f"goes on in the execution {release.execution}"), turns, is_done=True)
+
+    def read(self, model: str, name: str) -> Read:
+        """Read the rows that a move of this release may change."""
+        found, route = self.registry.release(model, name), self.registry.route(model)
+        release, champion = found.value, route.value.champion.version if route else None
+        version = self.registry.version(model, release.version)
+        contract = self.registry.run(model, version.value.run).value.contract
+        plan = resolve_plan(contract["release"], seconds_per_plan_minute=self.seconds_per_minute)
+        is_watched = release.status is ReleaseStatus.WATCHING
+        if release.status is ReleaseStatus.LIVE and not release.step_since:
+            release = replace(release, champion_before=champion)  # nothing was compared yet
+        previous = release.replaced if is_watched else champion
+        scene = Scene(
+            plan=plan,
+            release=release,
+            route=route.value if route else None,
+            version=version.value,
+            previous=self.registry.version(model, previous).value if previous is not None else None,
+            further_back=self.replaced_by(model, previous) if previous is not None and is_watched else None,
         )
-        return back
+        revisions = Revisions(found.revision, route.revision if route else 0, version.revision)
+        return Read(scene, revisions)
 
-    def _check_meant(self, model: str, champion: int, version: int | None) -> None:
-        if version is not None and version != champion:
-            raise Conflict(f"{model}@{version} does not answer now, {model}@{champion} does; nothing was changed")
-        history = self.registry.history(model)
-        if version is None and history and history[-1].move == ROLL_BACK:
-            raise Conflict(
-                f"{model} was rolled back to version {champion} already, at {history[-1].at[:19]}; "
-                f"to go back further, name what to take back: serin rollback {model}@{champion}"
-            )
-
-    def _tell(self, subject: str, text: str) -> None:
-        """Tell people what was done. It stays done where they cannot be reached: the history has it."""
-        with suppress(SerinError):
-            self.notifier.tell(subject, text)
-
-    def _evidence(self, version: ModelVersion, route: Found[Route] | None) -> Evidence:
-        finding = ""
-        try:
-            verify_version(version, self.artifacts)
-        except (Unverified, NotFound) as error:
-            finding = error.message
-        versions = self.registry.versions(version.model)
-        return Evidence(
-            status=version.status,
-            model_sha256=version.files["model.onnx"],
-            is_verified=not finding,
-            champion=route.value.champion.version if route else None,
-            blocked={other.files["model.onnx"] for other in versions if other.status is VersionStatus.ROLLED_BACK},
-            finding=finding,
-        )
-
-    def _promote(
-        self, release: Found[Release], route: Found[Route] | None, found: Found[ModelVersion], decision: Decision
-    ) -> None:
-        at, version, model = self.now(), found.value, found.value.model
-        replaced = route.value.champion.version if route else None
-        champion = self._champion(version, at.isoformat(), replaced=replaced)
-        ended = replace(
-            release.value,
-            status=ReleaseStatus.PROMOTED,
-            ended_at=at.isoformat(),
-            reason=decision.reason,
-            replaced=replaced,
-        )
-        evidence: dict[str, Any] = {
-            "gates": list(version.gates),
-            "files": version.files,
-            "manifest": version.manifest_sha256,
-            "from": replaced,
-        }
-        self.registry.save(
-            put(Route(model, champion), expected_revision=route.revision if route else 0),
-            put(ended, expected_revision=release.revision),
-            put(replace(version, served=True), expected_revision=found.revision),
-            self._history(
-                model,
-                at,
-                "promote",
-                decision.reason,
-                version=version.number,
-                release=ended.id,
-                evidence=evidence,
-            ),
-        )
-        self._tell(
-            f"{model}@{version.number} is the champion",
-            f"{decision.reason}. Take it back with: serin rollback {model}",
-        )
-
-    def _end(self, release: Found[Release], status: ReleaseStatus, reason: str) -> None:
-        at, model = self.now(), release.value.model
-        ended = replace(release.value, status=status, ended_at=at.isoformat(), reason=reason)
-        self.registry.save(
-            put(ended, expected_revision=release.revision),
-            self._history(model, at, str(status), reason, version=ended.version, release=ended.id),
-        )
-        self._tell(f"{model}@{ended.version} was not released", f"{reason}\nThe champion goes on answering.")
-
-    def _champion(self, version: ModelVersion, since: str, *, replaced: int | None) -> Champion:
-        served = {name: version.files[name] for name in ("model.onnx", "spec.json")}
-        return Champion(version=version.number, files=served, since=since, replaced=replaced)
-
-    def _replaced_by(self, model: str, number: int) -> int | None:
+    def replaced_by(self, model: str, number: int) -> int | None:
         """The champion that a version replaced, and if that was taken back since, the one before it, and so on."""
         replaced = {release.version: release.replaced for release in self.registry.releases(model)}
         before = replaced.get(number)
@@ -194,26 +182,84 @@ class Releaser:
             before = replaced.get(before)
         return before
 
-    def _history(
-        self,
-        model: str,
-        at: datetime,
-        move: str,
-        reason: str,
-        *,
-        version: int,
-        release: str | None = None,
-        evidence: dict[str, Any] | None = None,
-    ) -> Write:
+    def _known(self, scene: Scene) -> Evidence:
+        """What rows and files say of the version, whatever the arms show."""
+        release, version = scene.release, scene.version
+        finding = ""
+        try:
+            verify_version(version, self.artifacts)
+        except (Unverified, NotFound) as error:
+            finding = error.message
+        status, blocked = version.status, blocked_digests(self.registry.versions(version.model))
+        if release.unblocked_by:
+            blocked -= {version.files["model.onnx"]}
+            status = VersionStatus.PASSED if status is VersionStatus.ROLLED_BACK else status
+        return Evidence(
+            status=status,
+            model_sha256=version.files["model.onnx"],
+            is_verified=not finding,
+            champion=scene.route.champion.version if scene.route else None,
+            blocked=blocked,
+            finding=finding,
+        )
+
+    def _history(self, change: Change, now: datetime) -> Write:
+        release = change.release
+        approval = {"approval": asdict(release.approval)} if release.approval else {}
+        unblocked = {"unblocked_by": release.unblocked_by} if release.unblocked_by else {}
+        evidence = {**release.evidence, **change.facts, **approval, **unblocked}
         entry = HistoryEntry(
-            id=self.new_id(at),
-            model=model,
-            at=at.isoformat(),
+            id=self.new_id(now),
+            model=release.model,
+            at=now.isoformat(),
             actor=self.actor,
-            move=move,
-            reason=reason,
-            version=version,
-            release=release,
-            evidence=evidence or {},
+            move=change.move,
+            reason=change.reason,
+            version=release.version,
+            release=release.id,
+            evidence=evidence,
         )
         return put(entry, expected_revision=0)
+
+    def _tell(self, change: Change, route: Route | None, now: datetime) -> None:
+        """Tell people and programs what was done. It stays done where they cannot be reached: the history has it."""
+        release = change.release
+        if change.move:
+            detail = {
+                "model": release.model,
+                "release": release.id,
+                "version": release.version,
+                "move": change.move,
+                "status": release.status,
+                "reason": change.reason,
+                "champion": route.champion.version if route else None,
+                "weight": route.challenger.weight if route and route.challenger else 0.0,
+                "at": now.isoformat(),
+            }
+            with suppress(SerinError):
+                self.events.put("Release Changed", detail)
+        if change.subject:
+            with suppress(SerinError):
+                self.notifier.tell(change.subject, change.text)
+
+
+def blocked_digests(versions: list[ModelVersion]) -> set[str]:
+    """The models that were rolled back: no version with the same bytes is released by itself."""
+    return {version.files["model.onnx"] for version in versions if version.status is VersionStatus.ROLLED_BACK}
+
+
+def _told(plan: Plan, release: Release, evidence: Evidence, now: datetime) -> dict[str, Any]:
+    """Write down what a turn saw, as the release and the history keep it."""
+    arms = evidence.arms
+    return {
+        "digest": digest(plan, release, evidence),
+        "at": now.isoformat(),
+        "champion_units": arms.champion_units,
+        "challenger_units": arms.challenger_units,
+        "questions": {name: _finding(finding) for name, finding in arms.findings.items()},
+        "shadow": asdict(evidence.shadow),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {**asdict(finding), "verdict": str(finding.verdict)}

@@ -1,0 +1,116 @@
+"""What did captures show of a release so far? Each summary of a capture file is read once; what it told is kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from serin.errors import NotFound
+from serin.monitoring.minutes import Minute
+from serin.monitoring.summary import Flips, Summary, Units, disagreement, minutes
+from serin.monitoring.window import SUMMARIES
+from serin.registry.ports import Objects
+from serin.registry.records import Release, ReleaseStatus
+from serin.release.compare import Disagreement
+from serin.release.plan import Plan
+
+ON_THE_WAY = timedelta(seconds=5)
+"""Beyond two minutes of the plan: how long captures take from the endpoint into a summary."""
+REPLACED_WITHIN = timedelta(hours=3)
+"""A summary may be written anew so long after the hour of its capture file; after that it is not looked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a release's summaries told. files: those that were read, by key, with the version that was read.
+
+    since: the hour from which files are still looked for.
+    """
+
+    since: datetime
+    files: dict[str, str] = field(default_factory=dict)
+    told: Summary = field(default_factory=Summary)
+
+    def to_json(self) -> bytes:
+        document = {"since": self.since.isoformat(), "files": self.files, "told": json.loads(self.told.to_json())}
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Seen:
+        document = json.loads(text)
+        told = Summary.from_json(json.dumps(document["told"]).encode())
+        return cls(datetime.fromisoformat(document["since"]), document["files"], told)
+
+
+def look(data: Objects, release: Release, now: datetime) -> Seen:
+    """Read the summaries that came since the last look, and keep what all of them say of this release.
+
+    Reading one twice changes nothing: the first requests of entities merge as a union does.
+    """
+    key = f"releases/{release.model}/{release.id}/seen.json"
+    try:
+        seen = Seen.from_json(data.get(key))
+    except NotFound:
+        seen = Seen(_hour(datetime.fromisoformat(release.started_at)))
+    files, told = dict(seen.files), seen.told
+    for name, version in _listed(data, seen.since, now):
+        if files.get(name) != version:
+            files[name] = version
+            told += _of(Summary.from_json(data.get(name, version)), release)
+    since = max(seen.since, _hour(now - REPLACED_WITHIN))
+    found = Seen(since, {name: version for name, version in files.items() if name >= _folder(since)}, told)
+    if found != seen:
+        data.put(key, found.to_json())
+    return found
+
+
+def complete_minutes(seen: Seen, plan: Plan, release: Release, now: datetime) -> list[Minute]:
+    """Count what is complete: minutes whose captures have arrived.
+
+    In those after a promotion the previous champion stands in the challenger's place; they are turned round, so that
+    `challenger` is the release's version throughout.
+    """
+    end = plan.minute_of(now - timedelta(seconds=2 * plan.minute_seconds) - ON_THE_WAY)
+    trial, watch = (
+        [minute for minute in _minutes(seen, plan, release.model, name) if minute.at < end]
+        for name in (release.trial, release.watch)
+    )
+    if release.status is not ReleaseStatus.WATCHING:
+        return trial
+    return [*trial, *(Minute(minute.at, minute.challenger, minute.champion) for minute in watch)]
+
+
+def shadow_of(seen: Seen, release: Release) -> Disagreement:
+    """Say how often the challenger disagreed in its shadow."""
+    found = disagreement(seen.told, release)
+    return Disagreement(found.compared, found.flipped)
+
+
+def _minutes(seen: Seen, plan: Plan, model: str, name: str) -> tuple[Minute, ...]:
+    return minutes(seen.told, (model, name), slow_after_ms=plan.slow_after_ms, minute_seconds=plan.minute_seconds)
+
+
+def _of(summary: Summary, release: Release) -> Summary:
+    places = [(release.model, name) for name in (release.id, release.trial, release.watch)]
+    return Summary(
+        releases={place: summary.releases.get(place, Units({})) for place in places if place in summary.releases},
+        flips={place: summary.flips.get(place, Flips({})) for place in places if place in summary.flips},
+    )
+
+
+def _listed(data: Objects, since: datetime, now: datetime) -> Iterator[tuple[str, str]]:
+    hour = since
+    while hour <= now:
+        for stored in data.list(_folder(hour)):
+            yield stored.key, stored.version
+        hour += timedelta(hours=1)
+
+
+def _folder(hour: datetime) -> str:
+    return f"{SUMMARIES}dt={hour:%Y-%m-%d}/hour={hour:%H}/"
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)

@@ -1,0 +1,149 @@
+"""A model's releases over fakes: versions whose files verify, traffic as summaries tell of it, and a clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from serin.contract.model import Release as Section
+from serin.monitoring.summary import Summary, Unit, Units
+from serin.registry.ids import sha256, ulid
+from serin.registry.ports import Rows
+from serin.registry.records import Release, ReleaseStatus, Route
+from serin.registry.registry import Registry, put
+from serin.release.start import ReleaseStarter
+from serin.release.turn import Releaser, Turned
+from serin.serving.trial import bucket
+from tests.builders import a_contract, a_run, a_version
+from tests.fakes import RESTLESS, FakeClock, FakeEvents, FakeNotifier, FakeObjects, FakeRows, FakeWorkflow
+
+CANARY = {
+    "strategy": "canary",
+    "steps": [0.25, 0.5],
+    "bake": "10m",
+    "min_requests": 50,
+    "margins": {"error": 0.1, "slow": None, "unsure": None},
+    "limit": "1d",
+}
+
+
+class Bench:
+    """Releases of `loans`. section: the contract's, of the versions registered from then on."""
+
+    def __init__(self, section: dict[str, Any] | None = None, rows: Rows | None = None) -> None:
+        self.section = section or {"strategy": "blue_green"}
+        self.rows = rows or FakeRows()
+        self.registry = Registry(self.rows)
+        self.data, self.artifacts = FakeObjects(), FakeObjects()
+        self.notifier, self.events = FakeNotifier(), FakeEvents()
+        self.workflow, self.clock = FakeWorkflow(), FakeClock()
+        self.starter = ReleaseStarter(self.registry, self.workflow, self.clock, RESTLESS)
+        self.ids: Iterator[int] = iter(range(1_000_000))
+        self.releaser = self.releaser_over(self.rows)
+
+    def releaser_over(self, rows: Rows, *, actor: str = "test") -> Releaser:
+        """Make another one who moves releases, who reaches the table through `rows`."""
+        return Releaser(
+            registry=Registry(rows),
+            data=self.data,
+            artifacts=self.artifacts,
+            workflow=self.workflow,
+            notifier=self.notifier,
+            events=self.events,
+            now=self.clock,
+            new_id=lambda now: ulid(now, next(self.ids).to_bytes(10, "big")),
+            patience=RESTLESS,
+            actor=actor,
+        )
+
+    def register(self, number: int, content: bytes | None = None, **changes: Any) -> None:
+        """Register a version that passed its gates."""
+        files = {"model.onnx": content or f"onnx {number}".encode(), "spec.json": b"{}"}
+        digests = {name: sha256(data) for name, data in files.items()}
+        manifest = json.dumps({"files": digests}).encode()
+        version = a_version(number, files=digests, manifest_sha256=sha256(manifest), **changes)
+        for name, data in {**files, "manifest.json": manifest}.items():
+            self.artifacts.put(version.prefix + name, data)
+        contract = a_contract().model_dump(mode="json") | {
+            "release": Section.model_validate(self.section).model_dump(mode="json")
+        }
+        self.registry.save(
+            put(version, expected_revision=0), put(a_run(version.run, contract=contract), expected_revision=0)
+        )
+
+    def start(self, number: int, **changes: Any) -> Release:
+        """Register a version and start its release."""
+        self.register(number, **changes)
+        return self.starter.start("loans", number)
+
+    def release(self, number: int) -> ReleaseStatus:
+        """Start the release of a registered version, take one turn, and say where it stands."""
+        self.releaser.turn("loans", self.starter.start("loans", number).id)
+        return self.last(number).status
+
+    def champion_and_trial(self, section: dict[str, Any]) -> Release:
+        """Make version 1 champion, and begin the release of version 2 under a section."""
+        self.start(1)
+        self.turn(1)
+        self.section = section
+        release = self.start(2)
+        self.turn(2)
+        return release
+
+    def turn(self, number: int, *, after: float = 0, **asked: int) -> Turned:
+        """Take a turn of a version's last release, after so many minutes."""
+        self.clock.advance(minutes=after)
+        return self.releaser.turn("loans", self.last(number).id, **asked)
+
+    def last(self, number: int) -> Release:
+        return [release for release in self.registry.releases("loans") if release.version == number][-1]
+
+    def traffic(self, *, minutes: int, a_minute: int = 60, bad: dict[int, float] | None = None) -> None:
+        """Let so many new entities ask in each of the next minutes. bad: which share of a version's answers fail."""
+        for _ in range(minutes):
+            route = self.route
+            assert route is not None
+            self.data.put(
+                f"summaries/dt={self.clock.at:%Y-%m-%d}/hour={self.clock.at:%H}/{next(self.ids):07}.json",
+                self._summary(route, a_minute, bad or {}).to_json(),
+            )
+            self.clock.advance(minutes=1)
+
+    def _summary(self, route: Route, requests: int, bad: dict[int, float]) -> Summary:
+        challenger, counted = route.challenger, {"champion": 0, "challenger": 0}
+        if challenger is None:
+            return Summary(captures=requests)
+        is_leased = challenger.lease_until > self.clock.at.isoformat()
+        firsts = {}
+        for number in range(requests):
+            name = f"{next(self.ids):016x}"
+            to_challenger = is_leased and bucket(route.salt, name) < challenger.weight
+            arm, version = ("challenger", challenger.version) if to_challenger else ("champion", route.champion.version)
+            counted[arm] += 1
+            share = bad.get(version, 0.0)
+            # Spread evenly, so that a share of 0.5 is every second one.
+            is_error = int(counted[arm] * share) > int((counted[arm] - 1) * share)
+            at = int((self.clock.at + timedelta(seconds=50 * number / requests)).timestamp() * 1000)
+            firsts[name] = Unit(at, name, arm, is_error=is_error, ms=1.0, is_cold=False, is_unsure=False)
+        return Summary(captures=requests, releases={("loans", challenger.release): Units(firsts)})
+
+    @property
+    def route(self) -> Route | None:
+        found = self.registry.route("loans")
+        return found.value if found else None
+
+    @property
+    def champion(self) -> int | None:
+        return self.route.champion.version if self.route else None
+
+    @property
+    def weight(self) -> float:
+        """The share of entities that ask the challenger now."""
+        challenger = self.route.challenger if self.route else None
+        return challenger.weight if challenger and challenger.lease_until > self.clock.at.isoformat() else 0.0
+
+    @property
+    def moves(self) -> list[str]:
+        return [str(entry.move) for entry in self.registry.history("loans")]
