@@ -440,6 +440,72 @@ def rollback(
 
 
 @app.command()
+def release(
+    which: Which,
+    override_block: Annotated[
+        bool, typer.Option("--override-block", help="release it though the same model was rolled back; in your name")
+    ] = False,
+    env: Env = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Start a release of a version by hand, under its contract's plan."""
+    from cli.reach import reach
+    from serin.aws.cloud import PATIENCE, utc_now
+    from serin.release.start import ReleaseStarter
+
+    output, (model, number), there = Output(as_json=as_json), _version(which), reach(env)
+    starter = ReleaseStarter(there.cloud.registry, there.cloud.release_workflow, utc_now, PATIENCE)
+    started = starter.start_by_hand(model, number, unblocked_by=there.caller if override_block else "")
+    output.say(f"release {started.id} of {model}@{number} is {started.status}: {started.strategy}")
+    output.say(f"watch it: serin releases {model} --follow")
+    output.document(asdict(started))
+
+
+@app.command()
+def releases(
+    model: Model,
+    is_followed: Annotated[bool, typer.Option("--follow", help="show the one under way until it ends")] = False,
+    env: Env = "local",
+    as_json: AsJson = False,
+) -> None:
+    """List the releases of a model, and how the one under way stands."""
+    from cli.reach import reach
+    from cli.releases import follow, tell_releases
+
+    output, cloud = Output(as_json=as_json), reach(env).cloud
+    if is_followed:
+        follow(output, cloud, model)
+    output.document(tell_releases(output, cloud, model))
+
+
+Seen = Annotated[str, typer.Option("--seen", help="the evidence you looked at, as `serin releases` names it")]
+
+
+@app.command()
+def approve(which: Which, seen: Seen, env: Env = "local", as_json: AsJson = False) -> None:
+    """Agree to what the live release of a version waits for, on the evidence that you saw."""
+    _answer(which, seen, env, is_approved=True, output=Output(as_json=as_json))
+
+
+@app.command()
+def reject(which: Which, seen: Seen, env: Env = "local", as_json: AsJson = False) -> None:
+    """End the live release of a version; the champion goes on answering."""
+    _answer(which, seen, env, is_approved=False, output=Output(as_json=as_json))
+
+
+def _answer(which: str, seen: str, env: str, *, is_approved: bool, output: Output) -> None:
+    from cli.reach import reach
+    from serin.aws.cloud import utc_now
+    from serin.release.approve import answer
+
+    (model, number), there = _version(which), reach(env)
+    registry, caller = there.cloud.registry, there.caller
+    answered = answer(registry, model, number, is_approved=is_approved, seen=seen, by=caller, now=utc_now)
+    output.say(f"{'approved' if is_approved else 'rejected'}: the next turn of release {answered.id} acts on it")
+    output.document(asdict(answered))
+
+
+@app.command()
 def why(which: Which, env: Env = "local", as_json: AsJson = False) -> None:
     """Show where a version comes from: upload, dataset, run, gates, release; with times and digests."""
     from cli.reach import reach
@@ -536,7 +602,7 @@ def _follow(output: Output, steps: Iterator[Step]) -> list[dict[str, Any]]:
 def _ended_badly(step: dict[str, Any]) -> bool:
     """Tell whether the last thing that was followed is a no: gates not passed, a run failed, a release refused."""
     status = step["version"]["status"] if step["step"] == "judged" else step.get("status")
-    return status in ("rejected", "failed", "refused", "rolled_back")
+    return status in ("rejected", "failed", "refused", "rolled_back", "expired", "halted", "aborted", "superseded")
 
 
 def _tell_twin(output: Output, facts: dict[str, Any]) -> None:
@@ -554,6 +620,15 @@ def _tell_twin(output: Output, facts: dict[str, Any]) -> None:
     output.say('talk to it with the AWS CLI:  eval "$(serin local env)"; aws s3 ls')
     output.say("stop it:  serin local down")
     output.document({"up": True, **{name: value for name, value in facts.items() if name != "twin"}})
+
+
+def _version(which: str) -> tuple[str, int]:
+    """Read MODEL@VERSION where the version must be a number."""
+    model, _, version = which.partition("@")
+    _check_name(model)
+    if not (version.isascii() and version.isdigit()):
+        raise AskedWrongly(f"{which!r} names no version; write it like {model}@3")
+    return model, int(version)
 
 
 def _check_name(model: str) -> None:

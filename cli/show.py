@@ -23,6 +23,14 @@ STYLES = {
     "rejected": "red",
     "rolled_back": "red",
     "failed": "red",
+    "refused": "red",
+    "aborted": "red",
+    "halted": "red",
+    "live": "cyan",
+    "watching": "cyan",
+    "queued": "yellow",
+    "superseded": "yellow",
+    "expired": "yellow",
     "no": "red",
 }
 

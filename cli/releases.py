@@ -1,0 +1,131 @@
+"""How does a release stand? Its weight and its evidence as bars, and how much longer it may take."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from dataclasses import asdict
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any
+
+from cli.show import Output, moment
+from serin.aws.cloud import Cloud
+from serin.registry.records import Release, ReleaseStatus, Route
+from serin.release.forecast import minutes_left
+from serin.release.plan import Plan, resolve_plan
+
+BAR = 24
+
+
+def tell_releases(output: Output, cloud: Cloud, model: str) -> list[dict[str, Any]]:
+    """Tell of all releases of a model, the oldest first, and more of the one that is under way."""
+    releases = cloud.registry.releases(model)
+    output.table(
+        ("release", "version", "strategy", "status", "started", "ended", "why"),
+        [
+            (
+                each.id,
+                each.version,
+                each.strategy,
+                each.status,
+                moment(each.started_at),
+                moment(each.ended_at),
+                each.reason,
+            )
+            for each in releases
+        ],
+    )
+    for release in releases:
+        if release.status.is_under_way:
+            for line in view(cloud, release):
+                output.say(line)
+    if not releases:
+        output.say(
+            f"no release yet; a version that passes its gates is released by itself, or: serin release {model}@1"
+        )
+    return [asdict(each) for each in releases]
+
+
+def follow(output: Output, cloud: Cloud, model: str, *, every_seconds: float = 1.0) -> None:
+    """Show the release that is under way until it ends: on a terminal in one place, else a line for each change."""
+    from rich.live import Live
+    from rich.text import Text
+
+    before, place = "", Live(console=output.console, auto_refresh=False, transient=True)
+    with place if output.is_terminal else nullcontext():
+        while live_id := cloud.registry.releasing(model).value.live:
+            release = cloud.registry.release(model, live_id).value
+            if output.is_terminal:
+                place.update(Text("\n".join(view(cloud, release))), refresh=True)
+            elif release.reason != before:
+                output.say(f"{release.model}@{release.version} {release.status}: {release.reason}")
+                before = release.reason
+            time.sleep(every_seconds)
+
+
+def view(cloud: Cloud, release: Release) -> list[str]:
+    """Say in lines how a release stands. A bar of a question is full where it breaches, or passes."""
+    contract = cloud.registry.run(release.model, cloud.registry.version(release.model, release.version).value.run)
+    plan = resolve_plan(contract.value.contract["release"], seconds_per_plan_minute=cloud.seconds_per_minute)
+    route = cloud.registry.route(release.model)
+    weight = _weight(release, route.value if route else None)
+    seen = release.evidence
+    lines = [
+        f"{release.model}@{release.version} {release.status}: {release.reason}",
+        f"  weight   {bar(weight)} {weight:.0%}",
+        f"  units    challenger {seen.get('challenger_units', 0):,}, champion {seen.get('champion_units', 0):,}; "
+        f"each needs {plan.min_requests:,}",
+    ]
+    for question, found in seen.get("questions", {}).items():
+        lines += [
+            f"  {question:<8} {bar(found['breach'])} to a breach",
+            f"  {'':<8} {bar(found['passing'])} to a pass; {_events(found['seen'])}",
+        ]
+    if seen.get("shadow", {}).get("compared"):
+        lines.append(
+            f"  shadow   disagrees on {seen['shadow']['disagreeing']:,} of {seen['shadow']['compared']:,} requests"
+        )
+    if release.status is ReleaseStatus.LIVE and plan.steps:
+        lines.append(f"  forecast {_forecast(plan, release)}")
+    if release.asked and release.asked == seen.get("digest") and release.approval is None:
+        name, shown = f"{release.model}@{release.version}", release.asked[:12]
+        lines.append(f"  it waits for you: serin approve {name} --seen {shown}, or: serin reject {name} --seen {shown}")
+    return lines
+
+
+def bar(share: float) -> str:
+    """Draw a share from 0 to 1."""
+    full = round(min(max(share, 0.0), 1.0) * BAR) if isfinite(share) else 0
+    return "█" * full + "░" * (BAR - full)
+
+
+def _weight(release: Release, route: Route | None) -> float:
+    """The share of entities that ask the release's version now."""
+    if route is None or route.challenger is None:
+        return 1.0 if release.status is ReleaseStatus.WATCHING else 0.0
+    is_leased = route.challenger.lease_until > datetime.now(UTC).isoformat()
+    weight = route.challenger.weight if is_leased else 0.0
+    return 1 - weight if release.status is ReleaseStatus.WATCHING else weight
+
+
+def _events(seen: dict[str, int]) -> str:
+    return (
+        f"challenger {seen['challenger_events']:,} of {seen['challenger_units']:,}, "
+        f"champion {seen['champion_events']:,} of {seen['champion_units']:,}"
+    )
+
+
+def _forecast(plan: Plan, release: Release) -> str:
+    left = minutes_left(plan, release, datetime.now(UTC))
+    if not isfinite(left):
+        return "no traffic to reckon with"
+    seconds = left * plan.minute_seconds
+    text = (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )
+    return f"about {text} more, at this traffic and if both are equally good"

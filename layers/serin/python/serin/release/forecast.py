@@ -1,0 +1,48 @@
+"""How much longer will a trial take, at the traffic that it has seen? For people to read; nothing is decided by it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from math import inf, log
+
+from serin.registry.records import Release
+from serin.release.compare import PASS_LEVEL, units_needed
+from serin.release.evidence import step_began
+from serin.release.plan import Plan, StepKind
+
+
+def minutes_left(plan: Plan, release: Release, now: datetime) -> float:
+    """Forecast how many minutes of the plan a trial goes on, if the challenger is as good as the champion.
+
+    Infinite where there is no traffic to reckon with.
+    """
+    seen, steps = release.evidence, plan.steps
+    units = seen.get("champion_units", 0) + seen.get("challenger_units", 0)
+    begun = datetime.fromisoformat(release.changed_at[0] if release.changed_at else release.started_at)
+    minutes = (now - begun).total_seconds() / plan.minute_seconds
+    a_minute = units / minutes if minutes > 0 else 0.0
+    left = -(now - step_began(release)).total_seconds() / plan.minute_seconds
+    challenged = float(seen.get("challenger_units", 0))
+    for step in steps[release.step :]:
+        arriving = a_minute * min(step.weight, 1 - step.weight)
+        lasts = step.seconds / plan.minute_seconds
+        if step.kind is StepKind.CANARY:
+            lasts = max(lasts, (plan.min_requests - challenged) / arriving if arriving else inf)
+        left += lasts
+        challenged += lasts * arriving
+    return max(left, 0.0, _until_pass(plan, release) / a_minute if a_minute else inf)
+
+
+def _until_pass(plan: Plan, release: Release) -> float:
+    """Forecast how many units it takes until the last question passes, at the weight of the last step."""
+    needed = 0.0
+    for question, margin in plan.margins.items():
+        found = release.evidence.get("questions", {}).get(question)
+        rate, so_far = 0.01, 0.0
+        if found:
+            seen = found["seen"]
+            units = seen["champion_units"] + seen["challenger_units"]
+            rate = (seen["champion_events"] + seen["challenger_events"] + 0.5) / (units + 5.0)
+            so_far = found["passing"] * log(1 / PASS_LEVEL)
+        needed = max(needed, units_needed(rate, margin, weight=plan.steps[-1].weight, from_log=so_far))
+    return needed

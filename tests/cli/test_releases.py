@@ -1,0 +1,56 @@
+"""How a release stands is told in lines, with what to do next."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from cli.releases import bar, tell_releases, view
+from cli.show import Output
+from serin.aws.cloud import Cloud
+from tests.release.bench import CANARY, Bench
+
+
+def cloud_of(bench: Bench) -> Cloud:
+    return cast(Cloud, SimpleNamespace(registry=bench.registry, seconds_per_minute=60.0))
+
+
+def lines_of(bench: Bench) -> str:
+    return "\n".join(view(cloud_of(bench), bench.last(2)))
+
+
+@pytest.mark.parametrize(("share", "full"), [(-1.0, 0), (0.0, 0), (0.5, 12), (1.0, 24), (7.0, 24), (float("nan"), 0)])
+def test_a_bar_is_as_full_as_its_share(share: float, full: int) -> None:
+    assert bar(share) == "█" * full + "░" * (24 - full)
+
+
+def test_a_trial_tells_its_units_its_questions_and_a_forecast() -> None:
+    bench = Bench()
+    bench.champion_and_trial(CANARY)
+    assert "no traffic to reckon with" in lines_of(bench)
+    bench.traffic(minutes=6)
+    bench.turn(2)
+    said = lines_of(bench)
+    assert "each needs 50" in said
+    assert "to a breach" in said
+    assert "more, at this traffic" in said
+
+
+def test_who_is_waited_for_reads_how_to_answer() -> None:
+    bench = Bench()
+    bench.champion_and_trial({**CANARY, "approval": "required"})
+    while not bench.last(2).asked:
+        bench.traffic(minutes=3)
+        bench.turn(2)
+    assert f"serin approve loans@2 --seen {bench.last(2).asked[:12]}" in lines_of(bench)
+
+
+def test_the_list_names_every_release(capsys: pytest.CaptureFixture[Any]) -> None:
+    bench = Bench()
+    bench.champion_and_trial(CANARY)
+    bench.start(3)
+    documents = tell_releases(Output(), cloud_of(bench), "loans")
+    assert [document["status"] for document in documents] == ["promoted", "live", "queued"]
+    assert "waits for the end of release 00000002-1" in capsys.readouterr().out
