@@ -1,0 +1,128 @@
+"""On the twin, under traffic: a healthy challenger is promoted by itself, and one that is worse is rolled back."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cli.examples import tables
+from cli.follow import Follower
+from cli.reach import Reach
+from serin.aws.cloud import PATIENCE, utc_now
+from serin.contract.model import Release as Section
+from serin.registry.ids import sha256
+from serin.registry.records import ReleaseStatus
+from serin.registry.registry import put
+from serin.release.start import ReleaseStarter
+from tests.e2e.conftest import upload, write_contract
+from tests.serving.asking import FEATURES, a_table
+from tests.serving.test_forms import ROW
+
+MODEL = "releasing"
+# A minute of a plan is a second here.
+CANARY = {
+    "strategy": "canary",
+    "steps": [0.5],
+    "bake": "8m",
+    "min_requests": 20,
+    "margins": {"error": 0.3, "slow": None, "unsure": None},
+    "limit": "3h",
+}
+
+
+class Traffic:
+    """Asks for predictions for ever new entities, from a thread; what came back stands in `statuses`."""
+
+    def __init__(self, there: Reach) -> None:
+        self.there, self.asked, self.failed = there, 0, 0
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+
+    def __enter__(self) -> Traffic:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        while not self._is_over.is_set():
+            self.asked += 1
+            row = {**ROW, "applicant": f"N{time.time_ns()}"}
+            try:
+                self.there.call("POST", f"/models/{MODEL}/predict", {"rows": [row]})
+            except Exception:
+                self.failed += 1
+            time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def served(there: Reach, project: object) -> Reach:
+    training = {"budget": "9 fits", "folds": 2, "candidates": ["linear"]}
+    said = {"model": MODEL, "task": "classification", "target": "approved", "features": FEATURES, "gates": []}
+    write_contract(project, **said, entity="applicant", training=training)  # type: ignore[arg-type]  # a Path
+    table = a_table()[[*FEATURES, "approved"]].assign(applicant=[f"A{number}" for number in range(240)])
+    upload(there, MODEL, "rows.csv", tables.to_csv(table))
+    return there
+
+
+def register(there: Reach, number: int, *, model: bytes | None = None) -> None:
+    """Register another version with the first one's files, under a plan of canary; with another model, where given."""
+    registry, artifacts = there.cloud.registry, there.cloud.artifacts
+    first = registry.version(MODEL, 1).value
+    run = registry.run(MODEL, first.run).value
+    contract = {**run.contract, "release": Section.model_validate(CANARY).model_dump(mode="json")}
+    files = {name: artifacts.get(first.prefix + name) for name in first.files}
+    files |= {"model.onnx": model} if model else {}
+    digests = {name: sha256(content) for name, content in files.items()}
+    manifest = json.dumps({"files": digests}).encode()
+    other = replace(
+        first, number=number, run=f"run-{number}", files=digests, manifest_sha256=sha256(manifest), served=False
+    )
+    for name, content in {**files, "manifest.json": manifest}.items():
+        artifacts.put_once(other.prefix + name, content)
+    registry.save(
+        put(other, expected_revision=0), put(replace(run, id=other.run, contract=contract), expected_revision=0)
+    )
+
+
+def release(there: Reach, number: int) -> Any:
+    """Start its release, and follow it until it ends."""
+    ReleaseStarter(there.cloud.registry, there.cloud.release_workflow, utc_now, PATIENCE).start(MODEL, number)
+    follower = Follower(there.cloud, timeout_seconds=120)
+    return follower._release(MODEL, number)
+
+
+@pytest.fixture
+def traffic(served: Reach) -> Iterator[Traffic]:
+    with Traffic(served) as asking:
+        yield asking
+
+
+def test_a_healthy_challenger_is_promoted(served: Reach, traffic: Traffic) -> None:
+    register(served, 2)
+    ended = release(served, 2)
+    assert ended.status is ReleaseStatus.PROMOTED, ended.reason
+    route = served.cloud.registry.route(MODEL)
+    assert route is not None
+    assert (route.value.champion.version, route.value.challenger) == (2, None)
+    assert traffic.failed == 0
+
+
+def test_a_challenger_that_fails_is_rolled_back_and_nobody_notices(served: Reach, traffic: Traffic) -> None:
+    before = served.cloud.registry.route(MODEL)
+    assert before is not None
+    register(served, 3, model=b"no model at all")
+    ended = release(served, 3)
+    assert ended.status is ReleaseStatus.ROLLED_BACK, ended.reason
+    route = served.cloud.registry.route(MODEL)
+    assert route is not None
+    assert (route.value.champion.version, route.value.challenger) == (before.value.champion.version, None)
+    assert traffic.failed == 0
