@@ -126,7 +126,8 @@ class Bench:
             # Spread evenly, so that a share of 0.5 is every second one.
             is_error = int(counted[arm] * share) > int((counted[arm] - 1) * share)
             at = int((self.clock.at + timedelta(seconds=50 * number / requests)).timestamp() * 1000)
-            firsts[name] = Unit(at, name, arm, is_error=is_error, ms=1.0, is_cold=False, is_unsure=False)
+            compared = (0.0, False) if challenger.weight == 0 else (None, None)
+            firsts[name] = Unit(at, name, arm, is_error, 1.0, False, False, *compared)
         return Summary(captures=requests, releases={("loans", challenger.release): Units(firsts)})
 
     @property

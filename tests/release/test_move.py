@@ -72,6 +72,7 @@ def check(decision: Decision, move: Move, reason: str) -> None:
         ({"is_verified": False, "finding": "spec.json differs"}, "spec.json differs"),
         ({"blocked": {"a"}}, "DIGEST_BLOCKED"),
         ({"champion": 3}, "version 3 is newer"),
+        ({"champion": 2}, "version 2 answers already"),
     ],
 )
 def test_what_may_not_be_released_is_refused_at_every_step(plan: Plan, change: dict[str, Any], reason: str) -> None:

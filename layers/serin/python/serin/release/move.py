@@ -101,6 +101,8 @@ class _Turn:
             return f"DIGEST_BLOCKED: the same model was rolled back before ({evidence.model_sha256[:16]})"
         if not evidence.is_verified:
             return f"version {release.version} does not verify: {evidence.finding}"
+        if evidence.champion == release.version:
+            return f"version {release.version} answers already"
         if evidence.champion is not None and evidence.champion > release.version:
             return f"version {evidence.champion} is newer and answers already"
         if self.plan.steps and evidence.champion != release.champion_before:

@@ -30,6 +30,8 @@ class ReleaseStarter:
 
         unblocked_by: who allows it though the same model was rolled back. Raises Refused where that is missing.
         """
+        if self._champion(model) == number:
+            raise Refused(f"{model}@{number} is the champion already")
         version, versions = self.registry.version(model, number).value, self.registry.versions(model)
         same = [other.number for other in versions if other.files["model.onnx"] == version.files["model.onnx"]]
         bad = [n for n in same if self.registry.version(model, n).value.status is VersionStatus.ROLLED_BACK]
