@@ -139,12 +139,13 @@ def send(reach: Reach, path: str, body: Any, kind: str = "text/csv") -> requests
 def test_no_input_made_from_the_openapi_ends_in_a_5xx_or_off_its_schema(served: Reach) -> None:
     described = schemathesis.openapi.from_dict(served.call("GET", f"/models/{MODEL}/openapi.json"))
     operations = [found.ok() for found in described.get_all_operations()]
-    assert len(operations) == 14
+    assert len(operations) == 15
     for operation in operations:
         statuses = {
             status for mode in schemathesis.GenerationMode for status in statuses_of(operation, mode, reach=served)
         }
-        assert 200 in statuses, operation.label
+        usual = 404 if operation.path.endswith("/answers") else 200  # of this model no batch kept an answer
+        assert usual in statuses, operation.label
         assert operation.method != "post" or 400 in statuses, operation.label
 
 
