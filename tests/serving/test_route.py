@@ -160,6 +160,16 @@ def test_what_does_not_verify_is_not_loaded_and_the_last_verified_serves(
     assert isinstance(caught.value.__cause__, Unverified)
 
 
+def test_another_model_in_its_place_is_not_loaded(world: World) -> None:
+    """It would load and answer, and only its digest tells that it is not the one that was released."""
+    world.champion = 2
+    routed = world.route("loans")
+    world.files["models/loans/2/model.onnx"] = world.files["models/loans/1/model.onnx"]
+    with pytest.raises(Unavailable) as caught:
+        Router(lambda _: routed, world.file, lambda: world.now).serving("loans")
+    assert isinstance(caught.value.__cause__, Unverified)
+
+
 def test_a_model_without_a_champion_is_not_found(world: World) -> None:
     world.champion = None
     with pytest.raises(NotFound) as caught:
