@@ -357,25 +357,12 @@ def drift(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
     """Compare what the champion is asked with what it was trained on. Exit status 1 where that has drifted."""
     from cli.reach import reach
     from cli.story import tell_drift
-    from serin.aws.cloud import new_ulid, utc_now
-    from serin.monitoring.check import Checker
+    from serin.aws.checking import checker_in
     from serin.monitoring.drift import Verdict
     from serin.training.start import BY_HAND
 
     output, there = Output(as_json=as_json), reach(env)
-    cloud = there.cloud
-    report = Checker(
-        cloud.registry,
-        cloud.data,
-        cloud.artifacts,
-        cloud.contracts,
-        cloud.training_requests,
-        cloud.notifier,
-        utc_now,
-        new_ulid,
-        actor=there.caller,
-        seconds_per_minute=project.environments()[env]["seconds_per_plan_minute"],
-    ).check(model, BY_HAND)
+    report = checker_in(there.cloud, actor=there.caller).check(model, BY_HAND)
     if report is None:
         raise NotFound(f"{model} has no champion: nothing was released yet", code="NO_CHAMPION")
     tell_drift(output, report)

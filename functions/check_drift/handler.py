@@ -9,26 +9,15 @@ from aws_lambda_powertools import single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from serin.aws.cloud import Cloud, new_ulid, utc_now
+from serin.aws.checking import checker_in
+from serin.aws.cloud import Cloud
 from serin.aws.watch import count, log, watched
 from serin.monitoring.check import Checker
 
 
 @cache
 def checker() -> Checker:
-    cloud = Cloud.from_environment()
-    return Checker(
-        cloud.registry,
-        cloud.data,
-        cloud.artifacts,
-        cloud.contracts,
-        cloud.training_requests,
-        cloud.notifier,
-        utc_now,
-        new_ulid,
-        actor="check_drift",
-        seconds_per_minute=cloud.seconds_per_minute,
-    )
+    return checker_in(Cloud.from_environment(), actor="check_drift")
 
 
 def check(model: str) -> None:

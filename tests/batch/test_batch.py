@@ -14,7 +14,7 @@ import yaml
 
 from serin.batch import split
 from serin.batch.close import BatchCloser
-from serin.batch.predict import PartPredictor
+from serin.batch.predict import PartPredictor, load
 from serin.batch.split import Splitter
 from serin.batch.start import BatchStarter
 from serin.errors import Unverified
@@ -73,6 +73,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> House:
 @pytest.fixture
 def batch(trained: House, monkeypatch: pytest.MonkeyPatch) -> BatchHouse:
     monkeypatch.setattr(split, "PART_ROWS", 100)
+    load.cache_clear()
     return BatchHouse(trained)
 
 

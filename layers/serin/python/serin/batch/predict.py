@@ -36,7 +36,8 @@ class PartPredictor:
         name = part_key.rpartition("/")[2].removesuffix(".npz")
         columns = load_columns(self.data.get(part_key))
         lines = columns[LINE].astype(np.int64)
-        loaded = self._load(job)
+        prefix, digests = f"models/{model}/{job.version}/", tuple(job.artifacts.items())
+        loaded = load(self.artifacts, prefix, digests)  # type: ignore[arg-type]  # adapters hash by identity
         scores = loaded.raw_scores(encode_columns(columns, loaded.spec))
         is_number = np.isfinite(scores).all(axis=1)
         answered, lines_failed = lines[is_number].tolist(), lines[~is_number].tolist()
@@ -50,18 +51,18 @@ class PartPredictor:
         account = {"answered": len(answered), "failed": lines_failed, "sha256": sha256(table)}
         write_json(self.data, f"{job.work}answered/{name}.json", account)
 
-    def _load(self, job: Job) -> LoadedModel:
-        files = {name: self.artifacts.get(f"models/{job.model}/{job.version}/{name}") for name in job.artifacts}
-        for name, content in files.items():
-            if sha256(content) != job.artifacts[name]:
-                raise Unverified(f"{name} of {job.model}@{job.version} does not have the digest that the job names")
-        return _loaded(files["model.onnx"], files["spec.json"])
-
 
 @lru_cache(maxsize=1)
-def _loaded(onnx: bytes, spec: bytes) -> LoadedModel:
-    """Keep the last model loaded: a process answers many parts of one job."""
-    return LoadedModel.load(onnx, spec)
+def load(artifacts: Objects, prefix: str, digests: tuple[tuple[str, str], ...]) -> LoadedModel:
+    """Load the version of these digests; the last one is kept, since a process answers many parts of one job.
+
+    Raises Unverified where a file is not the one that its digest names.
+    """
+    files = {name: artifacts.get(prefix + name) for name, _ in digests}
+    for name, digest in digests:
+        if sha256(files[name]) != digest:
+            raise Unverified(f"{prefix}{name} does not have the digest that the job names")
+    return LoadedModel.load(files["model.onnx"], files["spec.json"])
 
 
 def _latest(

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-QUESTIONS = ("error", "slow", "unsure", "wrong")
-
 
 @dataclass(frozen=True, slots=True)
 class Counts:

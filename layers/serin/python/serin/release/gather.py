@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from serin.errors import NotFound
 from serin.monitoring.minutes import Minute
-from serin.monitoring.summary import Flips, Summary, Units, disagreement, minutes
+from serin.monitoring.summary import Summary, disagreement, minutes
 from serin.monitoring.window import SUMMARIES
 from serin.registry.ports import Objects
 from serin.registry.records import Release, ReleaseStatus
@@ -95,8 +95,8 @@ def _minutes(seen: Seen, plan: Plan, model: str, name: str) -> tuple[Minute, ...
 def _of(summary: Summary, release: Release) -> Summary:
     places = [(release.model, name) for name in (release.id, release.trial, release.watch)]
     return Summary(
-        releases={place: summary.releases.get(place, Units({})) for place in places if place in summary.releases},
-        flips={place: summary.flips.get(place, Flips({})) for place in places if place in summary.flips},
+        releases={place: summary.releases[place] for place in places if place in summary.releases},
+        flips={place: summary.flips[place] for place in places if place in summary.flips},
     )
 
 

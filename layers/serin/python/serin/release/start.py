@@ -33,8 +33,8 @@ class ReleaseStarter:
         if self._champion(model) == number:
             raise Refused(f"{model}@{number} is the champion already")
         version, versions = self.registry.version(model, number).value, self.registry.versions(model)
-        same = [other.number for other in versions if other.files["model.onnx"] == version.files["model.onnx"]]
-        bad = [n for n in same if self.registry.version(model, n).value.status is VersionStatus.ROLLED_BACK]
+        same = [other for other in versions if other.files["model.onnx"] == version.files["model.onnx"]]
+        bad = [other.number for other in same if other.status is VersionStatus.ROLLED_BACK]
         if bad and not unblocked_by:
             raise Refused(
                 f"{model}@{number} is the model that was rolled back as version {bad[-1]}; look: serin why "
