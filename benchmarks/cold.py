@@ -46,7 +46,8 @@ import onnxruntime as ort
 options = ort.SessionOptions()
 options.intra_op_num_threads = options.inter_op_num_threads = 1
 session = ort.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
-session.run(None, {"numeric": np.zeros((1, 14)), "codes": np.zeros((1, 6), dtype=np.int64)})
+columns = session.get_inputs()[0]
+session.run(None, {columns.name: np.zeros((1, columns.shape[1]))})
 """
 
 

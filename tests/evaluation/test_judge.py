@@ -188,7 +188,7 @@ def test_a_version_that_answers_nan_is_rejected_with_the_row() -> None:
 
 
 def test_a_version_that_always_answers_the_same_is_rejected() -> None:
-    constant = of_classes().with_constants(c4=0.0, c6=0.0)  # the weights of numbers and of categories
+    constant = of_classes().with_constants(c2=0.0)  # the weights
     verdict = on_the_rows_of(of_classes(), constant).judge()
     assert [result.passed for result in verdict.results] == [True, False]
     assert "every row gets the same answer" in verdict.results[1].message

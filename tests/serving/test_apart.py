@@ -9,22 +9,23 @@ import pytest
 from serin.contract.spec import ServingSpec, SpecFeature
 from serin.errors import Unverified
 from serin.serving.apart import score_apart
-from serin.serving.encode import Encoded
+from serin.serving.columns import Columns
+from serin.serving.encode import Arrays, Encoded
 
 SPEC = ServingSpec("m", "regression", "y", (SpecFeature("x", "number"),)).to_json()
-ROWS = Encoded(np.array([[1.0], [2.5]]), np.empty((2, 0), np.int64), ((), ()))
+ROWS = Encoded(Arrays(np.array([[1.0], [2.5]]), np.empty((2, 0), np.int64)))
 
-DOUBLES = "scores = Add(numeric, numeric)"
+DOUBLES = "scores = Add(columns, columns)"
 EATS = """
     n = Constant<value = int64[2] {40000, 40000}>()
     zeros = ConstantOfShape<value = double[1] {0}>(n)
     sum = ReduceSum<keepdims = 0>(zeros)
-    scores = Add(numeric, sum)
+    scores = Add(columns, sum)
 """
 HANGS = """
     most = Constant<value = int64 {9223372036854775807}>()
     yes = Constant<value = bool {1}>()
-    scores = Loop (most, yes, numeric) <body = each (int64 i, bool c, double[n, 1] a) => (bool on, double[n, 1] b) {
+    scores = Loop (most, yes, columns) <body = each (int64 i, bool c, double[n, 1] a) => (bool on, double[n, 1] b) {
         on = Identity(c)
         b = Identity(a)
     }>
@@ -32,8 +33,10 @@ HANGS = """
 
 
 def model(body: str) -> bytes:
-    graph = f'<ir_version: 8, opset_import: ["": 17]> g (double[n, 1] numeric) => (double[n, 1] scores) {{ {body} }}'
-    return bytes(onnx.parser.parse_model(graph).SerializeToString())
+    graph = f'<ir_version: 8, opset_import: ["": 17]> g (double[n, 1] columns) => (double[n, 1] scores) {{ {body} }}'
+    parsed = onnx.parser.parse_model(graph)
+    onnx.helper.set_model_props(parsed, {"columns": Columns.of([(0, np.nan)], []).to_json(ServingSpec.from_json(SPEC))})
+    return bytes(parsed.SerializeToString())
 
 
 def test_scores_come_back_as_the_model_gives_them() -> None:

@@ -78,13 +78,13 @@ def test_of_a_linear_model_a_contribution_is_weight_times_difference() -> None:
 def test_contributions_are_shapley_values_where_these_are_known() -> None:
     """Features that interact by twos each have half of what they do together: the walk backwards makes it exact."""
     from serin.contract.spec import Baseline, ServingSpec, SpecFeature
-    from serin.serving.encode import Encoded
+    from serin.serving.encode import Arrays, Encoded
     from serin.serving.explain import explain
 
     names = ("u", "v", "w", "x", "y")
     spec = ServingSpec("m", "regression", "t", tuple(SpecFeature(name, "number") for name in names))
     values = np.array([2.0, 3.0, 5.0, 7.0, 11.0])
-    row = Encoded(values[None], np.zeros((1, 0), dtype=np.int64), ((),))
+    row = Encoded(Arrays(values[None], np.zeros((1, 0), dtype=np.int64)))
 
     def run(rows: Encoded) -> np.ndarray[Any, Any]:
         return np.asarray(rows.numeric.sum(axis=1, keepdims=True) ** 2)

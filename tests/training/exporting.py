@@ -99,12 +99,12 @@ def hard_rows(exported: Exported, features: pd.DataFrame, *, count: int, seed: i
 
 def thresholds(exported: Exported, feature: str) -> NDArray[np.float64]:
     """The raw values at which the graph's trees split one number."""
-    numbers = [each.name for each in exported.model.spec.numeric]
+    numbers = [exported.model.spec.numeric[place].name for place in exported.model.columns.numbers]
+    asked = [place for place, name in enumerate(numbers) if name == feature]
     for node in onnx.load_from_string(exported.onnx).graph.node:
         if node.op_type == "TreeEnsemble":
             said = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
-            is_number = numpy_helper.to_array(said["nodes_modes"]) == 0
-            of_feature = np.array(said["nodes_featureids"]) == numbers.index(feature)
-            splits: NDArray[np.float64] = numpy_helper.to_array(said["nodes_splits"])[is_number & of_feature]
+            of_feature = np.isin(said["nodes_featureids"], asked)
+            splits: NDArray[np.float64] = numpy_helper.to_array(said["nodes_splits"])[of_feature]
             return splits[np.abs(splits) < 1e30]
     return np.zeros(0)

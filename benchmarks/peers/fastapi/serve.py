@@ -1,6 +1,6 @@
-"""What would one write by hand? A FastAPI service that validates with pydantic and runs our graph by onnxruntime.
+"""What would one write by hand? A FastAPI service that validates with pydantic and runs the model by onnxruntime.
 
-Called with the subject's folder and a port; asked at /predict.
+Called with the subject's folder, beside which the graph of two tensors lies, and a port; asked at /predict.
 """
 
 import json
@@ -24,7 +24,7 @@ def make_app(subject: Path) -> FastAPI:
     }
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = ort.InferenceSession(subject / "model.onnx", options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(subject.parent / "two-tensors.onnx", options, providers=["CPUExecutionProvider"])
     types = dict.fromkeys(numbers, (float | None, None)) | dict.fromkeys(codes, (str | None, None))
     row_type = create_model("Row", **types)
 
@@ -39,9 +39,9 @@ def make_app(subject: Path) -> FastAPI:
 
     @app.post("/predict")
     async def predict(asked: Rows) -> list[Prediction]:
-        numeric = np.array([[getattr(row, name) for name in numbers] for row in asked.rows], dtype=np.float64)
+        numeric = np.array([[getattr(row, name) for name in numbers] for row in asked.rows], dtype=np.float32)
         known = [[known.get(getattr(row, name), -1) for name, known in codes.items()] for row in asked.rows]
-        scores = session.run(["scores"], {"numeric": numeric, "codes": np.array(known)})[0].tolist()
+        scores = session.run(None, {"numeric": numeric, "codes": np.array(known)})[1].tolist()
         shares = [dict(zip(spec["classes"], row, strict=True)) for row in scores]
         return [Prediction(prediction=max(row, key=row.get), probabilities=row) for row in shares]
 

@@ -86,9 +86,9 @@ class Baseline:
 class ServingSpec:
     """What one model version accepts and answers.
 
-    The ONNX graph takes `numeric`, shape (n, numeric features in this order; NaN where missing), and `codes`, int64,
-    shape (n, categories in this order); either is absent where there are none of its kind. It gives `scores`: for
-    classification the probabilities, shape (n, classes), for regression the values, shape (n, 1).
+    The ONNX graph takes `columns`, doubles of shape (n, columns), and says itself how these come from the features
+    (serin/serving/columns.py). It gives `scores`: for classification the probabilities, shape (n, classes), for
+    regression the values, shape (n, 1).
     classes: labels in the order of the probabilities; () for regression. positive: the index of the class that the
     score speaks of, where there are two. uncertainty, baseline: None where the contract asks for no intervals or sets,
     and for no explanations.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serin.errors import SerinError, Unverified
-from serin.serving.encode import Encoded
+from serin.serving.encode import Arrays, Encoded
 from serin.serving.model import LoadedModel
 
 _CHILD = "from serin.serving.apart import answer_parent; answer_parent()"
@@ -63,7 +63,7 @@ def answer_parent() -> None:
         arrays: dict[str, NDArray[Any]] = dict(sent)
     try:
         model = LoadedModel.load(arrays["onnx"].tobytes(), arrays["spec"].tobytes())
-        scores = model.raw_scores(Encoded(arrays["numeric"], arrays["codes"], ((),) * len(arrays["numeric"])))
+        scores = model.raw_scores(Encoded(Arrays(arrays["numeric"], arrays["codes"])))
     except SerinError as error:
         _refuse(error.message)
     except Exception as error:  # onnxruntime's exceptions have no common ancestor but this

@@ -6,15 +6,15 @@ leaves to `read_rows` and `encode`, which read the same and say what is wrong: s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from msgspec import UNSET, Meta, UnsetType
-from numpy.typing import NDArray
 
 from serin.contract.spec import ServingSpec, SpecFeature
-from serin.serving.encode import Encoded, bounds_of, entity_text
+from serin.serving.encode import Arrays, Encoded, PlainRow, bounds_of, entity_text
 
 _Row = tuple[Any, ...]
 
@@ -60,14 +60,9 @@ class RowDecoder:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         # msgspec lets a key stand twice, and the last one count: then there are more quotes than what it read has.
-        quotes = 2
-        for row in rows:  # two for each key that is there, two for each text
-            quotes += 2 * (len(row) - row.count(UNSET) + [*map(type, row[self._border :])].count(str))
-        if b"\\" in body or body.count(b'"') != quotes:
+        if b"\\" in body or body.count(b'"') != 2 + sum(map(self._quotes, rows)):
             return None
-        numeric = np.array([_without_unset(row[: self._border]) for row in rows], dtype=np.float64)
-        if self._whole and not _are_whole(numeric[:, self._whole]):
-            return None
+        numbers = [_without_unset(row[: self._border]) for row in rows]
         try:
             codes = [
                 [known[value] for known, value in zip(self._codes, row[self._border : self._end], strict=True)]
@@ -75,18 +70,25 @@ class RowDecoder:
             ]
         except KeyError:  # never seen in training, or spelled in another way
             return None
+        if self._whole and not all(self._is_whole(row) for row in numbers):
+            return None
         count, entity, is_mixed = len(rows), None, False
         if self._entity is not None:
             entity = entity_text(rows[0][self._entity])
             is_mixed = count > 1 and any(entity_text(row[self._entity]) != entity for row in rows)
-        return Encoded(
-            numeric,
-            np.array(codes, dtype=np.int64),
-            ((),) * count,
-            rows,
-            None if is_mixed else entity,
-            is_mixed,
+        values = (
+            PlainRow(numbers[0], codes[0])
+            if count == 1
+            else Arrays(np.array(numbers, dtype=np.float64), np.array(codes, dtype=np.int64))
         )
+        return Encoded(values, ((),) * count, rows, None if is_mixed else entity, is_mixed)
+
+    def _quotes(self, row: _Row) -> int:
+        """Count the quotes of a row: two for each key that is there, two for each text."""
+        return 2 * (len(row) - row.count(UNSET) + [*map(type, row[self._border :])].count(str))
+
+    def _is_whole(self, numbers: Sequence[float | None]) -> bool:
+        return all(value is None or value.is_integer() for value in (numbers[place] for place in self._whole))
 
 
 def _has_to_be_escaped(name: str) -> bool:
@@ -111,7 +113,3 @@ def _codes_of(feature: SpecFeature) -> dict[Any, int]:
 
 def _without_unset(values: _Row) -> _Row:
     return tuple(None if value is UNSET else value for value in values) if UNSET in values else values
-
-
-def _are_whole(numbers: NDArray[np.float64]) -> bool:
-    return bool(((numbers == np.floor(numbers)) | np.isnan(numbers)).all())

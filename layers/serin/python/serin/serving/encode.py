@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,24 +25,66 @@ MOST_SENT = 100  # rows whose values are kept as they were read
 MOST_UNKNOWN = 100  # looking for the nearest name takes time, and a body can hold thousands
 
 
+class Arrays(NamedTuple):
+    """Rows as arrays. numeric: (n, numbers), NaN where missing; codes: (n, categories), int64."""
+
+    numeric: NDArray[np.float64]
+    codes: NDArray[np.int64]
+
+    @property
+    def row_count(self) -> int:
+        return len(self.numeric)
+
+    def part(self, start: int, end: int) -> Arrays:
+        return Arrays(self.numeric[start:end], self.codes[start:end])
+
+
+class PlainRow(NamedTuple):
+    """One row as plain values, None where a number is missing: for one, arrays take longer than all that follows."""
+
+    numbers: Sequence[float | None]
+    known: Sequence[int]
+
+    @property
+    def numeric(self) -> NDArray[np.float64]:
+        return np.array([self.numbers], dtype=np.float64)
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        return np.array([self.known], dtype=np.int64)
+
+    @property
+    def row_count(self) -> int:
+        return 1
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Rows as the model reads them. numeric: (n, numbers), NaN where missing; codes: (n, categories), int64.
+    """Rows as the model reads them.
 
     notes: per row, what whoever asked should know about its answer. sent: of the first rows at least, the values as
     they were read, numbers and then categories; more may follow. entity: whom the rows are about, where they say so and
     all say the same; is_mixed: they do not.
     """
 
-    numeric: NDArray[np.float64]
-    codes: NDArray[np.int64]
-    notes: tuple[tuple[str, ...], ...]
+    values: Arrays | PlainRow
+    notes: tuple[tuple[str, ...], ...] = ()
     sent: Sequence[tuple[Any, ...]] = ()
     entity: str | None = None
     is_mixed: bool = False
 
     def __len__(self) -> int:
-        return len(self.numeric)
+        return self.values.row_count
+
+    @property
+    def numeric(self) -> NDArray[np.float64]:
+        """Numbers, shape (n, numbers), NaN where missing."""
+        return self.values.numeric
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """Codes of categories, shape (n, categories)."""
+        return self.values.codes
 
 
 Value = TypeVar("Value", float, str | None)
@@ -95,8 +137,7 @@ def encode(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Encoded:
         raise InvalidRows(sorted(problems, key=lambda problem: problem.row), unnamed=unnamed)
     entities = {entity_text(row.get(spec.entity)) for row in rows} if spec.entity is not None else {None}
     return Encoded(
-        numeric,
-        codes,
+        Arrays(numeric, codes),
         tuple(tuple(lines) for lines in notes),
         sent=_sent(rows[:MOST_SENT], numeric, texts, spec),
         entity=next(iter(entities)) if len(entities) == 1 else None,
@@ -140,7 +181,7 @@ def encode_columns(columns: Mapping[str, NDArray[Any]], spec: ServingSpec) -> En
         known: dict[str | None, int] = {value: code for code, value in enumerate(feature.values)}
         known[None] = feature.missing_code
         codes[:, place] = [known.get(value, UNKNOWN) for value in columns[feature.name]]
-    return Encoded(numeric, codes, ((),) * rows)
+    return Encoded(Arrays(numeric, codes), ((),) * rows)
 
 
 def _unknown_fields(place: int, row: Mapping[str, Any], spec: ServingSpec) -> Iterator[RowProblem]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from serin.contract.spec import ServingSpec
 from serin.errors import Refused, TooLarge
-from serin.serving.encode import Encoded
+from serin.serving.encode import Arrays, Encoded
 
 MAX_EXPLAINED_ROWS = 20
 PATHS = 16
@@ -66,14 +66,13 @@ def explain(encoded: Encoded, scores: Floats, spec: ServingSpec, run: Callable[[
     # has_own[path, step, feature]: whether the row's own value was taken over by then.
     has_own = place[:, None, :] < np.arange(features + 1)[:, None]
     numbers = len(spec.numeric)
-    mixed = Encoded(
+    mixed = Arrays(
         _mix(has_own[..., :numbers], encoded.numeric, np.array(spec.baseline.numeric)),
         _mix(has_own[..., numbers:], encoded.codes, np.array(spec.baseline.codes, dtype=np.int64)),
-        (),
     )
     shape = (rows, len(place), features + 1, scores.shape[1])
     explained = _explained_class(scores, spec)[:, None, None, None]
-    along = np.take_along_axis(run(mixed).reshape(shape), explained, axis=3)[..., 0]
+    along = np.take_along_axis(run(Encoded(mixed)).reshape(shape), explained, axis=3)[..., 0]
     moved = np.take_along_axis(np.diff(along, axis=2), np.broadcast_to(place, (rows, *place.shape)), axis=2)
     order = [feature.name for feature in (*spec.numeric, *spec.categories)]
     of_graph = moved.mean(axis=1)

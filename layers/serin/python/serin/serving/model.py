@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +15,16 @@ from serin.contract.spec import ServingSpec
 from serin.errors import ModelOutput, Unverified
 from serin.serving.body import MAX_ROWS
 from serin.serving.capture import Veil
+from serin.serving.columns import Columns, RowPacker
 from serin.serving.decode import RowDecoder
-from serin.serving.encode import Encoded
+from serin.serving.encode import Arrays, Encoded, PlainRow
 
 if TYPE_CHECKING:
     from serin.serving.explain import Explained
 
 MAX_ONNX_BYTES = 100 * 2**20
-CHUNK_ROWS = 4096  # larger chunks are no faster, and cost memory
+COLUMNS = "columns"  # the graph's input, and where its metadata say what these are
+CHUNK_CELLS = 2**18  # of rows times columns; larger chunks are no faster, and cost memory
 FEW_NUMBERS = 16  # up to so many, Python's own loop is done sooner than NumPy's
 
 
@@ -32,8 +35,9 @@ class LoadedModel:
     spec: ServingSpec
     decoder: RowDecoder
     veil: Veil
+    columns: Columns
     _session: Any
-    _inputs: tuple[str, ...]
+    _one: _OneRow
 
     @classmethod
     def load(cls, onnx: bytes, spec: bytes) -> LoadedModel:
@@ -49,12 +53,14 @@ class LoadedModel:
             session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions have no common ancestor but this
             raise Unverified(f"the model cannot be loaded: {_first_line(error)}", code="MODEL_LOAD") from error
-        asked = _inputs(read)
+        columns = Columns.from_json(session.get_modelmeta().custom_metadata_map.get(COLUMNS, "{}"), read)
+        outputs = max(len(read.classes), 1)
         found = {tensor.name: (tensor.type, tensor.shape[1:]) for tensor in session.get_inputs()}
         given = {tensor.name: (tensor.type, tensor.shape[1:]) for tensor in session.get_outputs()}
-        if found != asked or given != {"scores": ("tensor(double)", [max(len(read.classes), 1)])}:
+        if found != {COLUMNS: ("tensor(double)", [len(columns)])} or given != {"scores": ("tensor(double)", [outputs])}:
             raise Unverified(f"the model takes {found} and gives {given}, and its spec says otherwise", code="CONTRACT")
-        return cls(read, RowDecoder(read, max_rows=MAX_ROWS), Veil(read), session, tuple(asked))
+        one = _OneRow(session, columns, outputs=outputs)
+        return cls(read, RowDecoder(read, max_rows=MAX_ROWS), Veil(read), columns, session, one)
 
     def predict(self, encoded: Encoded) -> NDArray[np.float64]:
         """Score rows: (n, classes) probabilities, or (n, 1) values. Raises ModelOutput where one is not finite."""
@@ -72,29 +78,42 @@ class LoadedModel:
 
     def raw_scores(self, encoded: Encoded) -> NDArray[np.float64]:
         """Score rows as `predict`, finite or not."""
-        tensors = {"numeric": encoded.numeric, "codes": encoded.codes}
-        feeds = {name: tensors[name] for name in self._inputs}
-        if len(encoded) <= CHUNK_ROWS:
-            return self._run(feeds)
-        starts = range(0, len(encoded), CHUNK_ROWS)
-        chunks = [{name: tensor[start : start + CHUNK_ROWS] for name, tensor in feeds.items()} for start in starts]
-        return np.concatenate([self._run(chunk) for chunk in chunks])
+        rows = encoded.values
+        if isinstance(rows, PlainRow):
+            return self._one.run(rows)
+        step = max(1, CHUNK_CELLS // max(1, len(self.columns)))
+        starts = range(0, rows.row_count, step) or [0]
+        return np.concatenate([self._run(rows.part(start, start + step)) for start in starts])
 
-    def _run(self, feeds: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
-        scores: NDArray[np.float64] = self._session.run(["scores"], feeds)[0]
+    def _run(self, rows: Arrays) -> NDArray[np.float64]:
+        scores: NDArray[np.float64] = self._session.run(["scores"], {COLUMNS: self.columns.pack(rows)})[0]
         return scores
+
+
+class _OneRow:
+    """Runs a model on one row, in arrays that are bound to its session once: to bind them takes as long as to run."""
+
+    def __init__(self, session: Any, columns: Columns, *, outputs: int) -> None:
+        row, self._scores = np.zeros((1, len(columns))), np.zeros((1, outputs))
+        self._binding = session.io_binding()
+        self._binding.bind_ortvalue_input(COLUMNS, ort.OrtValue.ortvalue_from_numpy(row))
+        self._binding.bind_ortvalue_output("scores", ort.OrtValue.ortvalue_from_numpy(self._scores))
+        self._row = row.data.cast("B")
+        self._pack = RowPacker(columns)
+        self._run = session.run_with_iobinding
+        self._lock = Lock()
+
+    def run(self, row: PlainRow) -> NDArray[np.float64]:
+        with self._lock:
+            self._row[:] = self._pack(row)
+            self._run(self._binding)
+            return self._scores.copy()
 
 
 def _are_finite(scores: NDArray[np.float64]) -> bool:
     if scores.size <= FEW_NUMBERS:
         return all(map(math.isfinite, scores.ravel().tolist()))
     return bool(np.isfinite(scores).all())
-
-
-def _inputs(spec: ServingSpec) -> dict[str, tuple[str, list[int]]]:
-    numeric = {"numeric": ("tensor(double)", [len(spec.numeric)])} if spec.numeric else {}
-    codes = {"codes": ("tensor(int64)", [len(spec.categories)])} if spec.categories else {}
-    return numeric | codes
 
 
 def _first_line(error: Exception) -> str:

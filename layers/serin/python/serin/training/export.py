@@ -1,10 +1,11 @@
 """How does a fitted pipeline become ONNX? The transform is folded into the model, so that every branch is the same.
 
-Everything is computed in double precision, in scikit-learn's order. A tree reads raw values: each threshold is moved
-back through scaling and rounding to the largest raw number that scikit-learn sends left, a missing number goes where
-its median goes, and a split on a one-hot column becomes a question for the category's code. So an answer differs from
-scikit-learn's by no more than the rounding of the last sum. skl2onnx converts step by step in single precision, which
-sends rows with missing values, large integers or values near a threshold down other branches.
+Everything is computed in double precision. A tree reads raw values: each threshold is moved back through scaling and
+rounding to the largest raw number that scikit-learn sends left, and a missing number is read as one without end, so
+that it goes where its median goes. What the graph reads is laid out for it (serin/serving/columns.py): all that trees
+ask is whether a column is at most a number, which onnxruntime answers fastest. So an answer differs from scikit-learn's
+by no more than the rounding of sums. skl2onnx converts step by step in single precision, which sends rows with missing
+values, large integers or values near a threshold down other branches.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ from sklearn.pipeline import Pipeline
 
 from serin.contract.model import Contract
 from serin.contract.spec import ServingSpec
+from serin.serving.columns import Columns
+from serin.serving.model import COLUMNS
 from serin.training.pipelines import MISSING
 
 OPSET, ML_OPSET, IR_VERSION = 21, 5, 10
 UNKNOWN = -1  # the code of a category that is none of those learned
 
-_LEQ, _EQ = 0, 4  # modes of ai.onnx.ml TreeEnsemble
-_SUM, _NO_TRANSFORM = 1, 0
+_LEQ, _SUM, _NO_TRANSFORM = 0, 1, 0  # of ai.onnx.ml TreeEnsemble
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -69,25 +71,24 @@ def to_onnx(pipeline: Pipeline, spec: ServingSpec) -> bytes:
     graph = _Graph()
     match estimator:
         case LogisticRegression() | Ridge():
-            _add_linear(graph, inputs, estimator)
+            columns = _add_linear(graph, inputs, estimator)
         case RandomForestClassifier() | RandomForestRegressor():
-            _add_forest(graph, inputs, estimator)
+            columns = _add_forest(graph, inputs, estimator)
         case HistGradientBoostingClassifier() | HistGradientBoostingRegressor():
-            _add_boosting(graph, inputs, estimator)
+            columns = _add_boosting(graph, inputs, estimator)
         case _:
             raise TypeError(f"{type(estimator).__name__} cannot be exported")
-    return graph.to_bytes(spec)
+    return graph.to_bytes(columns, spec)
 
 
 @dataclass(frozen=True, slots=True)
 class _Inputs:
-    """What the transform learned. columns: per one-hot column its feature among the categories, and its code."""
+    """What the transform learned. one_hot: per such column its feature among the categories, and its code."""
 
     median: Floats
     mean: Floats
     scale: Floats
-    columns: tuple[tuple[int, int], ...]
-    categories: int
+    one_hot: tuple[tuple[int, int], ...]
 
     @classmethod
     def read(cls, pipeline: Pipeline, spec: ServingSpec) -> _Inputs:
@@ -97,11 +98,11 @@ class _Inputs:
         if spec.numeric:
             median = parts["numeric"]["impute"].statistics_
             mean, scale = parts["numeric"]["scale"].mean_, parts["numeric"]["scale"].scale_
-        columns = []
+        one_hot = []
         for place, feature in enumerate(spec.categories):
-            columns += [(place, code) for code in range(len(feature.values))]
-            columns += [(place, UNKNOWN)] if feature.pools_rare else []
-        return cls(median, mean, scale, tuple(columns), len(spec.categories))
+            one_hot += [(place, code) for code in range(len(feature.values))]
+            one_hot += [(place, UNKNOWN)] if feature.pools_rare else []
+        return cls(median, mean, scale, tuple(one_hot))
 
 
 class _Graph:
@@ -122,16 +123,13 @@ class _Graph:
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def to_bytes(self, spec: ServingSpec) -> bytes:
-        inputs = []
-        if spec.numeric:
-            inputs.append(helper.make_tensor_value_info("numeric", TensorProto.DOUBLE, ["n", len(spec.numeric)]))
-        if spec.categories:
-            inputs.append(helper.make_tensor_value_info("codes", TensorProto.INT64, ["n", len(spec.categories)]))
+    def to_bytes(self, columns: Columns, spec: ServingSpec) -> bytes:
+        read = helper.make_tensor_value_info(COLUMNS, TensorProto.DOUBLE, ["n", len(columns)])
         scores = helper.make_tensor_value_info("scores", TensorProto.DOUBLE, ["n", max(len(spec.classes), 1)])
-        graph = helper.make_graph(self._nodes, "serin", inputs, [scores], self._constants)
+        graph = helper.make_graph(self._nodes, "serin", [read], [scores], self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
         model: ModelProto = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="serin")
+        helper.set_model_props(model, {COLUMNS: columns.to_json(spec)})
         checker.check_model(model)
         return bytes(model.SerializeToString(deterministic=True))
 
@@ -144,41 +142,22 @@ def _add_binary_scores(graph: _Graph, positive: str) -> None:
 # --- linear ---
 
 
-def _add_linear(graph: _Graph, inputs: _Inputs, estimator: LogisticRegression | Ridge) -> None:
+def _add_linear(graph: _Graph, inputs: _Inputs, estimator: LogisticRegression | Ridge) -> Columns:
+    zeros_and_ones = np.zeros(len(inputs.one_hot))
+    mean = np.concatenate([inputs.mean, zeros_and_ones])
+    scale = np.concatenate([inputs.scale, zeros_and_ones + 1])
     weights = np.atleast_2d(estimator.coef_).astype(np.float64).T
-    raw = graph.constant(np.atleast_2d(estimator.intercept_).astype(np.float64))
-    numbers = len(inputs.mean)
-    if numbers:
-        scaled = graph.add("Sub", "numeric", graph.constant(inputs.mean[None]))
-        scaled = graph.add("Div", scaled, graph.constant(inputs.scale[None]))
-        # Imputed last: onnxruntime fuses a division by one number into the product after it, in single precision.
-        median = graph.constant(((inputs.median - inputs.mean) / inputs.scale)[None])
-        scaled = graph.add("Where", graph.add("IsNaN", "numeric"), median, scaled)
-        raw = graph.add("Add", graph.add("MatMul", scaled, graph.constant(weights[:numbers])), raw)
-    if inputs.categories:
-        table, offsets = _weights_by_code(inputs, weights[numbers:])
-        places = graph.add("Add", "codes", graph.constant(offsets[None]))
-        found = graph.add("Gather", graph.constant(table), places, axis=0)
-        total = graph.add("ReduceSum", found, graph.constant(np.array([1])), keepdims=0)
-        raw = graph.add("Add", raw, total)
+    scaled = graph.add("Sub", COLUMNS, graph.constant(mean[None]))
+    scaled = graph.add("Div", scaled, graph.constant(scale[None]))
+    raw = graph.add("MatMul", scaled, graph.constant(weights))
+    raw = graph.add("Add", raw, graph.constant(np.atleast_2d(estimator.intercept_).astype(np.float64)))
     if isinstance(estimator, Ridge):
         graph.add("Identity", raw, output="scores")
     elif len(estimator.classes_) == 2:
         _add_binary_scores(graph, graph.add("Sigmoid", raw))
     else:
         graph.add("Softmax", raw, axis=1, output="scores")
-
-
-def _weights_by_code(inputs: _Inputs, weights: Floats) -> tuple[Floats, Ints]:
-    """Lay out the one-hot weights so that row `code + the feature's offset` is a code's, the unknown's being first."""
-    rows: list[Floats] = []
-    offsets = []
-    for place in range(inputs.categories):
-        by_code = {code: weights[row] for row, (feature, code) in enumerate(inputs.columns) if feature == place}
-        offsets.append(len(rows) + 1)
-        rows.append(by_code.pop(UNKNOWN, np.zeros(weights.shape[1])))
-        rows += [by_code[code] for code in sorted(by_code)]
-    return np.array(rows), np.array(offsets, dtype=np.int64)
+    return Columns.of(list(enumerate(inputs.median.tolist())), inputs.one_hot)
 
 
 # --- trees ---
@@ -220,38 +199,42 @@ class _Tree:
         return cls(is_leaf, none, np.zeros(3), none + 1, none + 2, np.full(3, value), output)
 
 
-def _add_forest(graph: _Graph, inputs: _Inputs, estimator: RandomForestClassifier | RandomForestRegressor) -> None:
+def _add_forest(graph: _Graph, inputs: _Inputs, estimator: RandomForestClassifier | RandomForestRegressor) -> Columns:
     fitted = [tree.tree_ for tree in estimator.estimators_]
     classes = len(estimator.classes_) if isinstance(estimator, RandomForestClassifier) else 1
     # A leaf gives one number. Of two classes one probability is enough; of more each has its own copy of the trees.
     places = [1] if classes == 2 else list(range(classes))
     trees = [_Tree.of_forest(tree, place, output) for tree in fitted for output, place in enumerate(places)]
-    total = _add_trees(graph, inputs, trees, outputs=len(places), rounds_to_single=True)
+    total, columns = _add_trees(graph, inputs, trees, outputs=len(places), rounds_to_single=True)
     count = graph.constant(np.array([[float(len(fitted))]]))
     if classes == 2:
         _add_binary_scores(graph, graph.add("Div", total, count))
     else:
         graph.add("Div", total, count, output="scores")
+    return columns
 
 
 def _add_boosting(
     graph: _Graph, inputs: _Inputs, estimator: HistGradientBoostingClassifier | HistGradientBoostingRegressor
-) -> None:
+) -> Columns:
     start = estimator._baseline_prediction.ravel()
     trees = [_Tree.constant(value, output) for output, value in enumerate(start)]  # first, as scikit-learn sums
     for turn in estimator._predictors:
         trees += [_Tree.of_boosting(tree.nodes, output) for output, tree in enumerate(turn)]
-    total = _add_trees(graph, inputs, trees, outputs=len(start), rounds_to_single=False)
+    total, columns = _add_trees(graph, inputs, trees, outputs=len(start), rounds_to_single=False)
     if isinstance(estimator, HistGradientBoostingRegressor):
         graph.add("Identity", total, output="scores")
     elif len(start) == 1:
         _add_binary_scores(graph, graph.add("Sigmoid", total))
     else:
         graph.add("Softmax", total, axis=1, output="scores")
+    return columns
 
 
-def _add_trees(graph: _Graph, inputs: _Inputs, trees: Sequence[_Tree], *, outputs: int, rounds_to_single: bool) -> str:
-    """Add the sum of trees over the raw inputs: numbers first, then codes.
+def _add_trees(
+    graph: _Graph, inputs: _Inputs, trees: Sequence[_Tree], *, outputs: int, rounds_to_single: bool
+) -> tuple[str, Columns]:
+    """Add the sum of trees over the columns that their splits ask about, and lay these out.
 
     rounds_to_single: whether the estimator rounds a transformed value to single precision before it compares.
     """
@@ -267,53 +250,42 @@ def _add_trees(graph: _Graph, inputs: _Inputs, trees: Sequence[_Tree], *, output
         np.concatenate([tree.threshold for tree in trees])[is_split],
         rounds_to_single=rounds_to_single,
     )
-    is_code = questions.mode == _EQ  # "is it this code?" is true where the one-hot column is 1: to the right
-    if_true, if_false = np.where(is_code, right, left), np.where(is_code, left, right)
     targets = np.repeat([tree.output for tree in trees], [int(tree.is_leaf.sum()) for tree in trees])
     weights = np.concatenate([tree.value for tree in trees])[is_leaf].astype(np.float64)
-    return graph.add(
+    total = graph.add(
         "TreeEnsemble",
-        _add_raw_values(graph, inputs),
+        COLUMNS,
         domain="ai.onnx.ml",
         n_targets=outputs,
         aggregate_function=_SUM,
         post_transform=_NO_TRANSFORM,
         tree_roots=number[starts].tolist(),
-        nodes_featureids=questions.feature.tolist(),
-        nodes_modes=numpy_helper.from_array(questions.mode, "modes"),
+        nodes_featureids=questions.column.tolist(),
+        nodes_modes=numpy_helper.from_array(np.full(len(left), _LEQ, dtype=np.uint8), "modes"),
         nodes_splits=numpy_helper.from_array(questions.value, "splits"),
-        nodes_missing_value_tracks_true=questions.is_true_if_missing.astype(np.int64).tolist(),
-        nodes_truenodeids=number[if_true].tolist(),
-        nodes_trueleafs=is_leaf[if_true].astype(np.int64).tolist(),
-        nodes_falsenodeids=number[if_false].tolist(),
-        nodes_falseleafs=is_leaf[if_false].astype(np.int64).tolist(),
+        nodes_truenodeids=number[left].tolist(),
+        nodes_trueleafs=is_leaf[left].astype(np.int64).tolist(),
+        nodes_falsenodeids=number[right].tolist(),
+        nodes_falseleafs=is_leaf[right].astype(np.int64).tolist(),
         leaf_targetids=targets.tolist(),
         leaf_weights=numpy_helper.from_array(weights, "weights"),
     )
-
-
-def _add_raw_values(graph: _Graph, inputs: _Inputs) -> str:
-    parts = ["numeric"] if len(inputs.mean) else []
-    if inputs.categories:
-        parts.append(graph.add("Cast", "codes", to=TensorProto.DOUBLE))
-    return graph.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
+    return total, questions.columns
 
 
 @dataclass(frozen=True, slots=True)
 class _Questions:
-    """What each split asks of the raw inputs: is `feature` at most `value` (_LEQ), is it `value` (_EQ)?"""
+    """What each split asks: is `column` of `columns` at most `value`?"""
 
-    feature: Ints
-    mode: NDArray[np.uint8]
+    columns: Columns
+    column: Ints
     value: Floats
-    is_true_if_missing: NDArray[np.bool_]
 
 
 def _questions(inputs: _Inputs, column: Ints, threshold: Floats, *, rounds_to_single: bool) -> _Questions:
     """Turn `transformed column <= threshold` into what is the same of the raw inputs."""
     numbers = len(inputs.mean)
-    feature, value = column.copy(), threshold.astype(np.float64)
-    mode, is_true_if_missing = np.full(len(column), _LEQ, dtype=np.uint8), np.zeros(len(column), dtype=bool)
+    value, place = threshold.astype(np.float64), np.empty(len(column), dtype=np.int64)
 
     is_number = column < numbers
     of = column[is_number]
@@ -326,14 +298,15 @@ def _questions(inputs: _Inputs, column: Ints, threshold: Floats, *, rounds_to_si
         return np.asarray(compared <= limit)
 
     value[is_number] = _largest_where(goes_left, len(of))
-    is_true_if_missing[is_number] = goes_left(inputs.median[of])
-
-    if not ((value[~is_number] >= 0) & (value[~is_number] < 1)).all():
-        raise ValueError("a split on a one-hot column does not tell 0 from 1")
-    asked = np.array(inputs.columns, dtype=np.int64).reshape(-1, 2)[column[~is_number] - numbers]
-    feature[~is_number], value[~is_number] = numbers + asked[:, 0], asked[:, 1]
-    mode[~is_number] = _EQ
-    return _Questions(feature, mode, value, is_true_if_missing)
+    missing_goes_right = ~goes_left(inputs.median[of])
+    asked_numbers, place[is_number] = np.unique(2 * of + missing_goes_right, return_inverse=True)
+    asked_codes, found = np.unique(column[~is_number] - numbers, return_inverse=True)
+    place[~is_number] = len(asked_numbers) + found
+    columns = Columns.of(
+        [(int(number) // 2, np.inf if number % 2 else -np.inf) for number in asked_numbers],
+        [inputs.one_hot[code] for code in asked_codes],
+    )
+    return _Questions(columns, place, value)
 
 
 def _largest_where(holds: Callable[[Floats], NDArray[np.bool_]], count: int) -> Floats:
