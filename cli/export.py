@@ -268,15 +268,18 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from {package}._serin.errors import InvalidRows
+from {package}._serin.errors import InvalidRows, Refused
 from {package}._serin.serving.elsewhere import Elsewhere
 
-__all__ = ["InvalidRows", "describe", "predict"]
+__all__ = ["InvalidRows", "Refused", "describe", "predict"]
 
 
-def predict(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Answer rows. Raises InvalidRows, whose `problems` name row and field of each."""
-    return _version().predict(rows)
+def predict(rows: Sequence[Mapping[str, Any]], *, explain: bool = False) -> list[dict[str, Any]]:
+    """Answer rows. explain: say what each feature contributed.
+
+    Raises InvalidRows, whose `problems` name row and field of each; Refused where the model explains nothing.
+    """
+    return _version().predict(rows, explain=explain)
 
 
 def describe() -> dict[str, Any]:

@@ -66,7 +66,10 @@ def artifacts() -> FakeObjects:
     }
     for model, task, target in (("loans", "classification", "approved"), ("house-prices", "regression", "price")):
         training = {"budget": "9 fits", "folds": 2, "candidates": ["boosting"]}
-        contract = a_contract(model=model, task=task, target=target, features=features, training=training)
+        explains = {"explain": model == "loans"}
+        contract = a_contract(
+            model=model, task=task, target=target, features=features, training=training, serving=explains
+        )
         trained = train(table[[*features, target]], contract)
         files = {"model.onnx": trained.onnx, "spec.json": trained.spec.to_json(), "profile.json": b"{}"}
         manifest = {"model": model, "version": 7, "files": {name: sha256(content) for name, content in files.items()}}
@@ -193,6 +196,17 @@ def test_the_wheel_answers_as_the_endpoint(artifacts: FakeObjects, model: str, t
     assert outside.python("-c", f"import {package}, sys; sys.exit('serin' in sys.modules)").returncode == 0
     refused = f"import {package} as m\ntry: m.predict([{{}}])\nexcept m.InvalidRows as e: print(e.problems[0].field)"
     assert outside.python("-c", refused).stdout.strip() == b"age"
+
+
+def test_the_wheel_explains_where_the_contract_asks_for_it(artifacts: FakeObjects, tmp_path: Path) -> None:
+    code = (
+        "import json, sys; from {model}_model import predict; print(predict(json.load(sys.stdin)[:1], explain=True)[0])"
+    )
+    for model, said in (("loans", b"'contributions': {'age'"), ("house-prices", b"was trained without explanations")):
+        outside = an_outside(artifacts, model, "wheel", tmp_path / model)
+        rows = json.dumps(golden_of(artifacts, model)[0]).encode()
+        done = outside.python("-c", code.format(model=model.replace("-", "_")), stdin=rows)
+        assert said in done.stdout + done.stderr
 
 
 def test_a_wheel_is_what_pep_427_says_and_the_same_bytes_each_time(artifacts: FakeObjects, tmp_path: Path) -> None:
