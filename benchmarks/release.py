@@ -5,17 +5,15 @@ Run it with `make bench-release`. It writes build/bench/release.json, and exits 
 
 from __future__ import annotations
 
-import json
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 
+from benchmarks.report import Figure, keep
 from serin.registry.records import Release, ReleaseStatus, VersionStatus
 from serin.release.compare import BREACH_LEVEL, PASS_LEVEL, Block, Tally, add, find, nearest_rate
 from serin.release.evidence import Arms, Evidence
@@ -26,7 +24,6 @@ RELEASES = 2_000
 UNITS_PER_MINUTE = 23.0  # one million predictions a month
 POWER = 0.9
 START = datetime(2026, 1, 1, tzinfo=UTC)
-OUT = Path(__file__).parents[1] / "build" / "bench" / "release.json"
 
 Rates = Callable[[float], tuple[float, float]]
 """From hours since the start to the rates of champion and challenger."""
@@ -259,21 +256,16 @@ class Crowd:
 
 
 def main() -> int:
-    began = time.perf_counter()
-    figures: dict[str, dict[str, object]] = {}
+    figures: list[Figure] = []
     print(f"{RELEASES:,} simulated releases a setting, a look every turn, {UNITS_PER_MINUTE:.0f} units a minute")
     print(f"{'':51}{'promoted':>9}{'back':>8}{'expired':>8}  units p50{'p95':>9}{'fixed':>8}  hours p50{'p95':>6}")
     for seed, setting in enumerate(settings()):
         outcome = simulate(setting, seed=seed)
         print(line(setting, outcome), flush=True)
-        figures |= figures_of(setting, outcome)
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(figures, indent=1))
-    missed = [name for name, figure in figures.items() if not figure["met"]]
-    print(
-        f"{time.perf_counter() - began:.0f} s; " + (f"missed: {', '.join(missed)}" if missed else "every promise held")
-    )
-    return 1 if missed else 0
+        figures += figures_of(setting, outcome)
+    missed = [figure.name for figure in figures if not figure.is_met]
+    print(f"missed: {', '.join(missed)}" if missed else "every promise held")
+    return keep("release", figures)
 
 
 def line(setting: Setting, outcome: Outcome) -> str:
@@ -285,21 +277,22 @@ def line(setting: Setting, outcome: Outcome) -> str:
     )
 
 
-def figures_of(setting: Setting, outcome: Outcome) -> dict[str, dict[str, object]]:
-    """Each figure with its target; what is only measured has none."""
-    if setting.error is Move.PROMOTE:
-        what, value, target = "false promotions", outcome.promoted, PASS_LEVEL
-    else:
-        what, value, target = "false rollbacks", outcome.rolled_back, BREACH_LEVEL
-    measured: dict[str, object] = {"units, median and p95": outcome.units, "hours, median and p95": outcome.hours}
-    if setting.fixed_units:
-        measured["units of a test with a fixed end"] = round(setting.fixed_units)
-    return {
-        f"{setting.name}: {what}": {"value": value, "target": target, "met": value <= target},
-        **{
-            f"{setting.name}: {name}": {"value": value, "target": None, "met": True} for name, value in measured.items()
-        },
-    }
+def figures_of(setting: Setting, outcome: Outcome) -> list[Figure]:
+    """What went wrong, with its target; and what it took, beside a test with a fixed end where there is one."""
+    wrong = (
+        Figure("false promotions", outcome.promoted, at_most=PASS_LEVEL)
+        if setting.error is Move.PROMOTE
+        else Figure("false rollbacks", outcome.rolled_back, at_most=BREACH_LEVEL)
+    )
+    (units, most_units), (hours, most_hours) = outcome.units, outcome.hours
+    took = [
+        Figure("units, median", units),
+        Figure("units, 95th percentile", most_units),
+        Figure("hours, median", hours, "h"),
+        Figure("hours, 95th percentile", most_hours, "h"),
+    ]
+    fixed = [Figure("units of a test with a fixed end", round(setting.fixed_units))] if setting.fixed_units else []
+    return [replace(figure, name=f"{setting.name}: {figure.name}") for figure in (wrong, *took, *fixed)]
 
 
 if __name__ == "__main__":
