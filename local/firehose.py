@@ -28,7 +28,8 @@ from local.schedules import Clock
 
 _LOOK_SECONDS = 0.05
 _KEPT_BUFFERS = 4  # so many times its size a stream holds while the bucket takes nothing; more is dropped and counted
-_JSON_PATTERN = re.compile(r'\{\s*\$\.([\w.]+)\s*=\s*"([^"\\*%]+)"\s*\}')
+_EQUALS = re.compile(r'\s*\$\.([\w.]+)\s*=\s*"([^"\\*%]+)"\s*')
+_EITHER = re.compile(r"\s*\(([^()]*)\)\s*")
 _EXPRESSION = re.compile(r"!\{([\w-]+):([^}]*)\}")
 _TIMES = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
 _PROCESSORS = {"Decompression", "CloudWatchLogProcessing", "AppendDelimiterToRecord"}
@@ -39,27 +40,41 @@ _LOG = logging.getLogger(__name__)
 
 @lru_cache
 def parse_pattern(pattern: str) -> Callable[[str], bool]:
-    """Read a filter pattern of CloudWatch Logs: the empty one, or `{ $.key = "value" }`.
+    """Read a filter pattern of CloudWatch Logs: the empty one, `{ $.key = "value" }`, or such in parentheses with ||.
 
     Raises UnsupportedResource where it is another.
     """
-    found = _JSON_PATTERN.fullmatch(pattern.strip())
     if not pattern.strip():
         return lambda _line: True
+    found = _equalities(pattern.strip())
     if not found:
         raise UnsupportedResource(f'the twin reads filter patterns like {{ $.key = "value" }}, not {pattern!r}')
-    path, value = found[1].split("."), found[2]
 
     def matches(line: str) -> bool:
         try:
             said = json.loads(line) if line.startswith("{") else None
         except (ValueError, RecursionError):
             return False
-        for key in path:
-            said = said.get(key) if isinstance(said, dict) else None
-        return bool(said == value)
+        return any(_value_at(said, path) == value for path, value in found)
 
     return matches
+
+
+def _equalities(pattern: str) -> list[tuple[list[str], str]]:
+    """Read which keys, by their paths, may have which values; nothing where the pattern is of another kind."""
+    if not (pattern.startswith("{") and pattern.endswith("}")):
+        return []
+    parts = pattern[1:-1].split("||")
+    inner = [_EITHER.fullmatch(part) for part in parts]
+    texts = parts if len(parts) == 1 and not inner[0] else [part[1] if part else "" for part in inner]
+    found = [_EQUALS.fullmatch(text) for text in texts]
+    return [(each[1].split("."), each[2]) for each in found if each] if all(found) else []
+
+
+def _value_at(said: Any, path: list[str]) -> Any:
+    for key in path:
+        said = said.get(key) if isinstance(said, dict) else None
+    return said
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How do the lines that say what was predicted become objects under captures/?"""
+"""How do the lines that say what was predicted, and what turned out, become objects under captures/?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra.constructs.function import ServerlessFunction
 from infra.constructs.log_group import LogGroup
 from infra.environment import Environment
 
-PATTERN = '{ $.serin = "capture" }'
+PATTERN = '{ ($.serin = "capture") || ($.serin = "feedback") }'
 GATHERED_MB = 16  # some twenty thousand predictions: what `summarise` reads at once
 LATE_SECONDS = 900
 

@@ -307,7 +307,7 @@ def destination(each: Synthesised) -> dict[str, Any]:
 
 def test_capture_lines_of_the_api_and_nothing_else_go_to_firehose(each: Synthesised) -> None:
     (subscription,) = each.properties("AWS::Logs::SubscriptionFilter")
-    assert subscription["FilterPattern"] == '{ $.serin = "capture" }'
+    assert subscription["FilterPattern"] == '{ ($.serin = "capture") || ($.serin = "feedback") }'
     group = each.of_type("AWS::Logs::LogGroup")[subscription["LogGroupName"]["Ref"]]["Properties"]
     assert group["LogGroupName"] == f"/aws/lambda/serin-{each.environment}-api"
     (stream,) = each.of_type("AWS::KinesisFirehose::DeliveryStream")

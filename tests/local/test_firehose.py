@@ -37,6 +37,9 @@ LATE = datetime(2026, 3, 4, 23, 59, 59, tzinfo=UTC)
         ('{ $.kind = "kept" }', "[" * 100_000, False),
         ('{ $.kind = "kept" }', '{"kind":' * 100_000, False),
         ('{ $.kind = "kept" }', "REPORT RequestId: 1", False),
+        ('{ ($.kind = "kept") || ($.kind = "held") }', '{"kind":"kept"}', True),
+        ('{ ($.kind = "kept") || ($.kind = "held") }', '{"kind":"held"}', True),
+        ('{ ($.kind = "kept") || ($.said = "held") }', '{"kind":"held"}', False),
     ],
 )
 def test_which_lines_a_pattern_keeps(pattern, line, is_kept):
@@ -44,7 +47,11 @@ def test_which_lines_a_pattern_keeps(pattern, line, is_kept):
 
 
 @pytest.mark.parametrize(
-    "pattern", ["ERROR", "[a, b]", '{ $.kind = "ke*" }', "{ $.n > 1 }", '{ $.a = "b" && $.c = "d" }']
+    "pattern",
+    [
+        *("ERROR", "[a, b]", '{ $.kind = "ke*" }', "{ $.n > 1 }", '{ $.a = "b" && $.c = "d" }'),
+        *('{ ($.a = "b") && ($.c = "d") }', '{ ($.a = "b") || ($.n > 1) }', '{ $.a = "b" || $.c = "d" }'),
+    ],
 )
 def test_a_pattern_that_is_not_understood_is_named(pattern):
     with pytest.raises(UnsupportedResource, match="filter patterns like"):

@@ -5,7 +5,7 @@ Writing it must cost the answer little and must never cost it everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from operator import itemgetter
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from serin.contract.spec import ServingSpec
+from serin.errors import Unavailable
 from serin.serving.encode import MOST_SENT, entity_text
 
 if TYPE_CHECKING:
@@ -104,6 +105,14 @@ class Recorder:
             self.lost += 1
             with suppress(Exception):
                 self._report("CaptureLost", type(error).__name__, f"{self.lost} captures were lost so far: {error}")
+
+    def keep(self, lines: Iterable[bytes]) -> None:
+        """Write lines that somebody waits for. Raises Unavailable where one cannot be written."""
+        try:
+            for line in lines:
+                self._write(line)
+        except OSError as error:
+            raise Unavailable("it could not all be kept; send it again: what comes twice counts once") from error
 
     def _line(self, model: str, answered: Answered, unit: str, seconds: float, is_cold: bool) -> bytes:
         is_answered = not answered.failure

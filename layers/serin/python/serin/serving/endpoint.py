@@ -186,6 +186,21 @@ class Endpoint:
             )
         return {"model": model, "entity": entity, **found.body}
 
+    def take_feedback(self, model: str, body: bytes) -> dict[str, Any]:
+        """Keep the truth of earlier predictions; again is as once.
+
+        Raises BadRequest, TooLarge, InvalidRows, NotFound, Unavailable.
+        """
+        from serin.serving.feedback import feedback_lines, read_feedback  # no prediction needs it
+
+        serving = self.router.serving(model)
+        if self.recorder is None:
+            raise NotFound("this server keeps no feedback: it keeps nothing of predictions", code="NO_FEEDBACK_KEPT")
+        on_trial = serving.trial.model if serving.trial else None
+        truths = read_feedback(body, [each.spec for each in (serving.model, on_trial) if each])
+        self.recorder.keep(feedback_lines(model, truths, at=int(self.router.wall_clock() * 1000)))
+        return {"received": len(truths)}
+
     def _serving(self, model: str, version: str | None) -> Serving:
         return self.router.serving(model) if version is None else self.router.version(model, version)
 

@@ -175,6 +175,7 @@ ROUTES = [
     Route("POST", "/models/{model}/predict", _predict),
     Route("POST", "/models/{model}/invocations", _invoke, types=(scoring.JSON, scoring.CSV)),
     Route("GET", "/models/{model}/answers", _kept_answer),
+    Route("POST", "/models/{model}/feedback", lambda asked: asked.endpoint().take_feedback(asked.model, asked.body)),
     Route("GET", "/models/{model}/ping", _ping),
     Route("GET", "/models/{model}/openapi.json", _openapi),
     Route("GET", "/models/{model}/docs", _docs),

@@ -9,6 +9,7 @@ from serin.serving.answer import FULL
 from serin.serving.body import MAX_ROWS
 from serin.serving.encode import MAX_MAGNITUDE
 from serin.serving.explain import MAX_EXPLAINED_ROWS
+from serin.serving.feedback import ID, MAX_ITEMS
 from serin.serving.protocols.v2 import DATATYPES, FEATURE_DATATYPES
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -28,6 +29,7 @@ def document(said: dict[str, Any]) -> dict[str, Any]:
         f"/models/{model}": {"get": _get("What the model is, who answers, and what it takes", _ref("Model"))},
         f"/models/{model}/predict": {"post": _plain(said)},
         f"/models/{model}/invocations": {"post": _scoring(said)},
+        f"/models/{model}/feedback": {"post": _feedback(said)},
         f"/models/{model}/answers": {"get": _kept_answers(said)},
         f"/models/{model}/ping": {"get": _get("Does the champion load?", _object(status={"const": "ok"}))},
         f"{v2}": {"get": _get("Metadata", _ref("Metadata"), v2=True)},
@@ -223,6 +225,28 @@ def _kept_answers(said: dict[str, Any]) -> dict[str, Any]:
         {"name": "entity", "in": "query", "required": True, "schema": _TEXT, "example": "7", "description": "whose"}
     ]
     return described
+
+
+def _feedback(said: dict[str, Any]) -> dict[str, Any]:
+    labels = list(said["classes"])
+    truth: dict[str, Any] = {"type": "number", "minimum": -MAX_MAGNITUDE, "maximum": MAX_MAGNITUDE}
+    if labels:
+        truth = {"enum": [*labels, *(label_text(label) for label in labels if not isinstance(label, str))]}
+    item = _object(
+        ("row",),
+        id={
+            **_TEXT,
+            "pattern": ID,
+            "description": "of a prediction as its answer says it; a request's is its first row's",
+        },
+        truth={**truth, "description": "what turned out"},
+        row={"type": "integer", "minimum": 0, "maximum": MAX_ROWS - 1, "description": "where the id does not say it"},
+    )
+    schema = _object(feedback=_list(item, least=1, most=MAX_ITEMS))
+    example = {"feedback": [{"id": "1f0c86a2b3d4e5f6-0", "truth": labels[0] if labels else 1.5}]}
+    content = {"application/json": {"schema": schema, "examples": {"one": {"value": example}}}}
+    summary = "Say what turned out, once it is known; what comes twice counts once"
+    return _post(summary, content, _object(received={"type": "integer", "minimum": 1}))
 
 
 def _plain_request(said: dict[str, Any]) -> dict[str, Any]:
