@@ -53,6 +53,19 @@ def test_the_first_lines_are_enough() -> None:
         ("release: {margins: {error: null, slow: null, unsure: null}}", 6, "release.margins", "asks nothing"),
         ("release: {margins: {eror: 1%}}", 6, "release.margins.eror", "did you mean error?"),
         ("release: {strategy: ab}", 6, "release.question", "needs a margin"),
+        ("release: {tolerance: 3}", 6, "release.tolerance", "is for regression"),
+        (
+            "labels: selective\nrelease: {margins: {wrong: 2%}}",
+            7,
+            "release.margins.wrong",
+            "where labels are selective",
+        ),
+        ("release: {strategy: ab, horizon: 1d, margins: {wrong: 2%}}", 6, "release.feedback_within", "as horizon"),
+        ("release: {watch: 1h, margins: {wrong: 2%}}", 6, "release.feedback_within", "as watch"),
+        (
+            "release: {strategy: canary, limit: 2h, feedback_within: 3h, margins: {wrong: 2%}}",
+            *(6, "release.feedback_within", "as limit"),
+        ),
         ("release: {slow_after: 100}", 6, "release.slow_after", "100ms or 2s"),
         ("release: {bake: 10 minutes}", 6, "release.bake", "15m, 6h or 7d"),
         ("governance: {risk: high}", 6, "governance", "not supported yet"),
@@ -94,6 +107,16 @@ def test_a_finding_names_line_and_key_and_what_would_be_right(added: str, line: 
     found = findings(f"{SMALLEST}{added}\n")
     assert [(at, name) for at, name, _ in found] == [(line, key)]
     assert says in found[0][2]
+
+
+def test_a_regression_is_asked_what_is_wrong_only_with_a_tolerance() -> None:
+    asked = SMALLEST.replace("classification", "regression") + "release:\n  margins: {wrong: 2%}\n"
+    assert findings(asked) == [(7, "release.margins.wrong", "needs release.tolerance, to tell which values are wrong")]
+    assert parse_contract(f"{asked}  tolerance: 2.5\n", "x").release.tolerance == 2.5
+
+
+def test_selective_labels_are_no_finding_where_nothing_asks_for_them() -> None:
+    assert parse_contract(f"{SMALLEST}labels: selective\n", "x").labels == "selective"
 
 
 @pytest.mark.parametrize("name", ["Loans", "9loans", "lo ans", "l" * 64])

@@ -229,6 +229,11 @@ class NoTraffic(StrEnum):
     PROMOTE_ON_REPLAY = "promote_on_replay"
 
 
+class Labels(StrEnum):
+    ALL = "all"
+    SELECTIVE = "selective"
+
+
 class Question(StrEnum):
     ERROR = "error"
     SLOW = "slow"
@@ -272,6 +277,14 @@ class Release(_Section):
     )
     margins: Margins = Margins()
     slow_after: Milliseconds = Field(100, description="an answer that took longer is slow")
+    feedback_within: Duration = Field(
+        timedelta(days=1),
+        description="wrong: feedback counts that came within this time after its prediction; a prediction is judged "
+        "once it is so old",
+    )
+    tolerance: float | None = Field(
+        None, gt=0, description="wrong, for regression: an answer further than this from the truth is wrong"
+    )
     on_no_traffic: NoTraffic = Field(
         NoTraffic.HOLD,
         description="when a step ends and nobody asked. hold: wait until the limit, then expire; expire: at once; "
@@ -365,6 +378,11 @@ class Contract(_Section):
     model: str = Field(pattern=NAME, description="its name: lower case, digits, - and _")
     task: Task
     target: str = Field(min_length=1, description="the column to predict")
+    labels: Labels = Field(
+        Labels.ALL,
+        description="selective: whether the truth comes to be known depends on what was decided, as of loans that were "
+        "refused; releases then cannot ask which version is wrong more often",
+    )
     positive: str | int | bool | None = Field(
         None, description="of two classes, the one that the score speaks of; default the last in order"
     )
@@ -441,6 +459,7 @@ class Contract(_Section):
                 yield ("data", "ignore", index), f"{column} is used by the model"
         yield from self._serving_misfits()
         yield from self._release_misfits()
+        yield from self._feedback_misfits()
 
     def _serving_misfits(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         serving, is_partial = self.serving, self.serving.automation is Automation.PARTIAL
@@ -477,3 +496,20 @@ class Contract(_Section):
             yield ("release", "question"), f"needs a margin: an ab release that asks {plan.question} must also guard it"
         if not any(margin for _, margin in plan.margins):
             yield ("release", "margins"), "asks nothing; a release needs a margin for at least one question"
+
+    def _feedback_misfits(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        plan, is_regression = self.release, self.task is Task.REGRESSION
+        if plan.tolerance is not None and not is_regression:
+            yield ("release", "tolerance"), f"is for {Task.REGRESSION}: a label is right or wrong"
+        if not plan.margins.wrong:
+            return
+        if self.labels is Labels.SELECTIVE:
+            message = "cannot be asked where labels are selective: the versions would be compared on other cases"
+            yield ("release", "margins", "wrong"), message
+        if is_regression and plan.tolerance is None:
+            message = "needs release.tolerance, to tell which values are wrong"
+            yield ("release", "margins", "wrong"), message
+        end = {Strategy.CANARY: "limit", Strategy.AB: "horizon", Strategy.BLUE_GREEN: "watch"}[plan.strategy]
+        lasts = getattr(plan, end)
+        if lasts and plan.feedback_within >= lasts:
+            yield ("release", "feedback_within"), f"is as long as {end}: nothing could be judged before that ends"

@@ -37,7 +37,8 @@ class Plan:
 
     minute_seconds: how long a minute of the plan really takes; evidence is counted in minutes of that length.
     watch_seconds: how long it watches after the promotion; 0 where it does not. question: in what the challenger of
-    an ab release must be better.
+    an ab release must be better. feedback_seconds: how long feedback on a prediction may take to count. tolerance: how
+    far from the truth a value may be; None where that is not said.
     """
 
     strategy: Strategy
@@ -52,6 +53,8 @@ class Plan:
     limit_seconds: float
     minute_seconds: float
     question: Question
+    feedback_seconds: float = 0.0
+    tolerance: float | None = None
 
     def minute_of(self, at: datetime) -> int:
         """Number the minute of the plan that a time falls in, as `Minute.at` does."""
@@ -91,6 +94,8 @@ def resolve_plan(section: Mapping[str, Any], *, seconds_per_plan_minute: float) 
         limit_seconds=seconds(said.horizon if said.strategy is Strategy.AB else said.limit),
         minute_seconds=seconds_per_plan_minute,
         question=said.question,
+        feedback_seconds=seconds(said.feedback_within),
+        tolerance=said.tolerance,
     )
 
 
