@@ -129,6 +129,13 @@ def a_capture(number: int = 1, **changes: Any) -> dict[str, Any]:
     }
 
 
+def a_feedback(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """A line of a capture file that says what turned out of `a_capture(number)`, a minute later."""
+    at = 1_767_225_660_000 + number * 1000
+    said = {"serin": "feedback", "v": 1, "at": at, "model": "loans", "id": f"{number:016x}", "row": 0, "truth": "yes"}
+    return said | changes
+
+
 def a_capture_file(*lines: dict[str, Any] | bytes) -> bytes:
     """A capture file of these captures; bytes stand there as they are."""
     texts = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]

@@ -31,6 +31,8 @@ def summarise(record: Any) -> None:
     summary, hindrances = summariser().summarise(stored["key"], stored["version-id"])
     count("CapturesCounted", summary.captures)
     count("CapturesSkipped", summary.skipped)
+    count("FeedbackCounted", sum(len(truths.known) for truths in summary.truths.values()))
+    count("FeedbackLeftOut", summary.left_out)
     count("ShadowsHindered", len(hindrances))
     for hindrance in hindrances:
         log().warning(hindrance, key=stored["key"])

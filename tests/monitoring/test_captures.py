@@ -10,7 +10,7 @@ import pytest
 
 from serin.errors import Refused, TooLarge
 from serin.monitoring import captures as module
-from serin.monitoring.captures import read_captures
+from serin.monitoring.captures import read_lines
 from tests.builders import a_capture, a_capture_file
 
 
@@ -37,22 +37,22 @@ from tests.builders import a_capture, a_capture_file
     ids=range(16),
 )
 def test_a_line_that_is_no_capture_is_left_out_and_the_others_are_read(line: bytes) -> None:
-    found = list(read_captures(a_capture_file(a_capture(1), line, b"", a_capture(2))))
+    found = list(read_lines(a_capture_file(a_capture(1), line, b"", a_capture(2))))
     assert [capture and capture.id for capture in found] == [a_capture(1)["id"], None, a_capture(2)["id"]]
 
 
 def test_a_key_that_newer_code_writes_is_no_harm() -> None:
-    assert next(read_captures(a_capture_file(a_capture(mood="fine")))) is not None
+    assert next(read_lines(a_capture_file(a_capture(mood="fine")))) is not None
 
 
 def test_a_file_of_several_gzips_is_read_whole() -> None:
-    assert len(list(read_captures(a_capture_file(a_capture(1)) + a_capture_file(a_capture(2))))) == 2
+    assert len(list(read_lines(a_capture_file(a_capture(1)) + a_capture_file(a_capture(2))))) == 2
 
 
 @pytest.mark.parametrize("content", [b"no gzip at all", a_capture_file(a_capture())[:-9]], ids=["text", "cut"])
 def test_what_is_no_whole_gzip_is_refused(content: bytes) -> None:
     with pytest.raises(Refused, match="cannot be unpacked"):
-        list(read_captures(content))
+        list(read_lines(content))
 
 
 @pytest.mark.parametrize("piece", [b" ", b"x\n"])
@@ -60,11 +60,11 @@ def test_what_grows_without_end_is_stopped_at_the_budget(monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "MAX_BYTES", 2**16)
     bomb = gzip.compress(piece * 2**17)
     with pytest.raises(TooLarge, match="unpacks to more than"):
-        list(read_captures(bomb))
+        list(read_lines(bomb))
 
 
 def capture(**changes: Any) -> module.Capture:
-    found = next(read_captures(a_capture_file(a_capture(**changes))))
+    found = next(read_lines(a_capture_file(a_capture(**changes))))
     assert found is not None
     return found
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from serin.contract.model import Release as Section
+from serin.monitoring.feedback import Truth, Truths, row_id
 from serin.monitoring.summary import Summary, Unit, Units
 from serin.registry.ids import sha256, ulid
 from serin.registry.ports import Rows
@@ -100,35 +101,47 @@ class Bench:
     def last(self, number: int) -> Release:
         return [release for release in self.registry.releases("loans") if release.version == number][-1]
 
-    def traffic(self, *, minutes: int, a_minute: int = 60, bad: dict[int, float] | None = None) -> None:
-        """Let so many new entities ask in each of the next minutes. bad: which share of a version's answers fail."""
+    def traffic(
+        self,
+        *,
+        minutes: int,
+        a_minute: int = 60,
+        bad: dict[int, float] | None = None,
+        wrong: dict[int, float] | None = None,
+    ) -> None:
+        """Let so many new entities ask in each of the next minutes.
+
+        bad: which share of a version's answers fail. wrong: which share of them turns out wrong, a minute later; of
+        versions that are not there nothing turns out.
+        """
         for _ in range(minutes):
             route = self.route
             assert route is not None
             self.data.put(
                 f"summaries/dt={self.clock.at:%Y-%m-%d}/hour={self.clock.at:%H}/{next(self.ids):07}.json",
-                self._summary(route, a_minute, bad or {}).to_json(),
+                self._summary(route, a_minute, bad or {}, wrong or {}).to_json(),
             )
             self.clock.advance(minutes=1)
 
-    def _summary(self, route: Route, requests: int, bad: dict[int, float]) -> Summary:
+    def _summary(self, route: Route, requests: int, bad: dict[int, float], wrong: dict[int, float]) -> Summary:
         challenger, counted = route.challenger, {"champion": 0, "challenger": 0}
         if challenger is None:
             return Summary(captures=requests)
         is_leased = challenger.lease_until > self.clock.at.isoformat()
-        firsts = {}
+        firsts, truths = {}, {}
         for number in range(requests):
             name = f"{next(self.ids):016x}"
             to_challenger = is_leased and bucket(route.salt, name) < challenger.weight
             arm, version = ("challenger", challenger.version) if to_challenger else ("champion", route.champion.version)
             counted[arm] += 1
-            share = bad.get(version, 0.0)
-            # Spread evenly, so that a share of 0.5 is every second one.
-            is_error = int(counted[arm] * share) > int((counted[arm] - 1) * share)
+            is_error = _falls(counted[arm], bad.get(version, 0.0))
             at = int((self.clock.at + timedelta(seconds=50 * number / requests)).timestamp() * 1000)
             compared = (0.0, False) if challenger.weight == 0 else (None, None)
-            firsts[name] = Unit(at, name, arm, is_error, 1.0, False, False, *compared)
-        return Summary(captures=requests, releases={("loans", challenger.release): Units(firsts)})
+            firsts[name] = Unit(at, name, arm, is_error, 1.0, False, False, *compared, predicted="yes")
+            if version in wrong:
+                truths[row_id(name, 0)] = Truth(at + 60_000, "no" if _falls(counted[arm], wrong[version]) else "yes")
+        releases = {("loans", challenger.release): Units(firsts)}
+        return Summary(captures=requests, releases=releases, truths={"loans": Truths(truths)})
 
     @property
     def route(self) -> Route | None:
@@ -148,3 +161,8 @@ class Bench:
     @property
     def moves(self) -> list[str]:
         return [str(entry.move) for entry in self.registry.history("loans")]
+
+
+def _falls(number: int, share: float) -> bool:
+    """Tell whether something happens the so-manieth time; spread evenly, so that a share of 0.5 is every second one."""
+    return int(number * share) > int((number - 1) * share)

@@ -1,4 +1,7 @@
-"""What does a capture file say? One line for each request that was answered, read strictly and within bounds."""
+"""What does a capture file say? One line for each request that was answered, and for each truth that came back.
+
+Both are read strictly and within bounds.
+"""
 
 from __future__ import annotations
 
@@ -57,26 +60,39 @@ class Capture(msgspec.Struct, frozen=True, tag_field="serin", tag="capture"):
         return self.answered or self.version
 
 
-_DECODER = msgspec.json.Decoder(Capture)
+class Feedback(msgspec.Struct, frozen=True, tag_field="serin", tag="feedback"):
+    """What turned out of one row of a prediction. at: when it was received, in milliseconds since 1970."""
+
+    v: Literal[1]
+    at: Annotated[int, Meta(ge=0, lt=10**14)]
+    model: Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,62}$")]
+    id: Annotated[str, Meta(pattern="^[0-9A-Za-z]{1,32}$")]
+    row: Annotated[int, Meta(ge=0, lt=1000)]
+    truth: int | float | str | bool
 
 
-def read_captures(content: bytes) -> Iterator[Capture | None]:
-    """Read a gzipped file line by line; None for a line that is no capture.
+_DECODER = msgspec.json.Decoder(Capture | Feedback)
+
+
+def read_lines(content: bytes) -> Iterator[Capture | Feedback | None]:
+    """Read a gzipped file line by line; None for a line that is neither.
 
     Raises Refused where the file is no gzip or is cut off, TooLarge where it unpacks to more than `MAX_BYTES`.
     """
     return (_read(line) for line in _lines(content))
 
 
-def _read(line: bytes) -> Capture | None:
+def _read(line: bytes) -> Capture | Feedback | None:
     if len(line) > MAX_LINE_BYTES:
         return None
     try:
-        capture = _DECODER.decode(line)
+        said = _DECODER.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    has_scores = capture.answered is not None
-    return capture if len(capture.scores) == len(capture.rows) * has_scores else None
+    if isinstance(said, Feedback):
+        return said
+    has_scores = said.answered is not None
+    return said if len(said.scores) == len(said.rows) * has_scores else None
 
 
 def _lines(content: bytes) -> Iterator[bytes]:

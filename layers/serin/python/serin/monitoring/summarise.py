@@ -1,9 +1,12 @@
-"""What does one capture file come to? Each request counts once; its rows are profiled as their version reads them."""
+"""What does one capture file come to? Each request counts once; its rows are profiled as their version reads them.
+
+What turned out of predictions, these or earlier ones, is kept to be joined to them.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature, label_text
-from serin.monitoring.captures import Capture, Value, read_captures
+from serin.monitoring.captures import Capture, Feedback, Value, read_lines
+from serin.monitoring.feedback import Truth, Truths, earlier, row_id
 from serin.monitoring.summary import (
     MS_PER_MINUTE,
     Cut,
@@ -22,12 +26,13 @@ from serin.monitoring.summary import (
     Traffic,
     Unit,
     Units,
-    earlier,
+    first_of,
 )
 from serin.profile.profile import profile_columns, profile_numbers
 
 AT_ONCE = 20_000  # captures and rows held in memory before they are counted
 MAX_SLICES = 50
+MAX_TRUTHS = 100_000  # kept of one file: some 4 MB
 MISSING, OTHERS = "(missing)", "(others)"
 UNANSWERED = "unanswered"
 
@@ -47,30 +52,50 @@ LayoutOf = Callable[[str, int], Layout | None]
 def summarise(content: bytes, layout_of: LayoutOf) -> Summary:
     """Summarise a capture file. layout_of: how a version's rows are read; None where there is no such version.
 
-    A line that is no capture, or whose rows are not the version's, is counted and skipped; a prediction that stands
-    there twice counts once. Raises as `read_captures`.
+    A line that is neither a capture nor feedback, or whose rows are not the version's, is counted and skipped; a
+    prediction that stands there twice counts once. Raises as `read_lines`.
     """
     left_out: Counter[str] = Counter()
+    truths: defaultdict[str, dict[str, Truth]] = defaultdict(dict)
     summary, batch, held = Summary(), [], 0
-    for capture in captures_once(content, layout_of, left_out):
-        batch.append(capture)
-        held += 1 + len(capture.rows)
+    for said in _lines_once(content, layout_of, left_out):
+        if isinstance(said, Feedback):
+            _keep(said, truths[said.model], left_out)
+            continue
+        batch.append(said)
+        held += 1 + len(said.rows)
         if held >= AT_ONCE:
             summary, batch, held = summary + _count(batch, layout_of), [], 0
-    return summary + _count(batch, layout_of) + Summary(skipped=left_out["skipped"], repeated=left_out["repeated"])
+    rest = Summary(**left_out, truths={model: Truths(known) for model, known in truths.items()})
+    return summary + _count(batch, layout_of) + rest
 
 
 def captures_once(content: bytes, layout_of: LayoutOf, left_out: Counter[str]) -> Iterator[Capture]:
     """Read each request of a file once, and count in `left_out` the lines that are `skipped` or `repeated`."""
+    return (said for said in _lines_once(content, layout_of, left_out) if isinstance(said, Capture))
+
+
+def _lines_once(content: bytes, layout_of: LayoutOf, left_out: Counter[str]) -> Iterator[Capture | Feedback]:
     seen: set[tuple[str, str]] = set()
-    for capture in read_captures(content):
-        if capture is None or not _fits(capture, layout_of(capture.model, capture.laid_out_by)):
+    for said in read_lines(content):
+        if isinstance(said, Feedback):
+            yield said
+        elif said is None or not _fits(said, layout_of(said.model, said.laid_out_by)):
             left_out["skipped"] += 1
-        elif (capture.model, capture.id) in seen:
+        elif (said.model, said.id) in seen:
             left_out["repeated"] += 1
         else:
-            seen.add((capture.model, capture.id))
-            yield capture
+            seen.add((said.model, said.id))
+            yield said
+
+
+def _keep(feedback: Feedback, known: dict[str, Truth], left_out: Counter[str]) -> None:
+    """Keep what turned out of a row: of one that comes twice the first."""
+    name, truth = row_id(feedback.id, feedback.row), Truth(feedback.at, feedback.truth)
+    if name in known or len(known) < MAX_TRUTHS:
+        known[name] = earlier(truth, known.get(name, truth))
+    else:
+        left_out["left_out"] += 1
 
 
 def row_columns(rows: Sequence[Sequence[Value]], spec: ServingSpec) -> dict[str, NDArray[Any]]:
@@ -117,7 +142,7 @@ def _count(captures: Sequence[Capture], layout_of: LayoutOf) -> Summary:
             for place, layout in layouts.items()
             if (answered := [capture for capture in read[place] if capture.answered is not None])
         },
-        releases={place: _units(found) for place, found in released.items()},
+        releases={place: _units(found, layouts) for place, found in released.items()},
     )
     for (model, version), layout in layouts.items():
         summary += Summary(slices=_slices(model, read[model, version], layout))
@@ -173,15 +198,15 @@ def _slice_of(value: Value, feature: SpecFeature) -> str:
     return text if feature.type == "boolean" or text in feature.values else OTHERS
 
 
-def _units(captures: Sequence[Capture]) -> Units:
+def _units(captures: Sequence[Capture], layouts: Mapping[tuple[str, int], Layout]) -> Units:
     firsts: dict[str, Unit] = {}
     for capture in captures:
-        unit = _unit(capture)
-        firsts[capture.unit] = earlier(unit, firsts.get(capture.unit, unit))
+        unit = _unit(capture, layouts.get((capture.model, capture.laid_out_by)))
+        firsts[capture.unit] = first_of(unit, firsts.get(capture.unit, unit))
     return Units({}) + Units(firsts)
 
 
-def _unit(capture: Capture) -> Unit:
+def _unit(capture: Capture, layout: Layout | None) -> Unit:
     return Unit(
         at=capture.at,
         id=capture.id,
@@ -190,7 +215,17 @@ def _unit(capture: Capture) -> Unit:
         ms=capture.ms,
         is_cold=capture.cold,
         is_unsure=capture.unsure > 0,
+        predicted=_predicted(capture, layout.spec) if layout else None,
     )
+
+
+def _predicted(capture: Capture, spec: ServingSpec) -> str | float | None:
+    """Say what the version that was to answer did answer to the first row: a label as text, or a value."""
+    scores = [] if capture.is_error or not capture.scores else capture.scores[0]
+    numbers = [score for score in scores if score is not None]
+    if not numbers or len(numbers) < len(scores):
+        return None
+    return label_text(spec.classes[numbers.index(max(numbers))]) if spec.classes else numbers[0]
 
 
 def _column(values: Sequence[Value], feature: SpecFeature) -> NDArray[Any]:

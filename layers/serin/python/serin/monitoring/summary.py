@@ -9,10 +9,12 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from serin.errors import Unverified
+from serin.monitoring.feedback import Terms, Truth, Truths, judge
 from serin.monitoring.minutes import Counts, Minute
 from serin.profile.profile import Numbers, Profile, read_column
 from serin.registry.records import Release
@@ -95,6 +97,7 @@ class Slice:
 class Unit:
     """The first request of an entity in a release. at: milliseconds since 1970; id: of the prediction.
 
+    predicted: what its version answered to the first row, a label as text or a value; None where it did not answer.
     delta, is_flipped: how far the challenger's scores are from the champion's, the mean over rows and outputs, and
     whether any row would get another label; None where the two were not compared.
     """
@@ -108,6 +111,10 @@ class Unit:
     is_unsure: bool
     delta: float | None = None
     is_flipped: bool | None = None
+    predicted: str | float | None = None
+
+
+_values = attrgetter(*(each.name for each in fields(Unit)))  # astuple copies deeply, and there are thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +129,11 @@ class Units:
     def __add__(self, other: Self) -> Self:
         firsts = dict(self.firsts)
         for name, unit in other.firsts.items():
-            firsts[name] = earlier(unit, firsts.get(name, unit))
+            firsts[name] = first_of(unit, firsts.get(name, unit))
         return replace(self, firsts={name: firsts[name] for name in sorted(firsts)[:KEPT_UNITS]})
 
 
-def earlier(one: Unit, other: Unit) -> Unit:
+def first_of(one: Unit, other: Unit) -> Unit:
     """Choose the first of two requests of an entity, whichever is named first."""
     return min(one, other, key=lambda unit: (unit.at, unit.id, repr(unit)))
 
@@ -156,28 +163,33 @@ class Flips:
 class Summary:
     """What one or more capture files say. served: by model and version; releases, flips: by model and release.
 
-    captures: requests that are counted; skipped: lines that are none; repeated: requests that stood in a file twice.
+    captures: requests that are counted; skipped: lines that say nothing; repeated: requests that stood in a file twice.
+    truths: by model, of whichever predictions; left_out: how many more there were than a summary keeps.
     """
 
     captures: int = 0
     skipped: int = 0
     repeated: int = 0
+    left_out: int = 0
     traffic: dict[Stretch, Traffic] = field(default_factory=dict)
     served: dict[tuple[str, int], Served] = field(default_factory=dict)
     slices: dict[Cut, Slice] = field(default_factory=dict)
     releases: dict[tuple[str, str], Units] = field(default_factory=dict)
     flips: dict[tuple[str, str], Flips] = field(default_factory=dict)
+    truths: dict[str, Truths] = field(default_factory=dict)
 
     def __add__(self, other: Summary) -> Summary:
         return Summary(
             captures=self.captures + other.captures,
             skipped=self.skipped + other.skipped,
             repeated=self.repeated + other.repeated,
+            left_out=self.left_out + other.left_out,
             traffic=_merged(self.traffic, other.traffic),
             served=_merged(self.served, other.served),
             slices=_merged(self.slices, other.slices),
             releases=_merged(self.releases, other.releases),
             flips=_merged(self.flips, other.flips),
+            truths=_merged(self.truths, other.truths),
         )
 
     def to_json(self) -> bytes:
@@ -187,14 +199,16 @@ class Summary:
             "captures": self.captures,
             "skipped": self.skipped,
             "repeated": self.repeated,
+            "left_out": self.left_out,
             "traffic": [[*key, asdict(part)] for key, part in sorted(self.traffic.items())],
             "served": [[*key, asdict(part)] for key, part in sorted(self.served.items())],
             "slices": [[*key, asdict(part)] for key, part in sorted(self.slices.items())],
             "releases": [
-                [*key, {name: astuple(unit) for name, unit in part.firsts.items()}]
+                [*key, {name: _values(unit) for name, unit in part.firsts.items()}]
                 for key, part in sorted(self.releases.items())
             ],
             "flips": [[*key, asdict(part)] for key, part in sorted(self.flips.items())],
+            "truths": {model: part.known for model, part in self.truths.items()},
         }
         return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -209,6 +223,7 @@ class Summary:
                 captures=data["captures"],
                 skipped=data["skipped"],
                 repeated=data["repeated"],
+                left_out=data.get("left_out", 0),  # as of all that is new: older summaries are read too
                 traffic={
                     Stretch(*key): Traffic(**{**part, "latency": _numbers(part["latency"])})
                     for *key, part in data["traffic"]
@@ -227,6 +242,10 @@ class Summary:
                 flips={
                     (model, release): Flips({name: _flip(flip) for name, flip in part["examples"].items()})
                     for model, release, part in data["flips"]
+                },
+                truths={
+                    model: Truths({name: Truth(*truth) for name, truth in known.items()})
+                    for model, known in data.get("truths", {}).items()
                 },
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -248,18 +267,24 @@ class Disagreement:
 
 
 def minutes(
-    summary: Summary, place: tuple[str, str], *, slow_after_ms: float, minute_seconds: float = 60.0
+    summary: Summary,
+    place: tuple[str, str],
+    *,
+    slow_after_ms: float,
+    minute_seconds: float = 60.0,
+    terms: Terms | None = None,
 ) -> tuple[Minute, ...]:
     """Count units minute by minute, in the order of time. slow_after_ms: a longer answer is slow.
 
     place: the model, and what captures name as release. minute_seconds: how long a minute of the plan lasts.
-    Whether an answer was wrong is not known here: the truth comes later.
+    terms: which answers are judged as right or wrong; none, where not given.
     """
+    wrong = judge(_units(summary, place), summary.truths.get(place[0], Truths({})), terms) if terms else {}
     found: defaultdict[int, dict[str, list[Unit]]] = defaultdict(lambda: {"champion": [], "challenger": []})
     for unit in _units(summary, place):
         found[int(unit.at // (1000 * minute_seconds))][unit.arm].append(unit)
     return tuple(
-        Minute(at, *(_counts(arms[arm], slow_after_ms) for arm in ("champion", "challenger")))
+        Minute(at, *(_counts(arms[arm], slow_after_ms, wrong) for arm in ("champion", "challenger")))
         for at, arms in sorted(found.items())
     )
 
@@ -280,14 +305,16 @@ def _units(summary: Summary, place: tuple[str, str]) -> Iterable[Unit]:
     return summary.releases.get(place, Units({})).firsts.values()
 
 
-def _counts(units: Sequence[Unit], slow_after_ms: float) -> Counts:
+def _counts(units: Sequence[Unit], slow_after_ms: float, wrong: Mapping[str, bool]) -> Counts:
     timed = [unit for unit in units if not unit.is_cold]
     return Counts(
         units=len(units),
         timed=len(timed),
+        judged=sum(unit.id in wrong for unit in units),
         error=sum(unit.is_error for unit in units),
         slow=sum(unit.ms > slow_after_ms for unit in timed),
         unsure=sum(unit.is_unsure for unit in units),
+        wrong=sum(wrong.get(unit.id, False) for unit in units),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from serin.errors import NotFound
+from serin.monitoring.feedback import Terms, Truth, Truths, row_id
 from serin.monitoring.minutes import Minute
 from serin.monitoring.summary import Summary, disagreement, minutes
 from serin.monitoring.window import SUMMARIES
@@ -18,6 +19,8 @@ from serin.release.plan import Plan
 
 ON_THE_WAY = timedelta(seconds=5)
 """Beyond two minutes of the plan: how long captures take from the endpoint into a summary."""
+KEPT_TRUTHS = 20_000
+"""Of feedback on predictions that are no unit's first: they may yet be read, or never were asked."""
 REPLACED_WITHIN = timedelta(hours=3)
 """A summary may be written anew so long after the hour of its capture file; after that it is not looked for again."""
 
@@ -47,7 +50,7 @@ class Seen:
 def look(data: Objects, release: Release, now: datetime) -> Seen:
     """Read the summaries that came since the last look, and keep what all of them say of this release.
 
-    Reading one twice changes nothing: the first requests of entities merge as a union does.
+    Reading one twice changes nothing: the first requests of entities merge as a union does, and so does feedback.
     """
     key = f"releases/{release.model}/{release.id}/seen.json"
     try:
@@ -60,7 +63,7 @@ def look(data: Objects, release: Release, now: datetime) -> Seen:
             files[name] = version
             told += _of(Summary.from_json(data.get(name, version)), release)
     since = max(seen.since, _hour(now - REPLACED_WITHIN))
-    found = Seen(since, {name: version for name, version in files.items() if name >= _folder(since)}, told)
+    found = Seen(since, {name: version for name, version in files.items() if name >= _folder(since)}, _bounded(told))
     if found != seen:
         data.put(key, found.to_json())
     return found
@@ -69,12 +72,16 @@ def look(data: Objects, release: Release, now: datetime) -> Seen:
 def complete_minutes(seen: Seen, plan: Plan, release: Release, now: datetime) -> list[Minute]:
     """Count what is complete: minutes whose captures have arrived.
 
+    Whether answers were wrong counts in those alone that are older than feedback may be: each prediction then had the
+    same time to get some, in either arm and at whatever time one looks.
     In those after a promotion the previous champion stands in the challenger's place; they are turned round, so that
     `challenger` is the release's version throughout.
     """
-    end = plan.minute_of(now - timedelta(seconds=2 * plan.minute_seconds) - ON_THE_WAY)
+    arrived = now - timedelta(seconds=2 * plan.minute_seconds) - ON_THE_WAY
+    end, judged = plan.minute_of(arrived), plan.minute_of(arrived - timedelta(seconds=plan.feedback_seconds))
+    terms = Terms(plan.feedback_seconds * 1000, before=judged * plan.minute_seconds * 1000, tolerance=plan.tolerance)
     trial, watch = (
-        [minute for minute in _minutes(seen, plan, release.model, name) if minute.at < end]
+        [minute for minute in _minutes(seen, plan, (release.model, name), terms) if minute.at < end]
         for name in (release.trial, release.watch)
     )
     if release.status is not ReleaseStatus.WATCHING:
@@ -88,16 +95,51 @@ def shadow_of(seen: Seen, release: Release) -> Disagreement:
     return Disagreement(found.compared, found.flipped)
 
 
-def _minutes(seen: Seen, plan: Plan, model: str, name: str) -> tuple[Minute, ...]:
-    return minutes(seen.told, (model, name), slow_after_ms=plan.slow_after_ms, minute_seconds=plan.minute_seconds)
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """How much of it was read. joined: to units; others: on predictions that are not compared, or that nobody knows."""
+
+    joined: int
+    others: int
+
+
+def feedback_of(seen: Seen) -> Feedback:
+    """Count the feedback that was read so far, early or late as it came."""
+    known, units = _known(seen.told), _unit_rows(seen.told)
+    return Feedback(len(known.keys() & units), len(known.keys() - units))
+
+
+def _minutes(seen: Seen, plan: Plan, place: tuple[str, str], terms: Terms) -> tuple[Minute, ...]:
+    return minutes(seen.told, place, slow_after_ms=plan.slow_after_ms, minute_seconds=plan.minute_seconds, terms=terms)
 
 
 def _of(summary: Summary, release: Release) -> Summary:
     places = [(release.model, name) for name in (release.id, release.trial, release.watch)]
+    truths = summary.truths.get(release.model, Truths({})).known
+    firsts = {name: truth for name, truth in truths.items() if name.endswith(row_id("", 0))}
     return Summary(
+        truths={release.model: Truths(firsts)} if firsts else {},
         releases={place: summary.releases[place] for place in places if place in summary.releases},
         flips={place: summary.flips[place] for place in places if place in summary.flips},
     )
+
+
+def _bounded(told: Summary) -> Summary:
+    """Drop feedback that no unit waits for where it is too much: that with the highest ids, which are random."""
+    known = _known(told)
+    others = sorted(known.keys() - _unit_rows(told))
+    for name in others[KEPT_TRUTHS:]:
+        del known[name]
+    return replace(told, truths={model: Truths(known) for model in told.truths})
+
+
+def _known(told: Summary) -> dict[str, Truth]:
+    """What turned out of the one model that is told of."""
+    return {name: truth for truths in told.truths.values() for name, truth in truths.known.items()}
+
+
+def _unit_rows(told: Summary) -> set[str]:
+    return {row_id(unit.id, 0) for units in told.releases.values() for unit in units.firsts.values()}
 
 
 def _listed(data: Objects, since: datetime, now: datetime) -> Iterator[tuple[str, str]]:

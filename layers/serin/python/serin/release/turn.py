@@ -16,7 +16,7 @@ from serin.registry.registry import Registry, put, put_releasing
 from serin.release.compare import Finding
 from serin.release.enact import Change, Scene, abort, enact
 from serin.release.evidence import Evidence, compare_arms, digest
-from serin.release.gather import complete_minutes, look, shadow_of
+from serin.release.gather import complete_minutes, feedback_of, look, shadow_of
 from serin.release.move import Decision, Move, must_hand_over, next_move
 from serin.release.plan import Plan, resolve_plan
 from serin.release.start import ReleaseStarter
@@ -110,7 +110,8 @@ class Releaser:
             evidence = replace(evidence, arms=compare_arms(plan, release, minutes, with_bounds=True))
         if decision.move is Move.ROLL_BACK and release.status is ReleaseStatus.WATCHING and read.scene.previous:
             verify_version(read.scene.previous, self.artifacts)
-        change = enact(read.scene, decision, _told(plan, release, evidence, now), now)
+        told = _told(plan, release, evidence, now) | {"feedback": asdict(feedback_of(seen))}
+        change = enact(read.scene, decision, told, now)
         if is_last and change.release.status.is_under_way:
             change = replace(change, release=replace(change.release, executions=release.executions + 1))
         self._save(change, read.scene.route, read.revisions, now)
