@@ -1,4 +1,7 @@
-"""On the twin, under traffic: a healthy challenger is promoted by itself, and one that is worse is rolled back."""
+"""On the twin, under traffic: a healthy challenger is promoted by itself, and one that is worse is rolled back.
+
+Worse is one that fails, and one that is wrong more often, once what turned out came back.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from serin.registry.records import ReleaseStatus
 from serin.registry.registry import put
 from serin.release.start import ReleaseStarter
 from tests.e2e.conftest import upload, write_contract
-from tests.serving.asking import FEATURES, a_table
+from tests.serving.asking import FEATURES, a_table, with_scores
 from tests.serving.test_forms import ROW
 
 MODEL = "releasing"
@@ -37,10 +40,14 @@ CANARY = {
 
 
 class Traffic:
-    """Asks for predictions for ever new entities, from a thread; what came back stands in `statuses`."""
+    """Asks for predictions for ever new entities, from a thread.
+
+    truth: what turns out of each of them, as is said at once; None where nothing does.
+    """
 
     def __init__(self, there: Reach) -> None:
         self.there, self.asked, self.failed = there, 0, 0
+        self.truth: Any = None
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._ask, daemon=True)
 
@@ -57,7 +64,10 @@ class Traffic:
             self.asked += 1
             row = {**ROW, "applicant": f"N{time.time_ns()}"}
             try:
-                self.there.call("POST", f"/models/{MODEL}/predict", {"rows": [row]})
+                answer = self.there.call("POST", f"/models/{MODEL}/predict", {"rows": [row]})["predictions"][0]
+                if self.truth is not None:
+                    item = {"id": answer["id"], "truth": self.truth}
+                    self.there.call("POST", f"/models/{MODEL}/feedback", {"feedback": [item]})
             except Exception:
                 self.failed += 1
             time.sleep(0.02)
@@ -73,12 +83,15 @@ def served(there: Reach, project: object) -> Reach:
     return there
 
 
-def register(there: Reach, number: int, *, model: bytes | None = None) -> None:
-    """Register another version with the first one's files, under a plan of canary; with another model, where given."""
+def register(there: Reach, number: int, *, model: bytes | None = None, **section: Any) -> None:
+    """Register another version with the first one's files, under a plan of canary; with another model, where given.
+
+    section: what the contract says of the release otherwise.
+    """
     registry, artifacts = there.cloud.registry, there.cloud.artifacts
     first = registry.version(MODEL, 1).value
     run = registry.run(MODEL, first.run).value
-    contract = {**run.contract, "release": Section.model_validate(CANARY).model_dump(mode="json")}
+    contract = {**run.contract, "release": Section.model_validate(CANARY | section).model_dump(mode="json")}
     files = {name: artifacts.get(first.prefix + name) for name in first.files}
     files |= {"model.onnx": model} if model else {}
     digests = {name: sha256(content) for name, content in files.items()}
@@ -125,4 +138,21 @@ def test_a_challenger_that_fails_is_rolled_back_and_nobody_notices(served: Reach
     route = served.cloud.registry.route(MODEL)
     assert route is not None
     assert (route.value.champion.version, route.value.challenger) == (before.value.champion.version, None)
+    assert traffic.failed == 0
+
+
+def test_a_challenger_that_is_wrong_more_often_is_rolled_back_on_feedback(served: Reach, traffic: Traffic) -> None:
+    before = served.cloud.registry.route(MODEL)
+    assert before is not None
+    number = before.value.champion.version
+    traffic.truth = served.call("POST", f"/models/{MODEL}/predict", {"rows": [ROW]})["predictions"][0]["prediction"]
+    turned = with_scores(served.cloud.artifacts.get(f"models/{MODEL}/{number}/model.onnx"), "turned")
+    margins = {"error": None, "slow": None, "unsure": None, "wrong": 0.3}
+    register(served, 4, model=turned, margins=margins, feedback_within="2m")
+    ended = release(served, 4)
+    assert (ended.status, ended.reason[:13]) == (ReleaseStatus.ROLLED_BACK, "wrong: breach")
+    assert ended.evidence["feedback"]["joined"] > 0
+    route = served.cloud.registry.route(MODEL)
+    assert route is not None
+    assert (route.value.champion.version, route.value.challenger) == (number, None)
     assert traffic.failed == 0
