@@ -402,6 +402,30 @@ def predict(
 
 
 @app.command()
+def feedback(
+    model: Model,
+    file: Annotated[Path, typer.Argument(help="a table with the columns id and truth, or a JSON object a line")],
+    env: Env = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Say what turned out of predictions, over HTTP. Exit status 1 where an item is wrong; the others are taken."""
+    from cli.feedback import send_feedback
+    from cli.reach import reach
+
+    output = Output(as_json=as_json)
+    _check_name(model)
+    sent = send_feedback(reach(env), model, _read_file(file))
+    output.say(f"{sent.received:,} of {sent.received + len(sent.refused):,} were received")
+    for each in sent.refused[:20]:
+        output.say(f"  line {each.line}, {each.message}", style="red")
+    if len(sent.refused) > 20:
+        output.say(f"  and {len(sent.refused) - 20:,} more")
+    output.document(asdict(sent))
+    if sent.refused:
+        raise AnsweredNo
+
+
+@app.command()
 def rollback(
     which: Annotated[
         str, typer.Argument(metavar="MODEL[@VERSION]", help="the version to take back; default: which answers")

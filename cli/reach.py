@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli import project
 from cli.twin import running_twin
 from serin.aws.cloud import Cloud
-from serin.errors import NotFound, Refused, SerinError, Unavailable
+from serin.errors import InvalidRows, NotFound, Refused, RowProblem, SerinError, Unavailable
 
 _VARIABLES = {
     "TABLE": "Table",
@@ -28,6 +28,7 @@ _VARIABLES = {
     "RELEASE_WORKFLOW_ARN": "ReleaseWorkflowArn",
     "TOPIC_ARN": "TopicArn",
 }
+_PROBLEM = ("row", "field", "code", "message")
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,10 @@ def _http_error(error: urllib.error.HTTPError) -> SerinError:
         message, code = body["message"], body["code"]
     except (ValueError, KeyError, TypeError):
         return SerinError(f"the endpoint answers {error.code}", code="HTTP")
-    problems = [f"\n  row {item['row']}, {item['field']}: {item['message']}" for item in body.get("problems", ())[1:20]]
+    if problems := body.get("problems"):
+        invalid = InvalidRows([RowProblem(*(each[key] for key in _PROBLEM)) for each in problems])
+        others = [f"\n  row {each.row}, {each.field}: {each.message}" for each in invalid.problems[1:20]]
+        invalid.message = message + "".join(others)
+        return invalid
     kind = NotFound if error.code == 404 else Refused if error.code < 500 else Unavailable
-    return kind(message + "".join(problems), code=code)
+    return kind(message, code=code)

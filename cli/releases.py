@@ -86,6 +86,8 @@ def view(cloud: Cloud, release: Release) -> list[str]:
         lines.append(
             f"  shadow   disagrees on {seen['shadow']['disagreeing']:,} of {seen['shadow']['compared']:,} requests"
         )
+    if "wrong" in plan.margins and (found := seen.get("feedback")):
+        lines.append(f"  feedback on {found['joined']:,} of these units, and on {found['others']:,} other predictions")
     if release.status is ReleaseStatus.LIVE and plan.steps:
         lines.append(f"  forecast {_forecast(plan, release)}")
     if release.asked and release.asked == seen.get("digest") and release.approval is None:

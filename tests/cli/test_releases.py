@@ -38,6 +38,14 @@ def test_a_trial_tells_its_units_its_questions_and_a_forecast() -> None:
     assert "more, at this traffic" in said
 
 
+def test_a_trial_that_asks_what_is_wrong_tells_its_feedback() -> None:
+    bench = Bench()
+    bench.champion_and_trial(CANARY | {"margins": {**CANARY["margins"], "wrong": 0.1}})
+    bench.traffic(minutes=1, wrong={1: 0.0, 2: 0.0})
+    bench.turn(2)
+    assert "feedback on 60 of these units, and on 0 other predictions" in lines_of(bench)
+
+
 def test_who_is_waited_for_reads_how_to_answer() -> None:
     bench = Bench()
     bench.champion_and_trial({**CANARY, "approval": "required"})

@@ -36,6 +36,10 @@ def test_from_init_to_an_answer_with_no_file_edited(serin: Serin, credit: Path) 
     answer = json.loads(serin("predict", "credit", "--file", str(few), "--json").stdout)
     assert len(answer["predictions"]) == 3
     assert {item["prediction"] for item in answer["predictions"]} <= {"yes", "no"}
+    turned_out = few.with_name("turned_out.csv")
+    turned_out.write_text("\n".join(["id,truth", *(f"{item['id']},yes" for item in answer["predictions"]), "?,no"]))
+    sent = json.loads(serin("feedback", "credit", str(turned_out), "--json", status=1).stdout)
+    assert (sent["received"], [each["line"] for each in sent["refused"]]) == (3, [5])
 
 
 def test_why_goes_from_the_answer_back_to_the_upload(serin: Serin, credit: Path) -> None:

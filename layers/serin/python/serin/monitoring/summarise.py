@@ -66,7 +66,12 @@ def summarise(content: bytes, layout_of: LayoutOf) -> Summary:
         held += 1 + len(said.rows)
         if held >= AT_ONCE:
             summary, batch, held = summary + _count(batch, layout_of), [], 0
-    rest = Summary(**left_out, truths={model: Truths(known) for model, known in truths.items()})
+    rest = Summary(
+        skipped=left_out["skipped"],
+        repeated=left_out["repeated"],
+        left_out=left_out["truths"],
+        truths={model: Truths(known) for model, known in truths.items()},
+    )
     return summary + _count(batch, layout_of) + rest
 
 
@@ -95,7 +100,7 @@ def _keep(feedback: Feedback, known: dict[str, Truth], left_out: Counter[str]) -
     if name in known or len(known) < MAX_TRUTHS:
         known[name] = earlier(truth, known.get(name, truth))
     else:
-        left_out["left_out"] += 1
+        left_out["truths"] += 1
 
 
 def row_columns(rows: Sequence[Sequence[Value]], spec: ServingSpec) -> dict[str, NDArray[Any]]:
