@@ -51,5 +51,8 @@ def test_a_release_is_forecast_before_it_begins() -> None:
     assert 400 / (0.05 * 23) < usual < 24 * 60
     assert expected_minutes(plan, units_per_minute=230, rates={}) < usual
     assert expected_minutes(plan, units_per_minute=23, rates={"error": 0.1}) > usual
+    asks = {"strategy": "canary", "margins": {"wrong": "5%"}, "feedback_within": "2h"}
+    slower = resolve_plan(asks, seconds_per_plan_minute=60)
+    assert expected_minutes(slower, units_per_minute=23, rates={"unsure": 0.1}) == pytest.approx(usual + 120)
     switch = resolve_plan({"strategy": "blue_green"}, seconds_per_plan_minute=60)
     assert expected_minutes(switch, units_per_minute=23, rates={}) == 0

@@ -30,7 +30,8 @@ def minutes_left(plan: Plan, release: Release, now: datetime) -> float:
             lasts = max(lasts, (plan.min_requests - challenged) / arriving if arriving else inf)
         left += lasts
         challenged += lasts * arriving
-    return max(left, 0.0, _until_pass(plan, release) / a_minute if a_minute else inf)
+    until_pass = _until_pass(plan, release) / a_minute if a_minute else inf
+    return max(left, 0.0, until_pass + plan.minutes_until_judged)
 
 
 def _until_pass(plan: Plan, release: Release) -> float:

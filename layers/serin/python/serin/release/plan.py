@@ -56,6 +56,11 @@ class Plan:
     feedback_seconds: float = 0.0
     tolerance: float | None = None
 
+    @property
+    def minutes_until_judged(self) -> float:
+        """How many minutes of the plan an answer waits until it counts in all questions."""
+        return self.feedback_seconds / self.minute_seconds if Question.WRONG in self.margins else 0.0
+
     def minute_of(self, at: datetime) -> int:
         """Number the minute of the plan that a time falls in, as `Minute.at` does."""
         return int(at.timestamp() // self.minute_seconds)
@@ -118,4 +123,4 @@ def expected_minutes(plan: Plan, *, units_per_minute: float, rates: Mapping[str,
     needed = max(
         units_needed(rates.get(question, 0.01), margin, weight=last.weight) for question, margin in plan.margins.items()
     )
-    return total + needed / units_per_minute
+    return total + needed / units_per_minute + plan.minutes_until_judged
