@@ -11,21 +11,17 @@ from numpy.typing import NDArray
 from serin.contract.spec import SpecFeature
 from serin.errors import Unverified
 from serin.monitoring import shadow as module
-from serin.monitoring.shadow import Challenger, compare
+from serin.monitoring.rescore import Challenger
+from serin.monitoring.shadow import compare
 from serin.monitoring.summarise import Layout, summarise
 from serin.monitoring.summary import Summary, disagreement
 from serin.serving.encode import Encoded
 from tests.builders import a_capture, a_capture_file, a_release, a_spec
+from tests.monitoring.world import by_age
 
 RELEASE = a_release(version=2)
 LAYOUT = Layout(a_spec())
 AGE_ALONE = a_spec(features=(SpecFeature("age", "integer"),))
-
-
-def by_age(onnx: bytes, spec: bytes, encoded: Encoded) -> NDArray[np.float64]:
-    """A challenger that says yes from 50 on, and no number at 99."""
-    yes = np.where(encoded.numeric[:, 0] == 99, np.nan, (encoded.numeric[:, 0] >= 50) * 0.8 + 0.1)
-    return np.column_stack([1 - yes, yes])
 
 
 def asked(number: int, *ages: int, **changes: Any) -> dict[str, Any]:

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from serin.data.storage import dump_table
 from serin.profile.profile import profile_columns
 from serin.registry.ids import sha256
 from serin.registry.ports import Objects
 from serin.registry.registry import Registry, put
+from serin.serving.encode import Encoded
 from tests.builders import a_capture, a_contract, a_route, a_run, a_spec, a_version
 
 CONTEXT: Any = SimpleNamespace(
@@ -41,6 +43,12 @@ def captures_of(rows: int, *, at: int, **table: Any) -> list[dict[str, Any]]:
     return [
         a_capture(number, at=at, rows=[row], scores=[scores], release=None) for number, (row, scores) in enumerate(made)
     ]
+
+
+def by_age(onnx: bytes, spec: bytes, encoded: Encoded) -> NDArray[np.float64]:
+    """A challenger that says yes from 50 on, and no number at 99."""
+    yes = np.where(encoded.numeric[:, 0] == 99, np.nan, (encoded.numeric[:, 0] >= 50) * 0.8 + 0.1)
+    return np.column_stack([1 - yes, yes])
 
 
 def register(registry: Registry, artifacts: Objects, *, is_champion: bool = False, **spec: Any) -> None:

@@ -8,7 +8,8 @@ from functools import cache
 from serin.contract.spec import ServingSpec
 from serin.errors import TooLarge, Unverified
 from serin.monitoring.captures import MAX_BYTES
-from serin.monitoring.shadow import Challenger, Score, compare, score_in_child
+from serin.monitoring.rescore import Challenger, Score, score_in_child
+from serin.monitoring.shadow import compare
 from serin.monitoring.summarise import Layout, summarise
 from serin.monitoring.summary import Summary
 from serin.monitoring.window import summary_key
@@ -57,9 +58,13 @@ class Summariser:
         found = self.registry.find_release(model, release)
         if found is None:
             return None
-        version = self.registry.version(model, found.value.version).value
-        spec = ServingSpec.from_json(verified_file(version, "spec.json", self.artifacts))
-        return Challenger(spec, verified_file(version, "model.onnx", self.artifacts))
+        return read_challenger(self.registry.version(model, found.value.version).value, self.artifacts)
+
+
+def read_challenger(version: ModelVersion, artifacts: Objects) -> Challenger:
+    """Read a version to score rows with. Raises Unverified where it is not the one that was registered."""
+    spec = ServingSpec.from_json(verified_file(version, "spec.json", artifacts))
+    return Challenger(spec, verified_file(version, "model.onnx", artifacts))
 
 
 def read_layout(version: ModelVersion, registry: Registry, artifacts: Objects) -> Layout:

@@ -5,41 +5,18 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from serin.contract.spec import ServingSpec, label_text
-from serin.errors import Refused, SerinError
+from serin.errors import SerinError
 from serin.monitoring.captures import Capture
-from serin.monitoring.summarise import Layout, LayoutOf, captures_once, row_columns
+from serin.monitoring.rescore import Challenger, Score, rescore
+from serin.monitoring.summarise import Layout, LayoutOf, captures_once
 from serin.monitoring.summary import Flip, Flips, Summary, Units
-from serin.serving.apart import score_apart
-from serin.serving.encode import Encoded, encode_columns
 
 MAX_ROWS = 5_000  # compared of one release in one file
-SECONDS = 10.0
 
 Place = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Challenger:
-    """A version on trial, as it was registered."""
-
-    spec: ServingSpec
-    onnx: bytes
-
-
-class Score(Protocol):
-    """Scores rows with a model that nobody trusts yet. Raises Unverified where it cannot."""
-
-    def __call__(self, onnx: bytes, spec: bytes, encoded: Encoded) -> NDArray[np.float64]: ...
-
-
-score_in_child: Score = partial(score_apart, seconds=SECONDS)
 
 
 def compare(
@@ -97,53 +74,20 @@ class _Compared:
 
 
 def _compared(captures: Sequence[Capture], layout: Layout, challenger: Challenger, score: Score) -> _Compared:
-    """Score the rows of these captures with the challenger. Raises Refused where the two cannot be compared."""
-    _check(layout, challenger.spec)
-    rows = [row for capture in captures for row in capture.rows]
-    encoded = encode_columns(row_columns(rows, layout.spec), challenger.spec)
-    theirs = score(challenger.onnx, challenger.spec.to_json(), encoded)
-    if theirs.shape != (len(rows), max(len(challenger.spec.classes), 1)):
-        raise Refused(f"the challenger gave scores of shape {theirs.shape}")
-    theirs = theirs[:, _places(layout.spec, challenger.spec)]
-    ours = np.array([row for capture in captures for row in capture.scores], dtype=np.float64)
-    is_number = np.asarray(np.isfinite(theirs).all(axis=1))
-    delta = np.abs(theirs - ours).mean(axis=1)
-    is_flipped = np.logical_not(is_number)
-    if layout.spec.classes:
-        is_flipped |= theirs.argmax(axis=1) != ours.argmax(axis=1)
+    """Score the rows of these captures with the challenger, and sum up by entity. Raises as `rescore` does."""
+    scored = rescore(captures, layout, challenger, score)
     deltas: dict[str, tuple[float | None, bool]] = {}
     flips: dict[str, Flip] = {}
     end = 0
     for capture in captures:
         start, end = end, end + len(capture.rows)
-        mean = float(delta[start:end].mean()) if is_number[start:end].all() else None
-        flipped = np.flatnonzero(is_flipped[start:end] & is_number[start:end]) + start
-        deltas[capture.unit] = mean, bool(is_flipped[start:end].any())
-        for row in flipped[:1].tolist():
-            flips[capture.unit] = Flip(tuple(rows[row]), tuple(ours[row].tolist()), tuple(theirs[row].tolist()))
+        is_number, is_flipped = scored.is_number[start:end], scored.is_flipped[start:end]
+        mean = float(scored.delta[start:end].mean()) if is_number.all() else None
+        deltas[capture.unit] = mean, bool((is_flipped | ~is_number).any())
+        for row in (np.flatnonzero(is_flipped)[:1] + start).tolist():
+            ours, theirs = (tuple(scores[row].tolist()) for scores in (scored.ours, scored.theirs))
+            flips[capture.unit] = Flip(tuple(scored.rows[row]), ours, theirs)
     return _Compared(deltas, Flips({}) + Flips(flips))
-
-
-def _check(layout: Layout, challenger: ServingSpec) -> None:
-    """Raise Refused where what was captured is not what the challenger takes and answers."""
-    kinds = {feature.name: feature.is_numeric for feature in layout.spec.features}
-    for feature in challenger.features:
-        if feature.name in layout.hidden:
-            raise Refused(f"captures hide {feature.name}; the contract's serving.capture says so")
-        if kinds.get(feature.name) is not feature.is_numeric:
-            raise Refused(f"captures do not hold {feature.name} as the challenger takes it")
-    if _labels(challenger).keys() != _labels(layout.spec).keys():
-        raise Refused("the two versions tell other classes apart")
-
-
-def _labels(spec: ServingSpec) -> dict[str, int]:
-    return {label_text(label): place for place, label in enumerate(spec.classes)}
-
-
-def _places(champion: ServingSpec, challenger: ServingSpec) -> list[int]:
-    """Find the champion's outputs, in its order, among the challenger's."""
-    places = _labels(challenger)
-    return [places[label] for label in _labels(champion)] or [0]
 
 
 def _noted(summary: Summary, place: Place, compared: _Compared) -> Summary:

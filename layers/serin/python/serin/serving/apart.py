@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from serin.errors import SerinError, Unverified
 from serin.serving.encode import Arrays, Encoded
-from serin.serving.model import LoadedModel
 
 _CHILD = "from serin.serving.apart import answer_parent; answer_parent()"
 _REFUSED = 3  # the child's exit status where it could say what is wrong
@@ -55,6 +54,8 @@ def score_apart(
 
 def answer_parent() -> None:
     """Do the child's part: limits first, then the model; what is wrong is told in a line on stderr."""
+    from serin.serving.model import LoadedModel  # the parent runs no model and need not load what does
+
     seconds, memory = (int(word) for word in sys.argv[1:3])
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
