@@ -88,6 +88,8 @@ def view(cloud: Cloud, release: Release) -> list[str]:
         )
     if "wrong" in plan.margins and (found := seen.get("feedback")):
         lines.append(f"  feedback on {found['joined']:,} of these units, and on {found['others']:,} other predictions")
+    if replayed := _replay(release, seen.get("replay", {})):
+        lines.append(f"  replay   {replayed}")
     if release.status is ReleaseStatus.LIVE and plan.steps:
         lines.append(f"  forecast {_forecast(plan, release)}")
     if release.asked and release.asked == seen.get("digest") and release.approval is None:
@@ -109,6 +111,14 @@ def _weight(release: Release, route: Route | None) -> float:
     is_leased = route.challenger.lease_until > datetime.now(UTC).isoformat()
     weight = route.challenger.weight if is_leased else 0.0
     return 1 - weight if release.status is ReleaseStatus.WATCHING else weight
+
+
+def _replay(release: Release, seen: dict[str, Any]) -> str:
+    """Say what the replay of captured requests showed; nothing where there was none."""
+    if not seen.get("compared"):
+        return str(seen.get("finding", ""))
+    both = f"{release.model}@{release.champion_before} {release.model}@{release.version}"
+    return f"disagrees on {seen['disagreeing']:,} of {seen['compared']:,} requests; look: serin diff {both}"
 
 
 def _events(seen: dict[str, int]) -> str:

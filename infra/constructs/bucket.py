@@ -61,6 +61,7 @@ class DataBucket(PrivateBucket):
                 _expire("captures/", environment.days.captures),
                 _expire("captures-failed/", environment.days.captures),
                 _expire("summaries/", environment.days.summaries),
+                _expire("releases/", environment.days.captures),  # a replay lists rows as they were captured
             ],
         )
         # event_bridge_enabled=True would bring a custom-resource function to set this one property.

@@ -76,7 +76,7 @@ class ServiceStack(cdk.Stack):
         moves = partial(function, bundle="evaluation", variables=topic | release_workflow)
         advance_release = moves("AdvanceRelease", name="advance_release")
         advance_release.may_read(artifacts, "models/")
-        advance_release.may_read(data, "summaries/", "releases/")
+        advance_release.may_read(data, "summaries/", "releases/", "captures/")  # captures: for a replay
         advance_release.may_write(data, "releases/")
 
         roll_back = moves("RollBack", name="roll_back")

@@ -55,6 +55,17 @@ def test_who_is_waited_for_reads_how_to_answer() -> None:
     assert f"serin approve loans@2 --seen {bench.last(2).asked[:12]}" in lines_of(bench)
 
 
+def test_a_replay_is_told_and_where_to_look() -> None:
+    bench = Bench()
+    bench.start(1)
+    bench.turn(1)
+    bench.asked(*[60] * 38, 20, 20)
+    bench.section = {**CANARY, "replay": "24h"}
+    bench.start(2)
+    bench.turn(2)
+    assert "disagrees on 2 of 40 requests; look: serin diff loans@1 loans@2" in lines_of(bench)
+
+
 def test_the_list_names_every_release(capsys: pytest.CaptureFixture[Any]) -> None:
     bench = Bench()
     bench.champion_and_trial(CANARY)

@@ -19,6 +19,7 @@ from cli.follow import Follower
 from cli.reach import Reach
 from serin.aws.cloud import PATIENCE, utc_now
 from serin.contract.model import Release as Section
+from serin.monitoring.captures import Capture, read_lines
 from serin.registry.ids import sha256
 from serin.registry.records import ReleaseStatus
 from serin.registry.registry import put
@@ -155,4 +156,27 @@ def test_a_challenger_that_is_wrong_more_often_is_rolled_back_on_feedback(served
     route = served.cloud.registry.route(MODEL)
     assert route is not None
     assert (route.value.champion.version, route.value.challenger) == (number, None)
+    assert traffic.failed == 0
+
+
+def is_captured(there: Reach, version: int) -> bool:
+    """Tell whether captures of what a version answered have arrived."""
+    files = (there.cloud.data.get(stored.key) for stored in there.cloud.data.list("captures/"))
+    captures = (capture for content in files for capture in read_lines(content) if isinstance(capture, Capture))
+    return any((capture.model, capture.version) == (MODEL, version) for capture in captures)
+
+
+def test_a_challenger_that_fails_on_captured_requests_is_refused_before_anybody_meets_it(
+    served: Reach, traffic: Traffic
+) -> None:
+    before = served.cloud.registry.route(MODEL)
+    assert before is not None
+    while not is_captured(served, before.value.champion.version):
+        time.sleep(0.2)
+    register(served, 5, model=b"another that is no model", replay="24h")
+    ended = release(served, 5)
+    assert ended.status is ReleaseStatus.REFUSED, ended.reason
+    assert ended.evidence["replay"]["faults"] == ended.evidence["replay"]["compared"] > 0
+    assert not served.cloud.registry.version(MODEL, 5).value.served
+    assert served.cloud.registry.route(MODEL) == before
     assert traffic.failed == 0

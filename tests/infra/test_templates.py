@@ -195,7 +195,7 @@ def test_each_function_reaches_its_own_keys_and_no_others(prod: Synthesised) -> 
         "evaluate_model": {"read data/runs/*", "write data/runs/*", "read artifacts/models/*"},
         "register_model": {"read data/runs/*", "read artifacts/models/*", "write artifacts/models/*"},
         "advance_release": {
-            *("read artifacts/models/*", "read data/summaries/*", "read data/releases/*"),
+            *("read artifacts/models/*", "read data/summaries/*", "read data/releases/*", "read data/captures/*"),
             "write data/releases/*",
         },
         "api": {"read artifacts/models/*"},

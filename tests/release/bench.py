@@ -9,6 +9,7 @@ from typing import Any
 
 from serin.contract.model import Release as Section
 from serin.monitoring.feedback import Truth, Truths, row_id
+from serin.monitoring.rescore import Score
 from serin.monitoring.summary import Summary, Unit, Units
 from serin.registry.ids import sha256, ulid
 from serin.registry.ports import Rows
@@ -17,8 +18,9 @@ from serin.registry.registry import Registry, put
 from serin.release.start import ReleaseStarter
 from serin.release.turn import Releaser, Turned
 from serin.serving.trial import bucket
-from tests.builders import a_contract, a_run, a_version
+from tests.builders import a_capture, a_capture_file, a_contract, a_run, a_spec, a_version
 from tests.fakes import RESTLESS, FakeClock, FakeEvents, FakeNotifier, FakeObjects, FakeRows, FakeWorkflow
+from tests.monitoring.world import by_age
 
 CANARY = {
     "strategy": "canary",
@@ -41,6 +43,7 @@ class Bench:
         self.notifier, self.events = FakeNotifier(), FakeEvents()
         self.workflow, self.clock = FakeWorkflow(), FakeClock()
         self.starter = ReleaseStarter(self.registry, self.workflow, self.clock, RESTLESS)
+        self.score: Score = by_age
         self.ids: Iterator[int] = iter(range(1_000_000))
         self.releaser = self.releaser_over(self.rows)
 
@@ -57,11 +60,12 @@ class Bench:
             new_id=lambda now: ulid(now, next(self.ids).to_bytes(10, "big")),
             patience=RESTLESS,
             actor=actor,
+            score=lambda *asked: self.score(*asked),
         )
 
     def register(self, number: int, content: bytes | None = None, **changes: Any) -> None:
         """Register a version that passed its gates."""
-        files = {"model.onnx": content or f"onnx {number}".encode(), "spec.json": b"{}"}
+        files = {"model.onnx": content or f"onnx {number}".encode(), "spec.json": a_spec().to_json()}
         digests = {name: sha256(data) for name, data in files.items()}
         manifest = json.dumps({"files": digests}).encode()
         version = a_version(number, files=digests, manifest_sha256=sha256(manifest), **changes)
@@ -100,6 +104,18 @@ class Bench:
 
     def last(self, number: int) -> Release:
         return [release for release in self.registry.releases("loans") if release.version == number][-1]
+
+    def asked(self, *ages: int, **changes: Any) -> str:
+        """Let there be a capture file of now: at each age a request, which the champion answered with a sure yes."""
+        at, route = int(self.clock.at.timestamp() * 1000), self.route
+        version = route.champion.version if route else 1
+        lines = []
+        for age in ages:
+            said = {"at": at, "version": version, "answered": version, "rows": [[age, None, "school"]]}
+            lines.append(a_capture(next(self.ids), **{**said, "scores": [[0.1, 0.9]], **changes}))
+        key = f"captures/dt={self.clock.at:%Y-%m-%d}/hour={self.clock.at:%H}/{next(self.ids):07}.jsonl.gz"
+        self.data.put(key, a_capture_file(*lines))
+        return key
 
     def traffic(
         self,

@@ -136,25 +136,83 @@ def test_where_a_canary_goes_from_here(
     check(next_move(a_plan(), trial(step, minutes=minutes), evidence(**change), NOW), move, reason)
 
 
+WEEK = 7 * 24 * 60
+
+
 @pytest.mark.parametrize("step", [SHADOW, FIRST, LAST])
 @pytest.mark.parametrize(
-    ("then", "replay", "move", "reason"),
+    ("then", "minutes", "replay", "move", "reason"),
     [
-        ("hold", Disagreement(500, 0), Move.HOLD, "no traffic"),
-        ("expire", Disagreement(500, 0), Move.EXPIRE, "no traffic"),
-        ("promote_on_replay", Disagreement(500, 0), Move.PROMOTE, "the replay disagrees on 0 of 500"),
-        ("promote_on_replay", Disagreement(399, 0), Move.HOLD, "399 of 400"),
-        ("promote_on_replay", Disagreement(), Move.HOLD, "0 of 400"),
-        ("promote_on_replay", Disagreement(500, 51), Move.HOLD, "disagrees on 51"),
-        ("promote_on_replay", Disagreement(500, 0, faults=1), Move.HOLD, "failed on 1"),
-        ("promote_on_replay", Disagreement(nan, 0), Move.HOLD, "the replay"),  # type: ignore[arg-type]
+        ("hold", 60, Disagreement(500, 0), Move.HOLD, "no traffic"),
+        ("hold", WEEK, Disagreement(500, 0), Move.EXPIRE, "no traffic"),
+        ("expire", 60, Disagreement(500, 0), Move.EXPIRE, "no traffic"),
+        ("promote_on_replay", 60, Disagreement(500, 0), Move.HOLD, "at the limit"),
+        ("promote_on_replay", WEEK, Disagreement(500, 0), Move.PROMOTE, "the replay disagrees on 0 of 500"),
+        ("promote_on_replay", WEEK, Disagreement(400, 20), Move.PROMOTE, "disagrees on 20 of 400"),
+        ("promote_on_replay", WEEK, Disagreement(399, 0), Move.EXPIRE, "399 of 400"),
+        ("promote_on_replay", WEEK, Disagreement(), Move.EXPIRE, "0 of 400"),
+        ("promote_on_replay", WEEK, Disagreement(500, 45), Move.EXPIRE, "not certainly less than 10.0%"),
+        ("promote_on_replay", WEEK, Disagreement(500, 0, faults=1), Move.REFUSE, "failed on 1"),
+        ("promote_on_replay", WEEK, Disagreement(nan, 0), Move.EXPIRE, "the replay"),  # type: ignore[arg-type]
+        ("promote_on_replay", WEEK, Disagreement(inf, 0), Move.EXPIRE, "the replay"),  # type: ignore[arg-type]
     ],
 )
 def test_without_traffic_the_contract_decides(
-    step: int, then: str, replay: Disagreement, move: Move, reason: str
+    step: int, then: str, minutes: float, replay: Disagreement, move: Move, reason: str
 ) -> None:
     nobody = evidence(arms=Arms(), shadow=Disagreement(), replay=replay)
-    check(next_move(a_plan(on_no_traffic=then), trial(step), nobody, NOW), move, reason)
+    check(next_move(a_plan(on_no_traffic=then), trial(step, minutes=minutes), nobody, NOW), move, reason)
+
+
+BLUE_GREEN = resolve_plan({"strategy": "blue_green"}, seconds_per_plan_minute=60)
+AB = resolve_plan({"strategy": "ab", "margins": {"wrong": 0.02}}, seconds_per_plan_minute=60)
+
+
+@pytest.mark.parametrize(("plan", "goes_on"), [(a_plan(), Move.BEGIN), (AB, Move.BEGIN), (BLUE_GREEN, Move.PROMOTE)])
+@pytest.mark.parametrize(
+    ("replay", "move", "reason"),
+    [
+        (Disagreement(), None, ""),
+        (Disagreement(500, 0), None, ""),
+        (Disagreement(500, 60), None, ""),
+        (
+            Disagreement(500, 200),
+            Move.HOLD,
+            "serin approve or serin reject loans@2; the replay disagrees on 200 of 500",
+        ),
+        (Disagreement(500, 0, faults=1), Move.REFUSE, "failed on 1: it gave no number"),
+    ],
+)
+def test_before_anybody_meets_a_challenger_its_replay_is_looked_at(
+    plan: Plan, goes_on: Move, replay: Disagreement, move: Move | None, reason: str
+) -> None:
+    waiting = trial(0, step_since="", started_at=NOW.isoformat())
+    seen = evidence(arms=Arms(), replay=replay, replay_finding="it gave no number")
+    check(next_move(plan, waiting, seen, NOW), move or goes_on, reason)
+    if move is Move.HOLD:
+        later = NOW + timedelta(days=14)
+        check(next_move(plan, waiting, seen, later), Move.EXPIRE, "a person must look")
+
+
+def test_who_approved_of_a_replay_did_not_approve_of_what_followed() -> None:
+    plan = a_plan(steps=[0.5], shadow=None, approval="required")
+    far = evidence(replay=Disagreement(500, 200))
+    waiting = trial(0, step_since="")
+    approved = replace(waiting, approval=Approval(True, "ada", NOW.isoformat(), digest(plan, waiting, far)))
+    check(next_move(plan, approved, far, NOW), Move.BEGIN, "approved by ada")
+    check(next_move(plan, replace(approved, step_since=trial().step_since), far, NOW), Move.HOLD, "STALE")
+    more = evidence(replay=Disagreement(500, 201))
+    check(next_move(plan, approved, more, NOW), Move.HOLD, "STALE")
+
+
+def test_where_a_person_must_agree_a_replay_alone_promotes_nothing() -> None:
+    plan = a_plan(on_no_traffic="promote_on_replay", approval="required")
+    nobody, release = evidence(arms=Arms(), replay=Disagreement(500, 0)), trial()
+    check(next_move(plan, release, nobody, NOW), Move.HOLD, "a person must look")
+    said_yes = Approval(True, "ada", NOW.isoformat(), digest(plan, release, nobody))
+    check(next_move(plan, replace(release, approval=said_yes), nobody, NOW), Move.HOLD, "at the limit")
+    late = trial(minutes=WEEK, approval=replace(said_yes, evidence=digest(plan, release, nobody)))
+    check(next_move(plan, late, nobody, NOW), Move.PROMOTE, "approved by ada")
 
 
 @pytest.mark.parametrize("count", [nan, inf])
@@ -268,6 +326,31 @@ def test_the_arms_of_a_release_are_judged_by_its_plan() -> None:
     assert seen.findings["wrong"].verdict is Verdict.PASS
     assert not compare_arms(plan, trial(0), minutes_of((0.05, 0.2), count=30)).is_better
     assert not compare_arms(a_plan(), trial(0), minutes_of((0.2, 0.05), count=30)).is_better
+
+
+COUNTS = st.one_of(st.integers(0, 2000), st.sampled_from([nan, inf]))
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.builds(Disagreement, COUNTS, COUNTS, COUNTS),
+    st.sampled_from([a_plan(), a_plan(on_no_traffic="promote_on_replay"), AB, BLUE_GREEN]),
+    st.booleans(),
+    st.sampled_from([0.0, 60.0, 20_000.0]),
+)
+def test_a_replay_never_rolls_back_and_never_promotes_what_it_does_not_certainly_allow(
+    replay: Disagreement, plan: Plan, has_begun: bool, minutes: float
+) -> None:
+    release = trial(0, minutes=minutes, **({} if has_begun else {"step_since": ""}))
+    nobody = evidence(arms=Arms(), shadow=Disagreement(), replay=replay)
+    move = next_move(plan, release, nobody, NOW).move
+    assert move is not Move.ROLL_BACK
+    if move is Move.PROMOTE and plan.steps:
+        assert plan.on_no_traffic == "promote_on_replay"
+        assert replay.is_sound
+        assert replay.faults == 0
+        assert 400 <= replay.compared < inf
+        assert replay.disagreeing < 0.1 * replay.compared
 
 
 VERDICTS = st.sampled_from(Verdict)

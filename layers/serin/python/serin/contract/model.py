@@ -28,6 +28,7 @@ from serin.contract.gates import Gate, parse_gate
 from serin.contract.metrics import DEFAULT_METRIC, METRICS, Metric, Task, metrics_of
 from serin.contract.spec import MAX_EXPLAINED_FEATURES
 
+MOST_REPLAYED = timedelta(days=7)
 NAME = r"^[a-z][a-z0-9_-]{0,62}$"
 
 
@@ -258,11 +259,17 @@ class Release(_Section):
         description="canary: a growing share of entities; blue_green: all at once, the old one kept ready; "
         "ab: a fixed split until one is certainly better",
     )
+    replay: Duration | None = Field(
+        None,
+        description="before anything else the challenger is tried on captured requests, from as far back; one that it "
+        "fails on refuses the release",
+    )
     shadow: Duration | None = Field(
         None, description="canary: how long the challenger only watches, before it answers anybody"
     )
     disagreement: Share = Field(
-        0.1, description="canary: a shadow that certainly disagrees with more answers than this waits for a person"
+        0.1,
+        description="a replay or a shadow that certainly disagrees with more answers than this waits for a person",
     )
     steps: tuple[Share, ...] = Field(
         (0.05, 0.25, 0.5), min_length=1, max_length=20, description="canary: the shares of entities, growing"
@@ -288,7 +295,7 @@ class Release(_Section):
     on_no_traffic: NoTraffic = Field(
         NoTraffic.HOLD,
         description="when a step ends and nobody asked. hold: wait until the limit, then expire; expire: at once; "
-        "promote_on_replay: promote when the replay of captured requests agrees",
+        "promote_on_replay: wait until the limit, then promote if the replay certainly agrees, else expire",
     )
     approval: Literal["none", "required"] = Field("none", description="whether a person must agree to a promotion")
     watch: Duration | None = Field(
@@ -304,7 +311,6 @@ class Release(_Section):
 
 _RELEASE_KEYS: dict[str, tuple[Strategy, ...]] = {
     "shadow": (Strategy.CANARY,),
-    "disagreement": (Strategy.CANARY,),
     "steps": (Strategy.CANARY,),
     "bake": (Strategy.CANARY,),
     "on_no_traffic": (Strategy.CANARY,),
@@ -492,6 +498,7 @@ class Contract(_Section):
                     ("release", "margins", question),
                     "is 0: that two versions are exactly equal can never be shown; write a margin, or null not to ask",
                 )
+        yield from self._comparison_misfits()
         if plan.strategy is Strategy.AB and not getattr(plan.margins, plan.question):
             yield ("release", "question"), f"needs a margin: an ab release that asks {plan.question} must also guard it"
         if not any(margin for _, margin in plan.margins):
@@ -513,3 +520,29 @@ class Contract(_Section):
         lasts = getattr(plan, end)
         if lasts and plan.feedback_within >= lasts:
             yield ("release", "feedback_within"), f"is as long as {end}: nothing could be judged before that ends"
+
+    def _comparison_misfits(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Find what hinders the comparisons off the path of answers: the challenger is asked what captures hold."""
+        plan, capture = self.release, self.serving.capture
+        hidden = [name for name in self.features if name in (*capture.mask, *capture.hash, self.entity)]
+        for key in ("replay", "shadow"):
+            if getattr(plan, key) is None:
+                continue
+            if hidden:
+                yield ("release", key), f"is not to be had: captures do not hold {', '.join(hidden)} as it was sent"
+            elif capture.share == 0:
+                yield ("release", key), "is not to be had: by serving.capture.share nothing is captured"
+        if plan.replay and plan.replay > MOST_REPLAYED:
+            yield ("release", "replay"), f"is more than {MOST_REPLAYED.days}d, the most that is replayed"
+        if plan.disagreement != type(plan).model_fields["disagreement"].default and not (plan.replay or plan.shadow):
+            yield ("release", "disagreement"), "is for replay and shadow, and the contract asks for neither"
+        if plan.on_no_traffic is NoTraffic.PROMOTE_ON_REPLAY and plan.replay is None:
+            yield ("release", "on_no_traffic"), "promote_on_replay needs replay: how far back, like 24h"
+        elif plan.on_no_traffic is NoTraffic.PROMOTE_ON_REPLAY and not self._labels_can_differ:
+            message = "promote_on_replay needs uncertainty: conformal, to tell which values are too far apart"
+            yield ("release", "on_no_traffic"), message
+
+    @property
+    def _labels_can_differ(self) -> bool:
+        """Whether two versions can be seen to disagree: on a label, or by a value outside of the other's interval."""
+        return self.task is Task.CLASSIFICATION or self.serving.uncertainty != "none"

@@ -181,9 +181,9 @@ def _slices(model: str, captures: Sequence[Capture], layout: Layout) -> dict[Cut
         scores[~failed] = score_columns(np.array(answered, dtype=np.float64), layout.spec)["score"]
     slices = {}
     for place, feature in enumerate(layout.spec.features):
-        if feature.name not in layout.sensitive - layout.hidden or not _has_slices(feature):
+        if feature.name not in layout.sensitive - layout.hidden or not has_slices(feature):
             continue
-        values = np.array([_slice_of(row[place], feature) for *_, row in rows], dtype=object)
+        values = np.array([slice_of(row[place], feature) for *_, row in rows], dtype=object)
         for version, value in sorted(set(zip(versions.tolist(), values.tolist(), strict=True))):
             here = (versions == version) & (values == value)
             slices[Cut(model, version, feature.name, value)] = Slice(
@@ -192,11 +192,13 @@ def _slices(model: str, captures: Sequence[Capture], layout: Layout) -> dict[Cut
     return slices
 
 
-def _has_slices(feature: SpecFeature) -> bool:
+def has_slices(feature: SpecFeature) -> bool:
+    """Tell whether a feature has values that rows can be told apart by, and few of them."""
     return feature.type == "boolean" or 0 < len(feature.values) <= MAX_SLICES
 
 
-def _slice_of(value: Value, feature: SpecFeature) -> str:
+def slice_of(value: Value, feature: SpecFeature) -> str:
+    """Name the slice that a captured value falls in."""
     text = _text(value, feature)
     if text is None:
         return MISSING

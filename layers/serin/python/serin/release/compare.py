@@ -15,7 +15,7 @@ docs/releases.md explains both with a picture; `make bench-release` measures how
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import accumulate
@@ -361,6 +361,8 @@ class Disagreement:
 
 
 UNSEEN = Disagreement()
+_PARTS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.95)
+"""The bets on a disagreement are spread over rates so far on the way from what is allowed to all, or to none."""
 
 
 def is_too_much(seen: Disagreement, allowed: float, *, level: float = PASS_LEVEL) -> bool:
@@ -368,13 +370,26 @@ def is_too_much(seen: Disagreement, allowed: float, *, level: float = PASS_LEVEL
 
     A bet against one rate, spread over larger ones; it may be looked at any time.
     """
+    allowed = _proper(allowed)
+    return _is_won(seen, allowed, [allowed + (1 - allowed) * part for part in _PARTS], level=level)
+
+
+def is_surely_allowed(seen: Disagreement, allowed: float, *, level: float = PASS_LEVEL) -> bool:
+    """Tell whether the challenger certainly disagrees, or fails, less often than is allowed: a bet on smaller rates."""
+    allowed = _proper(allowed)
+    return _is_won(seen, allowed, [allowed * (1 - part) for part in _PARTS], level=level)
+
+
+def _is_won(seen: Disagreement, allowed: float, rates: Sequence[float], *, level: float) -> bool:
     events = seen.disagreeing + seen.faults
-    allowed = min(max(allowed, 1e-6), 1 - 1e-6)
-    rates = [allowed + (1 - allowed) * part for part in (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.95)]
     bets = tuple(
         events * log(rate / allowed) + (seen.compared - events) * log((1 - rate) / (1 - allowed)) for rate in rates
     )
     return _log_mean(bets, (1 / len(bets),) * len(bets)) >= log(1 / level)
+
+
+def _proper(rate: float) -> float:
+    return min(max(rate, 1e-6), 1 - 1e-6)
 
 
 def _play_breach(bets: tuple[float, ...], block: Block) -> tuple[float, ...]:

@@ -82,7 +82,7 @@ def _enact(scene: Scene, decision: Decision, now: datetime) -> Change:
                 decision.reason,
                 now,
             )
-        case Move.HOLD | Move.ADVANCE | Move.EXPIRE if _has_not_begun(scene):
+        case Move.BEGIN:
             return _begin(scene, now)
         case Move.EXPIRE:
             return _end(scene.release, scene.route, ReleaseStatus.EXPIRED, decision.reason, now)
@@ -120,17 +120,13 @@ def _turned(release: Release, decision: Decision, evidence: Mapping[str, Any], n
     )
 
 
-def _has_not_begun(scene: Scene) -> bool:
-    return bool(scene.plan.steps) and scene.route is not None and not scene.release.step_since
-
-
 def _begin(scene: Scene, now: datetime) -> Change:
-    release, first = replace(scene.release, reason="its trial begins"), scene.plan.steps[0]
+    first = scene.plan.steps[0]
     if first.kind is StepKind.SHADOW:
         reason = "the shadow begins: the challenger answers nobody yet"
     else:
         reason = f"{first.weight:.0%} of the entities ask the challenger"
-    return _split(replace(scene, release=release), 0, now, move="start", reason=reason)
+    return _split(scene, 0, now, move=Move.BEGIN, reason=reason)
 
 
 def _advance(scene: Scene, reason: str, now: datetime) -> Change:
@@ -152,7 +148,7 @@ def _hold(scene: Scene, decision: Decision) -> Change:
     if release.status is ReleaseStatus.WATCHING:
         route = _watching(scene)
     else:
-        route = _trying(scene) if scene.plan.steps else None
+        route = _trying(scene) if release.step_since else None  # nobody is tried before the trial begins
     shown = str(release.evidence.get("digest", ""))
     if not decision.asks or shown == release.asked:
         return Change(release, route)

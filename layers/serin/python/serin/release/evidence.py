@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from serin.contract.model import Strategy
@@ -48,7 +48,7 @@ class Evidence:
 
     is_verified: the version's files are what its manifest promises; finding: what is wrong with them. champion: who
     answers now. blocked: SHA-256 of the models that were rolled back. shadow, replay: what was compared off the path
-    of answers, and before the release.
+    of answers, and before the release. replay_finding: what is to be known of the replay beside its counts.
     """
 
     status: VersionStatus
@@ -60,6 +60,7 @@ class Evidence:
     arms: Arms = Arms()
     shadow: Disagreement = UNSEEN
     replay: Disagreement = UNSEEN
+    replay_finding: str = ""
 
 
 def compare_arms(plan: Plan, release: Release, minutes: Iterable[Minute], *, with_bounds: bool = False) -> Arms:
@@ -92,10 +93,11 @@ def digest(plan: Plan, release: Release, evidence: Evidence) -> str:
     said = {
         "release": release.id,
         "step": release.step,
+        "has_begun": bool(release.step_since),
         "model": evidence.model_sha256,
         "verdicts": {name: finding.verdict for name, finding in sorted(evidence.arms.findings.items())},
         "is_better": evidence.arms.is_better,
         "disagrees": is_too_much(evidence.shadow, plan.disagreement),
-        "replayed": evidence.replay.compared,
+        "replay": asdict(evidence.replay),
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -9,7 +9,7 @@ from math import ceil, isfinite
 
 from serin.contract.model import NoTraffic
 from serin.registry.records import Release, ReleaseStatus, VersionStatus
-from serin.release.compare import Finding, Verdict, is_too_much, unknown
+from serin.release.compare import Finding, Verdict, is_surely_allowed, is_too_much, unknown
 from serin.release.evidence import Evidence, digest, step_began
 from serin.release.plan import Plan, StepKind
 
@@ -18,8 +18,11 @@ MAX_TURNS = 1_500
 
 
 class Move(StrEnum):
-    """HOLD: look again later. ADVANCE: to the next step. DONE: nothing is left to do; a watch ends well by it."""
+    """HOLD: look again later. BEGIN: the trial, at its first step. ADVANCE: to the next step. DONE: nothing is left to
+    do; a watch ends well by it.
+    """
 
+    BEGIN = "start"
     HOLD = "hold"
     ADVANCE = "advance"
     PROMOTE = "promote"
@@ -77,8 +80,7 @@ class _Turn:
         if breaches := self._breaches():
             return Decision(Move.ROLL_BACK, breaches)
         decision = self._trial()
-        age = (self.now - datetime.fromisoformat(self.release.started_at)).total_seconds()
-        if decision.move is Move.HOLD and age >= self.plan.limit_seconds:
+        if decision.move is Move.HOLD and self._is_at_its_limit:
             return Decision(Move.EXPIRE, f"the limit of the release was reached: {decision.reason}")
         return decision
 
@@ -101,6 +103,9 @@ class _Turn:
             return f"DIGEST_BLOCKED: the same model was rolled back before ({evidence.model_sha256[:16]})"
         if not evidence.is_verified:
             return f"version {release.version} does not verify: {evidence.finding}"
+        if evidence.replay.faults:
+            finding = f": {evidence.replay_finding}" if evidence.replay_finding else ""
+            return f"the replay of captured requests {evidence.replay.sentence}{finding}"
         if evidence.champion == release.version:
             return f"version {release.version} answers already"
         if evidence.champion is not None and evidence.champion > release.version:
@@ -120,8 +125,13 @@ class _Turn:
     def _trial(self) -> Decision:
         if self.release.champion_before is None and self.evidence.champion is None:
             return self._promote("the first version that passed its gates")
+        if not self.release.step_since and is_too_much(self.evidence.replay, self.plan.disagreement):
+            reason = f"the replay {self.evidence.replay.sentence}, certainly more than {self.plan.disagreement:.1%}"
+            return self._when_approved(Move.BEGIN if self.plan.steps else Move.PROMOTE, reason)
         if not self.plan.steps:
             return self._promote(f"passed its gates against version {self.release.champion_before}")
+        if not self.release.step_since:
+            return Decision(Move.BEGIN, "its trial begins")
         step = self.plan.steps[self.release.step]
         if step.kind is StepKind.SPLIT:
             return self._split()
@@ -179,9 +189,13 @@ class _Turn:
         replay, needed = self.evidence.replay, self.plan.min_requests
         if not replay.is_sound or replay.compared < needed:
             return self._hold(f"{reason}; the replay compared {replay.compared} of {needed} requests")
-        if replay.faults or replay.disagreeing > self.plan.disagreement * replay.compared:
-            return self._hold(f"{reason}; the replay {replay.sentence}")
-        return self._promote(f"{reason}; the replay {replay.sentence}")
+        reason = f"{reason}; the replay {replay.sentence}"
+        if not is_surely_allowed(replay, self.plan.disagreement):
+            return self._hold(f"{reason}, not certainly less than {self.plan.disagreement:.1%}")
+        decision = self._promote(reason)
+        if decision.move is Move.PROMOTE and not self._is_at_its_limit:
+            return self._hold(f"{reason}; that promotes it at the limit of the release")
+        return decision
 
     def _promote(self, reason: str) -> Decision:
         return self._when_approved(Move.PROMOTE, reason) if self.plan.needs_approval else Decision(Move.PROMOTE, reason)
@@ -220,6 +234,11 @@ class _Turn:
     @property
     def _name(self) -> str:
         return f"{self.release.model}@{self.release.version}"
+
+    @property
+    def _is_at_its_limit(self) -> bool:
+        age = (self.now - datetime.fromisoformat(self.release.started_at)).total_seconds()
+        return age >= self.plan.limit_seconds
 
     @property
     def _seconds_in_step(self) -> float:

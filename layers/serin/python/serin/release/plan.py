@@ -36,15 +36,17 @@ class Plan:
     """A release's plan. steps: what comes before the promotion; none where a version takes over at once.
 
     minute_seconds: how long a minute of the plan really takes; evidence is counted in minutes of that length.
-    watch_seconds: how long it watches after the promotion; 0 where it does not. question: in what the challenger of
-    an ab release must be better. feedback_seconds: how long feedback on a prediction may take to count. tolerance: how
-    far from the truth a value may be; None where that is not said.
+    replay_seconds: how far back captures are replayed before it begins; 0 where none are. watch_seconds: how long it
+    watches after the promotion; 0 where it does not. question: in what the challenger of an ab release must be better.
+    feedback_seconds: how long feedback on a prediction may take to count. tolerance: how far from the truth a value may
+    be; None where that is not said.
     """
 
     strategy: Strategy
     steps: tuple[Step, ...]
     margins: Mapping[str, float]
     min_requests: int
+    replay_seconds: float
     disagreement: float
     slow_after_ms: int
     on_no_traffic: NoTraffic
@@ -91,6 +93,7 @@ def resolve_plan(section: Mapping[str, Any], *, seconds_per_plan_minute: float) 
         steps=steps,
         margins=margins,
         min_requests=said.min_requests,
+        replay_seconds=seconds(said.replay),
         disagreement=said.disagreement,
         slow_after_ms=said.slow_after,
         on_no_traffic=said.on_no_traffic,

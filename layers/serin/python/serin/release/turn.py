@@ -8,17 +8,19 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from serin.errors import NotFound, SerinError, Unverified
+from serin.monitoring.rescore import Score, score_in_child
 from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Events, Notifier, Objects, Workflow, Write
 from serin.registry.records import HistoryEntry, ModelVersion, Release, ReleaseStatus, Route, VersionStatus
 from serin.registry.register import verify_version
 from serin.registry.registry import Registry, put, put_releasing
-from serin.release.compare import Finding
+from serin.release.compare import Disagreement, Finding
 from serin.release.enact import Change, Scene, abort, enact
 from serin.release.evidence import Evidence, compare_arms, digest
 from serin.release.gather import complete_minutes, feedback_of, look, shadow_of
 from serin.release.move import Decision, Move, must_hand_over, next_move
 from serin.release.plan import Plan, resolve_plan
+from serin.release.replay import Replayer
 from serin.release.start import ReleaseStarter
 
 
@@ -56,7 +58,10 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Releaser:
-    """Moves releases. actor: who does so, for the history. seconds_per_minute: how long a minute of a plan lasts."""
+    """Moves releases. actor: who does so, for the history. seconds_per_minute: how long a minute of a plan lasts.
+
+    score: how a replay runs a challenger.
+    """
 
     registry: Registry
     data: Objects
@@ -69,6 +74,7 @@ class Releaser:
     patience: Patience
     actor: str
     seconds_per_minute: float = 60.0
+    score: Score = score_in_child
 
     def turn(self, model: str, name: str, *, execution: int = 1, turns: int = 0) -> Turned:
         """Take one turn: look, decide, do. execution: which of the release's executions asks; turns: how often so far.
@@ -105,6 +111,7 @@ class Releaser:
         seen = look(self.data, release, now)
         minutes = complete_minutes(seen, plan, release, now)
         evidence = replace(evidence, arms=compare_arms(plan, release, minutes), shadow=shadow_of(seen, release))
+        evidence = self._replayed(read.scene, evidence)
         decision = next_move(plan, release, evidence, now)
         if decision.move is not Move.HOLD or decision.asks:  # people will read it
             evidence = replace(evidence, arms=compare_arms(plan, release, minutes, with_bounds=True))
@@ -208,6 +215,18 @@ class Releaser:
             finding=finding,
         )
 
+    def _replayed(self, scene: Scene, evidence: Evidence) -> Evidence:
+        """Add what a replay of captured requests showed, where the plan wants one and there is whom to compare with."""
+        plan, release, champion = scene.plan, scene.release, scene.previous
+        if not plan.replay_seconds or champion is None or not evidence.is_verified:
+            return evidence
+        if champion.number != release.champion_before or champion.number == release.version:
+            return evidence  # the release ends by that, and soon
+        replayer = Replayer(self.registry, self.data, self.artifacts, self.now, self.score)
+        found = replayer.replay(release, champion, scene.version, seconds=plan.replay_seconds)
+        seen = Disagreement(found.requests, found.disagreeing, found.faults)
+        return replace(evidence, replay=seen, replay_finding=found.finding)
+
     def _history(self, change: Change, now: datetime) -> Write:
         release = change.release
         approval = {"approval": asdict(release.approval)} if release.approval else {}
@@ -263,6 +282,7 @@ def _told(plan: Plan, release: Release, evidence: Evidence, now: datetime) -> di
         "challenger_units": arms.challenger_units,
         "questions": {name: _finding(finding) for name, finding in arms.findings.items()},
         "shadow": asdict(evidence.shadow),
+        "replay": {**asdict(evidence.replay), "finding": evidence.replay_finding},
     }
 
 
