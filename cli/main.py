@@ -532,6 +532,29 @@ def why(which: Which, env: Env = "local", as_json: AsJson = False) -> None:
     output.document(lineage)
 
 
+@app.command()
+def diff(
+    one: Annotated[str, typer.Argument(metavar="MODEL@VERSION", help="a version, by number or as champion")],
+    other: Annotated[str, typer.Argument(metavar="MODEL@VERSION", help="another one of the same model")],
+    env: Env = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs between two versions: data, contract, metrics, gates, and answers where they were replayed."""
+    from cli.diff import diff_versions, tell_diff
+    from cli.reach import reach
+    from serin.registry.lineage import resolve_version
+
+    output, (model, _, number), (same, _, others) = Output(as_json=as_json), one.partition("@"), other.partition("@")
+    _check_name(model)
+    if same != model:
+        raise AskedWrongly(f"{one} and {other} are versions of two models; only those of one can be compared")
+    cloud = reach(env).cloud
+    numbers = [resolve_version(cloud.registry, model, name or "champion") for name in (number, others)]
+    found = diff_versions(cloud, model, *numbers)
+    tell_diff(output, found)
+    output.document(found)
+
+
 @app.command("export")
 def export_version(
     which: Which,

@@ -128,6 +128,7 @@ def test_a_bad_upload_is_kept_with_its_reasons_and_the_status_is_1(
         (("predict", "credit"), 2, "--rows or --file"),
         (("why", "credit@99"), 2, "no version 99"),
         (("why", "credit@x"), 2, "is no version"),
+        (("diff", "credit@1", "loans@1"), 2, "versions of two models"),
         (("export", "credit@99", "--as", "onnx"), 2, "no version 99"),
         (("export", "credit@1", "--as", "exe"), 2, "exe"),
         (("export", "nobody@1", "--as", "onnx"), 2, "nobody"),

@@ -1,0 +1,136 @@
+"""What differs between two versions? Data, contract, metrics, gates; and how one answered what the other was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from cli.show import Output, moment, short
+from serin.aws.cloud import Cloud
+from serin.errors import NotFound
+from serin.monitoring.replay import Replay
+from serin.registry.records import ModelVersion, Run
+from serin.release.replay import replay_key
+
+SHOWN_ROWS = 20
+
+
+def diff_versions(cloud: Cloud, model: str, one: int, other: int) -> dict[str, Any]:
+    """Gather what differs. Of what is there twice, the first value is `one`'s. Raises NotFound."""
+    versions = [cloud.registry.version(model, number).value for number in (one, other)]
+    runs = [cloud.registry.run(model, version.run).value for version in versions]
+    replay = _replay(cloud, model, one, other)
+    return {
+        "model": model,
+        "versions": [one, other],
+        "facts": {name: values for name, values in _facts(versions, runs) if values[0] != values[1]},
+        "contract": _unlike(*(dict(_flat(run.contract)) for run in runs)),
+        "metrics": _unlike(*(version.metrics for version in versions)),
+        "gates": _unlike(*({gate["gate"]: gate for gate in version.gates} for version in versions)),
+        "replay": asdict(replay) if replay else None,
+    }
+
+
+def tell_diff(output: Output, diff: dict[str, Any]) -> None:
+    """Tell what differs, a table a kind."""
+    names = [f"{diff['model']}@{number}" for number in diff["versions"]]
+    output.heading("  ".join(names))
+    output.table(("", *names), [(name, *map(_text, values)) for name, values in diff["facts"].items()])
+    for kind in ("contract", "metrics"):
+        if diff[kind]:
+            output.heading(kind)
+            output.table(("", *names), [(name, *map(_text, values)) for name, values in diff[kind].items()])
+    if diff["gates"]:
+        output.heading("gates")
+        output.table(("", *names), [(name, *map(_verdict, values)) for name, values in diff["gates"].items()])
+    if diff["replay"]:
+        tell_replay(output, diff["model"], diff["replay"])
+
+
+def tell_replay(output: Output, model: str, replay: dict[str, Any]) -> None:
+    """Tell how a challenger answered what the champion was asked: in all, by slice, and the first rows that flip."""
+    window = replay["window"]
+    champion, challenger = (f"{model}@{window[role]}" for role in ("champion", "challenger"))
+    output.heading(f"replay  {challenger} on what {champion} was asked until {moment(window['until'])}")
+    output.say(
+        f"another answer to {replay['disagreeing']:,} of {replay['requests']:,} requests, none to {replay['faults']:,}"
+        + (f"; {replay['finding']}" if replay["finding"] else "")
+    )
+    if replay["slices"]:
+        output.table(
+            ("slice", "", "requests", "disagreeing", "share", "at least", "at most"),
+            [
+                (
+                    each["feature"],
+                    each["value"],
+                    each["requests"],
+                    each["disagreeing"],
+                    each["share"],
+                    *each["interval"],
+                )
+                for each in replay["slices"]
+            ],
+        )
+    if replay["flipped"]:
+        output.table(
+            ("prediction", "row", champion, challenger, "as captured"),
+            [
+                (
+                    row["prediction"],
+                    row["place"],
+                    _text(row["champion"]),
+                    _text(row["challenger"]),
+                    _text(row["values"]),
+                )
+                for row in replay["flipped"][:SHOWN_ROWS]
+            ],
+        )
+
+
+def _replay(cloud: Cloud, model: str, one: int, other: int) -> Replay | None:
+    """Find the last replay of one of the two against the other."""
+    for release in reversed(cloud.registry.releases(model)):
+        if release.version in (one, other):
+            champion = one + other - release.version
+            with suppress(NotFound):
+                return Replay.from_json(cloud.data.get(replay_key(release, champion)))
+    return None
+
+
+def _facts(versions: list[ModelVersion], runs: list[Run]) -> Iterator[tuple[str, list[Any]]]:
+    yield "status", [str(version.status) for version in versions]
+    yield "created", [moment(version.created_at) for version in versions]
+    yield "rows", [run.rows for run in runs]
+    yield "datasets", [list(version.datasets) for version in versions]
+    yield "code", [short(run.code_digest) for run in runs]
+    yield "chosen", [version.chosen for version in versions]
+    yield "model.onnx", [short(version.files["model.onnx"]) for version in versions]
+
+
+def _unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Pair what two mappings say differently; None where one of them says nothing."""
+    return {name: [one.get(name), other.get(name)] for name in {**one, **other} if one.get(name) != other.get(name)}
+
+
+def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Name each leaf of a contract by the keys that lead to it."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{place}.{key}" if place else str(key))
+    else:
+        yield place, value
+
+
+def _verdict(gate: dict[str, Any] | None) -> str:
+    return f"{'passed' if gate['passed'] else 'rejected'}: {gate['message']}" if gate else "-"
+
+
+def _text(value: Any) -> object:
+    """Write lists and mappings so that they fit into a cell."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {'-' if each is None else each}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(f"{each:.4g}" if isinstance(each, float) else str(each) for each in value)
+    return value

@@ -1,0 +1,67 @@
+"""Two versions are told apart by what differs, and by how one answered what the other was asked."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from cli.diff import diff_versions, tell_diff
+from cli.show import Output
+from serin.aws.cloud import Cloud
+from serin.errors import NotFound
+from tests.release.bench import CANARY, Bench
+
+
+def cloud_of(bench: Bench) -> Cloud:
+    return cast(Cloud, SimpleNamespace(registry=bench.registry, data=bench.data))
+
+
+def gate(*, passed: bool) -> dict[str, Any]:
+    return {"gate": "roc_auc >= 0.8", "passed": passed, "message": f"roc_auc is {0.9 if passed else 0.7}"}
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """Version 1, and version 2 of another plan, replayed against it."""
+    made = Bench()
+    made.start(1, metrics={"roc_auc": 0.7, "f1": 0.5}, gates=(gate(passed=False),))
+    made.turn(1)
+    made.asked(*[60] * 38, 20, 20)
+    made.section = {**CANARY, "replay": "24h"}
+    made.start(2, metrics={"roc_auc": 0.9, "f1": 0.5}, gates=(gate(passed=True),))
+    made.turn(2)
+    return made
+
+
+def test_only_what_differs_is_named(bench: Bench) -> None:
+    found = diff_versions(cloud_of(bench), "loans", 1, 2)
+    assert set(found["facts"]) == {"model.onnx"}
+    assert found["metrics"] == {"roc_auc": [0.7, 0.9]}
+    assert found["contract"]["release.strategy"] == ["blue_green", "canary"]
+    assert "target" not in found["contract"]
+    assert [each["passed"] for each in found["gates"]["roc_auc >= 0.8"]] == [False, True]
+    same = diff_versions(cloud_of(bench), "loans", 2, 2)
+    assert [same[kind] for kind in ("facts", "contract", "metrics", "gates", "replay")] == [{}, {}, {}, {}, None]
+
+
+@pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
+def test_the_replay_of_one_against_the_other_is_shown_in_either_order(bench: Bench, numbers: tuple[int, int]) -> None:
+    replay = diff_versions(cloud_of(bench), "loans", *numbers)["replay"]
+    assert (replay["requests"], replay["disagreeing"], replay["window"]["challenger"]) == (40, 2, 2)
+
+
+def test_people_read_it_in_tables(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    tell_diff(Output(), diff_versions(cloud_of(bench), "loans", 1, 2))
+    said = capsys.readouterr().out
+    assert "loans@2 on what loans@1 was asked" in said
+    assert "another answer to 2 of 40 requests, none to 0" in said
+    assert "0.1, 0.9" in said
+    assert "age 20, salary -, education school" in said
+    assert "rejected: roc_auc is 0.7" in said
+
+
+def test_a_version_that_is_not_there_is_named(bench: Bench) -> None:
+    with pytest.raises(NotFound, match="3"):
+        diff_versions(cloud_of(bench), "loans", 1, 3)
