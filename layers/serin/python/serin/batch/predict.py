@@ -14,12 +14,11 @@ import numpy as np
 
 from serin.batch.job import LINE, Job, write_json
 from serin.data.storage import load_columns
-from serin.errors import Unverified
-from serin.registry.ids import sha256
+from serin.registry.ids import read_verified, sha256
 from serin.registry.ports import KeptAnswer, KeptAnswers, Objects
 from serin.serving.answer import answers
 from serin.serving.encode import encode_columns
-from serin.serving.model import LoadedModel
+from serin.serving.model import FILES, LoadedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +57,8 @@ def load(artifacts: Objects, prefix: str, digests: tuple[tuple[str, str], ...]) 
 
     Raises Unverified where a file is not the one that its digest names.
     """
-    files = {name: artifacts.get(prefix + name) for name, _ in digests}
-    for name, digest in digests:
-        if sha256(files[name]) != digest:
-            raise Unverified(f"{prefix}{name} does not have the digest that the job names")
-    return LoadedModel.load(files["model.onnx"], files["spec.json"])
+    known = dict(digests)
+    return LoadedModel.load(*(read_verified(artifacts.get, prefix + name, known.get(name)) for name in FILES))
 
 
 def _latest(

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import cache
 
 from serin.contract.spec import ServingSpec
-from serin.errors import TooLarge, Unverified
+from serin.errors import TooLarge
 from serin.monitoring.captures import MAX_BYTES
 from serin.monitoring.rescore import Challenger, Score, score_in_child
 from serin.monitoring.shadow import compare
 from serin.monitoring.summarise import Layout, summarise
 from serin.monitoring.summary import Summary
 from serin.monitoring.window import summary_key
-from serin.registry.ids import sha256
+from serin.registry.ids import read_verified
 from serin.registry.ports import Objects
 from serin.registry.records import ModelVersion
 from serin.registry.registry import Registry
@@ -80,7 +80,4 @@ def read_layout(version: ModelVersion, registry: Registry, artifacts: Objects) -
 
 def verified_file(version: ModelVersion, name: str, artifacts: Objects) -> bytes:
     """Read one file of a version. Raises Unverified where it is not the one that was registered."""
-    content = artifacts.get(version.prefix + name)
-    if sha256(content) != version.files[name]:
-        raise Unverified(f"{version.prefix}{name} does not have the digest that was registered")
-    return content
+    return read_verified(artifacts.get, version.prefix + name, version.files[name])

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+
+from serin.errors import Unverified
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def read_verified(read: Callable[[str], bytes], key: str, digest: str | None) -> bytes:
+    """Read an object. Raises Unverified where it is not the one that was registered."""
+    content = read(key)
+    if sha256(content) != digest:
+        raise Unverified(f"{key} does not have the digest that was registered")
+    return content
 
 
 def receipt_id(key: str, object_version: str) -> str:

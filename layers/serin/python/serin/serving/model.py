@@ -22,6 +22,7 @@ from serin.serving.encode import Arrays, Encoded, PlainRow
 if TYPE_CHECKING:
     from serin.serving.explain import Explained
 
+FILES = ("model.onnx", "spec.json")  # of a version, what is loaded
 MAX_ONNX_BYTES = 100 * 2**20
 COLUMNS = "columns"  # the graph's input, and where its metadata say what these are
 CHUNK_CELLS = 2**18  # of rows times columns; larger chunks are no faster, and cost memory

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
 import time
@@ -11,9 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from serin.errors import NotFound, SerinError, Unavailable, Unverified
+from serin.registry.ids import read_verified
 from serin.registry.records import Champion, ModelVersion, Route
 from serin.serving.body import shorten
-from serin.serving.model import LoadedModel
+from serin.serving.model import FILES, LoadedModel
 from serin.serving.trial import Fault, Trial
 
 MAX_AGE_SECONDS = 5.0
@@ -25,7 +25,6 @@ MEMORY_AT_LEAST = 256 * 2**10
 
 MAX_DIGITS = 8  # of a version
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_FILES = ("model.onnx", "spec.json")
 
 
 class RouteSource(Protocol):
@@ -242,16 +241,14 @@ class Router:
 
         beside: the size of what must stay in memory with it. kept_as: the name under which it is kept, if not `model`.
         """
-        content = {name: self._files(f"models/{model}/{number}/{name}") for name in _FILES}
-        for name in _FILES:
-            if hashlib.sha256(content[name]).hexdigest() != files.get(name):
-                raise Unverified(f"{name} of {model}@{number} does not have the digest that was recorded for it")
-        size = max(MEMORY_PER_BYTE * len(content["model.onnx"]), MEMORY_AT_LEAST)
+        prefix = f"models/{model}/{number}/"
+        onnx, spec = (read_verified(self._files, prefix + name, files.get(name)) for name in FILES)
+        size = max(MEMORY_PER_BYTE * len(onnx), MEMORY_AT_LEAST)
         if beside and beside + size > MEMORY_BYTES:
             raise Unavailable(f"{model}@{number} is too large to be kept in memory beside its champion")
         self._make_room(beside + size, kept_as or model)
         self.loads += 1
-        return _Loaded(LoadedModel.load(*content.values()), files, size)
+        return _Loaded(LoadedModel.load(onnx, spec), files, size)
 
     def _make_room(self, size: int, name: str) -> None:
         """Let go of what was used least recently, until `size` bytes for `name` are within the budget."""
