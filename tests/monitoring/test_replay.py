@@ -30,7 +30,7 @@ def asked(number: int, *rows: tuple[int | None, str | None], **changes: Any) -> 
     values = [[age, None, school] for age, school in rows]
     line = a_capture(number, n=len(rows), rows=values, **{"scores": [[0.1, 0.9]] * len(rows), **changes})
     (capture,) = read_lines(a_capture_file(line))
-    assert capture
+    assert isinstance(capture, Capture)
     return capture
 
 
