@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.report import Figure, keep
 from serin.registry.records import Release, ReleaseStatus, VersionStatus
-from serin.release.compare import BREACH_LEVEL, PASS_LEVEL, Block, Tally, add, find, nearest_rate
+from serin.release.compare import BREACH_LEVEL, NOTHING, PASS_LEVEL, Block, Tally, Verdict, add, find, nearest_rate
 from serin.release.evidence import Arms, Evidence
 from serin.release.move import Move, next_move
 from serin.release.plan import HOLDBACK, Plan, resolve_plan
@@ -31,7 +31,10 @@ Rates = Callable[[float], tuple[float, float]]
 
 @dataclass(frozen=True)
 class Setting:
-    """One kind of release. error: the move that would be wrong. fixed_units: what a test with a fixed end needs."""
+    """One kind of release. error: the move that would be wrong. fixed_units: what a test with a fixed end needs.
+
+    growing_turns: in how many turns a stretch of time is seen growing; only in the last of them it is complete.
+    """
 
     name: str
     rates: Rates
@@ -44,6 +47,7 @@ class Setting:
     entities: int = 0
     is_half: bool = False
     watch_hours: int = 0
+    growing_turns: int = 1
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,9 @@ def settings() -> list[Setting]:
         Setting("2,000 entities, worse by the margin", steady(0, 0.05), error=Move.PROMOTE, **few),
         half(Setting("2,000 entities, equal", steady(0, 0), error=Move.ROLL_BACK, **few)),
         half(Setting("2,000 entities, worse by the margin", steady(0, 0.05), error=Move.PROMOTE, **few)),
+        Setting(
+            "1%, equal, seen while it grows", steady(0.01, 0.01), error=Move.ROLL_BACK, turn_minutes=2, growing_turns=10
+        ),
     ]
 
 
@@ -129,8 +136,10 @@ def fixed_for_breach(champion: float, challenger: float) -> float:
 class Trial:
     """One simulated release, moved by `next_move` and judged by `add` and `find`."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, growing_turns: int = 1) -> None:
         self.plan = plan
+        self.growing_turns, self.turns = growing_turns, 0
+        self.growing = [NOTHING] * len(plan.margins)
         self.release = Release("00000002-1", "loans", 2, "canary", ReleaseStatus.LIVE, 1, START.isoformat())
         self.tallies = dict.fromkeys(plan.margins, Tally())
         self.units = [0, 0]
@@ -146,12 +155,21 @@ class Trial:
     def turn(self, now: datetime, blocks: list[Block]) -> None:
         """Look at what came since the last turn, and move."""
         margins = self.plan.margins
-        for (question, tally), block in zip(self.tallies.items(), blocks, strict=True):
-            self.tallies[question] = add(tally, block, margins[question])
-        self.units[0] += blocks[0].champion_units
-        self.units[1] += blocks[0].challenger_units
+        blocks = self.growing = [before + block for before, block in zip(self.growing, blocks, strict=True)]
+        seen = {
+            question: add(tally, block, margins[question])
+            for (question, tally), block in zip(self.tallies.items(), blocks, strict=True)
+        }
+        findings = {name: find(name, each, margins[name], questions=len(margins)) for name, each in seen.items()}
+        self.turns += 1
+        if self.turns % self.growing_turns == 0:
+            self.tallies, self.growing = seen, [NOTHING] * len(margins)
+            self.units[0] += blocks[0].champion_units
+            self.units[1] += blocks[0].challenger_units
+        elif not any(finding.verdict is Verdict.BREACH for finding in findings.values()):
+            return
         arms = Arms(
-            {name: find(name, each, margins[name], questions=len(margins)) for name, each in self.tallies.items()},
+            findings,
             champion_units=self.units[0],
             challenger_units=self.units[1],
             step_units=sum(self.units),
@@ -185,7 +203,7 @@ def simulate(setting: Setting, *, seed: int, releases: int = RELEASES) -> Outcom
     """Run the releases of a setting side by side, one turn of all of them at a time."""
     rng = np.random.default_rng(seed)
     plan = plan_of(setting)
-    running = trials = [Trial(plan) for _ in range(releases)]
+    running = trials = [Trial(plan, setting.growing_turns) for _ in range(releases)]
     draw = Crowd(setting, trials, rng) if setting.entities else Stream(setting, rng)
     now = START
     while running:

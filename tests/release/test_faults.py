@@ -131,6 +131,16 @@ def test_errors_beyond_the_margin_roll_back_with_the_numbers(bench: Bench) -> No
     assert "serin why loans@2" in text
 
 
+def test_a_breach_is_seen_while_captures_still_arrive_and_nothing_else_is(bench: Bench) -> None:
+    bench.champion_and_trial({**CANARY, "steps": [0.5], "bake": "1m"})
+    bench.traffic(minutes=2, a_minute=400)
+    assert bench.turn(2).decision.move is Move.HOLD
+    assert bench.last(2).evidence["champion_units"] == 0, "neither minute is complete"
+    bench.traffic(minutes=1, a_minute=400, bad={2: 0.3})
+    assert bench.turn(2).decision.move is Move.ROLL_BACK
+    assert bench.last(2).evidence["questions"]["error"]["seen"]["challenger_events"] > 0
+
+
 @pytest.mark.parametrize("section", [CANARY, WATCHED], ids=["on trial", "watched"])
 def test_the_watchdog_ends_what_is_stuck(bench: Bench, section: dict[str, object]) -> None:
     bench.champion_and_trial(section)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -69,24 +69,36 @@ def look(data: Objects, release: Release, now: datetime) -> Seen:
     return found
 
 
-def complete_minutes(seen: Seen, plan: Plan, release: Release, now: datetime) -> list[Minute]:
-    """Count what is complete: minutes whose captures have arrived.
+def arrived_minutes(seen: Seen, plan: Plan, release: Release, now: datetime) -> list[Minute]:
+    """Count what has arrived; of the last minutes more may come.
 
     Whether answers were wrong counts in those alone that are older than feedback may be: each prediction then had the
     same time to get some, in either arm and at whatever time one looks.
     In those after a promotion the previous champion stands in the challenger's place; they are turned round, so that
     `challenger` is the release's version throughout.
     """
-    arrived = now - timedelta(seconds=2 * plan.minute_seconds) - ON_THE_WAY
-    end, judged = plan.minute_of(arrived), plan.minute_of(arrived - timedelta(seconds=plan.feedback_seconds))
-    terms = Terms(plan.feedback_seconds * 1000, before=judged * plan.minute_seconds * 1000, tolerance=plan.tolerance)
-    trial, watch = (
-        [minute for minute in _minutes(seen, plan, (release.model, name), terms) if minute.at < end]
-        for name in (release.trial, release.watch)
-    )
+    terms = Terms(plan.feedback_seconds * 1000, before=_judged_ms(plan, now), tolerance=plan.tolerance)
+    trial, watch = (_minutes(seen, plan, (release.model, name), terms) for name in (release.trial, release.watch))
     if release.status is not ReleaseStatus.WATCHING:
-        return trial
+        return [*trial]
     return [*trial, *(Minute(minute.at, minute.challenger, minute.champion) for minute in watch)]
+
+
+def complete_minutes(minutes: Iterable[Minute], plan: Plan, now: datetime) -> list[Minute]:
+    """Choose those whose captures have all arrived."""
+    end = plan.minute_of(_arrived(plan, now))
+    return [minute for minute in minutes if minute.at < end]
+
+
+def _arrived(plan: Plan, now: datetime) -> datetime:
+    """Until when all captures have arrived."""
+    return now - timedelta(seconds=2 * plan.minute_seconds) - ON_THE_WAY
+
+
+def _judged_ms(plan: Plan, now: datetime) -> float:
+    """Until when predictions had all the time that their feedback may take, in milliseconds since 1970."""
+    judged = plan.minute_of(_arrived(plan, now) - timedelta(seconds=plan.feedback_seconds))
+    return judged * plan.minute_seconds * 1000
 
 
 def shadow_of(seen: Seen, release: Release) -> Disagreement:

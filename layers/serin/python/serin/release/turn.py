@@ -14,10 +14,10 @@ from serin.registry.ports import Clock, Events, Notifier, Objects, Workflow, Wri
 from serin.registry.records import HistoryEntry, ModelVersion, Release, ReleaseStatus, Route, VersionStatus
 from serin.registry.register import verify_version
 from serin.registry.registry import Registry, put, put_releasing
-from serin.release.compare import Disagreement, Finding
+from serin.release.compare import Disagreement, Finding, Verdict
 from serin.release.enact import Change, Scene, abort, enact
 from serin.release.evidence import Evidence, compare_arms, digest
-from serin.release.gather import complete_minutes, feedback_of, look, shadow_of
+from serin.release.gather import arrived_minutes, complete_minutes, feedback_of, look, shadow_of
 from serin.release.move import Decision, Move, must_hand_over, next_move
 from serin.release.plan import Plan, resolve_plan
 from serin.release.replay import Replayer
@@ -109,8 +109,12 @@ class Releaser:
         if not release.status.is_under_way:
             return next_move(plan, release, evidence, now)
         seen = look(self.data, release, now)
-        minutes = complete_minutes(seen, plan, release, now)
-        evidence = replace(evidence, arms=compare_arms(plan, release, minutes), shadow=shadow_of(seen, release))
+        minutes = arrived_minutes(seen, plan, release, now)
+        arms = compare_arms(plan, release, minutes)
+        if not arms.with_verdict(Verdict.BREACH):  # which alone may be seen while captures still arrive
+            minutes = complete_minutes(minutes, plan, now)
+            arms = compare_arms(plan, release, minutes)
+        evidence = replace(evidence, arms=arms, shadow=shadow_of(seen, release))
         evidence = self._replayed(read.scene, evidence)
         decision = next_move(plan, release, evidence, now)
         if decision.move is not Move.HOLD or decision.asks:  # people will read it
