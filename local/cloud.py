@@ -15,6 +15,7 @@ from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.models import lambda_backends
 
 from local import gaps
+from local.alarms import Alarms
 from local.assembly import Assembly
 from local.endpoint import Endpoint, serve
 from local.errors import TwinError, UnknownFunction, UnsupportedResource
@@ -66,6 +67,7 @@ class Cloud:
         self.queues = Queues(functions=self.functions, faults=self.faults, account=account, region=region)
         clock = Clock(clock_rate)
         self.schedules = Schedules(clock=clock, targets=self.targets, account=account, region=region)
+        self.alarms = Alarms(clock=clock, targets=self.targets, account=account, region=region)
         self.firehose = Firehose(clock=clock, account=account, region=region)
         self.gateway = Gateway(functions=self.functions, account=account, region=region)
         self.outputs: dict[str, str] = {}
@@ -94,12 +96,14 @@ class Cloud:
         HttpServer(self._http_socket, answer=self.gateway.answer, body_limit=BODY_LIMIT).start()
         self.queues.start()
         self.schedules.start()
+        self.alarms.start()
         self.firehose.start()
 
     def stop(self) -> None:
         """Kill every function process, and answer no more."""
         self.queues.stop()
         self.schedules.stop()
+        self.alarms.stop()
         self.firehose.stop()
         self.functions.stop()
 
@@ -144,10 +148,11 @@ class Cloud:
         begun = -1
         while begun != self.functions.invocations_begun:
             begun = self.functions.invocations_begun
-            # Each step before the one that it may lead to: a function prints, a line becomes an object, an object a
-            # message, and that an invocation, which has begun since.
+            # Each step before the one that it may lead to: a function prints, a line becomes an alarm or an object, an
+            # object a message, and that an invocation, which has begun since.
             found = [f"{count} invocations of {name}" for name, count in self.functions.running().items()]
             self.logs.store()
+            self.alarms.look()
             self.firehose.deliver(early=True)
             found += [f"{count} records in {name}" for name, count in self.firehose.waiting().items()]
             found += [f"{count} messages in {name}" for name, count in self.queues.waiting().items()]

@@ -24,6 +24,7 @@ from moto.scheduler.models import scheduler_backends
 from moto.sns.models import sns_backends
 from moto.ssm.models import ssm_backends
 
+from local.alarms import check_alarm
 from local.assembly import Assembly, Stack
 from local.errors import StackFailed, UnsupportedResource
 from local.firehose import Stream, parse_pattern
@@ -36,7 +37,7 @@ BOOTSTRAP_VERSION = "/cdk-bootstrap/hnb659fds/version"
 NOT_MADE = {
     "AWS::CDK::Metadata": "statistics for the makers of the CDK",
     "AWS::ApiGateway::Account": "lets API Gateway write its own logs; the twin's gateway writes none",
-    "AWS::CloudWatch::CompositeAlarm": "alarms are kept, but not evaluated",
+    "AWS::CloudWatch::CompositeAlarm": "each alarm is evaluated by itself",
     "AWS::CloudWatch::Dashboard": "nobody draws it",
     "AWS::Lambda::Permission": "the twin lets every event through: who may invoke is proved on the template",
     "AWS::S3::BucketPolicy": "moto denies by it whatever its conditions say: it is proved on the template",
@@ -473,8 +474,9 @@ def make_request_validator(order: Order) -> Made:
 
 
 def make_alarm(order: Order) -> Made:
-    """Keep an alarm."""
+    """Make an alarm, once what it compares has been understood."""
     properties = order.properties
+    check_alarm(properties)
     alarm = cloudwatch_backends[order.account][order.region].put_metric_alarm(
         name=order.name,
         namespace=properties.get("Namespace", ""),
@@ -482,8 +484,9 @@ def make_alarm(order: Order) -> Made:
         comparison_operator=properties["ComparisonOperator"],
         evaluation_periods=int(properties["EvaluationPeriods"]),
         period=int(properties.get("Period", 60)),
-        threshold=float(properties.get("Threshold", 0)),
-        statistic=properties.get("Statistic", "Sum"),
+        threshold=float(properties["Threshold"]),
+        statistic=properties["Statistic"],
+        datapoints_to_alarm=int(properties.get("DatapointsToAlarm", properties["EvaluationPeriods"])),
         description=properties.get("AlarmDescription", ""),
         dimensions=properties.get("Dimensions", []),
         alarm_actions=properties.get("AlarmActions", []),

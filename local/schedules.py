@@ -1,6 +1,7 @@
 """When does a scheduled rule fire?
 
-By the twin's clock, which runs `rate` times as fast as the real one. Schedules and Firehose read it, and nobody else.
+By the twin's clock, which runs `rate` times as fast as the real one. Schedules, alarms and Firehose read it, and nobody
+else.
 """
 
 import calendar

@@ -124,10 +124,12 @@ def write_assembly(folder: Path) -> Path:
             ComparisonOperator="GreaterThanThreshold",
             EvaluationPeriods=1,
             Threshold=0,
+            Statistic="Maximum",
             Namespace="AWS/SQS",
             MetricName="ApproximateNumberOfMessagesVisible",
             Dimensions=[{"Name": "QueueName", "Value": "dead"}],
         ),
+        **_alarm(),
     }
     url = ["https://", ref("Api"), ".execute-api.", ref("AWS::Region"), ".", ref("AWS::URLSuffix"), "/", ref("Stage")]
     outputs = {
@@ -137,6 +139,7 @@ def write_assembly(folder: Path) -> Path:
         "JobsUrl": {"Value": ref("Jobs")},
         "DeadUrl": {"Value": ref("Dead")},
         "FragileUrl": {"Value": ref("Fragile")},
+        "ReadersUrl": {"Value": ref("Readers")},
         "LoopArn": {"Value": ref("Loop")},
         "CatchArn": {"Value": ref("Catch")},
     }
@@ -215,6 +218,41 @@ def _events() -> dict[str, Any]:
             FunctionName=arn("Ticker"),
             Action="lambda:InvokeFunction",
             Principal="events.amazonaws.com",
+        ),
+    }
+
+
+def _alarm() -> dict[str, Any]:
+    rang = {
+        "source": ["aws.cloudwatch"],
+        "detail-type": ["CloudWatch Alarm State Change"],
+        "resources": [arn("Trouble")],
+        "detail": {"state": {"value": ["ALARM"]}},
+    }
+    return {
+        "Trouble": resource(
+            "CloudWatch::Alarm",
+            AlarmName="trouble",
+            ComparisonOperator="GreaterThanThreshold",
+            EvaluationPeriods=1,
+            Period=60,
+            Threshold=1,
+            Statistic="Sum",
+            TreatMissingData="notBreaching",
+            Namespace="Probe",
+            MetricName="Trouble",
+            Dimensions=[{"Name": "service", "Value": "probe"}],
+            AlarmActions=[ref("News")],
+        ),
+        "Rang": resource("Events::Rule", EventPattern=rang, Targets=[{"Id": "f", "Arn": arn("Listener")}]),
+        "News": resource("SNS::Topic", TopicName="news"),
+        "Readers": resource("SQS::Queue", QueueName="readers"),
+        "Reading": resource(
+            "SNS::Subscription",
+            TopicArn=ref("News"),
+            Protocol="sqs",
+            Endpoint=arn("Readers"),
+            RawMessageDelivery=True,
         ),
     }
 

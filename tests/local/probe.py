@@ -17,6 +17,8 @@ def handler(event, context):
         return _answer(event)
     if event.get("detail-type") == "Object Created":
         return {"counted": _count(event["detail"]["object"]["key"])}
+    if event.get("detail-type") == "CloudWatch Alarm State Change":
+        return {"counted": _count(f"{event['detail']['alarmName']} rang")}
     return act(event, context)
 
 

@@ -125,6 +125,15 @@ def test_moto_sends_no_event_of_a_rule_to_a_function():
 
 
 @mock_aws
+def test_moto_never_looks_at_an_alarm():
+    client = boto3.client("cloudwatch", region_name=REGION)
+    said = {"MetricName": "n", "Namespace": "s", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1}
+    client.put_metric_alarm(AlarmName="a", ComparisonOperator="GreaterThanThreshold", Threshold=0, **said)
+    client.put_metric_data(Namespace="s", MetricData=[{"MetricName": "n", "Value": 1}])
+    assert client.describe_alarms(AlarmNames=["a"])["MetricAlarms"][0]["StateValue"] == "OK"
+
+
+@mock_aws
 def test_moto_neither_filters_lines_nor_delivers_them_as_told():
     firehose, logs, s3 = (boto3.client(name, region_name="us-east-1") for name in ("firehose", "logs", "s3"))
     s3.create_bucket(Bucket="bucket")
