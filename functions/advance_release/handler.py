@@ -1,4 +1,7 @@
-"""Takes one turn of a release. Called by the release workflow with {model, release, execution, turns}."""
+"""Takes one turn of a release. Called by the release workflow with {model, release, execution, turns}.
+
+When an alarm of the endpoint rings, EventBridge calls it too: then every release under way has a turn at once.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +13,45 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from serin.aws.cloud import Cloud
 from serin.aws.releasing import releaser_in
 from serin.aws.watch import count, log, watched
+from serin.release.move import Decision
 from serin.release.turn import Releaser
 
 
 @cache
-def releaser() -> Releaser:
-    return releaser_in(Cloud.from_environment(), actor="advance_release")
+def cloud() -> Cloud:
+    return Cloud.from_environment()
+
+
+@cache
+def releaser(actor: str) -> Releaser:
+    return releaser_in(cloud(), actor=actor)
+
+
+def note(model: str, decision: Decision) -> None:
+    log().info("turn", model=model, move=decision.move, reason=decision.reason)
+    count(f"Move{decision.move.title().replace(' ', '')}")
+
+
+def turn_all(alarm: str) -> None:
+    """Look at every model, for an alarm does not say which one it is about; the judge does."""
+    failed = []
+    for model in cloud().contracts.names():
+        try:
+            if decision := releaser(f"advance_release, for the alarm {alarm}").turn_now(model):
+                note(model, decision)
+        except Exception:  # whatever one release suffers from, the others get their turn
+            log().exception("the turn for an alarm failed", model=model, alarm=alarm)
+            failed.append(model)
+    if failed:
+        raise RuntimeError(f"no turn was taken for {', '.join(failed)}")
 
 
 @watched
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    if event.get("detail-type") == "CloudWatch Alarm State Change":
+        return turn_all(event["detail"]["alarmName"])
     model, release, execution = event["model"], event["release"], event.get("execution", 1)
-    turned = releaser().turn(model, release, execution=execution, turns=event.get("turns", 0))
-    decision = turned.decision
-    log().info("turn", model=model, release=release, move=decision.move, reason=decision.reason)
-    count(f"Move{decision.move.title().replace(' ', '')}")
-    return {
-        "model": model,
-        "release": release,
-        "execution": execution,
-        "turns": turned.turns,
-        "done": turned.is_done,
-        "wait_seconds": decision.wait_seconds,
-        "move": decision.move,
-    }
+    turned = releaser("advance_release").turn(model, release, execution=execution, turns=event.get("turns", 0))
+    note(model, turned.decision)
+    said = {"model": model, "release": release, "execution": execution, "turns": turned.turns}
+    return {**said, "done": turned.is_done, "wait_seconds": turned.decision.wait_seconds, "move": turned.decision.move}

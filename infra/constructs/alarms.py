@@ -35,12 +35,18 @@ class Alarms(Construct):
         if environment.alarms_email:
             self.topic.add_subscription(subscriptions.EmailSubscription(environment.alarms_email))
 
-    def when_any(self, name: str, *, metric: cloudwatch.Metric, description: str, above: float = 0) -> None:
+    def when_any(self, name: str, *, metric: cloudwatch.Metric, description: str, above: float = 0) -> cloudwatch.Alarm:
         """Tell people as soon as the metric is above a number.
 
         description: what happened and what to do, for whoever gets the mail.
         """
-        alarm = cloudwatch.Alarm(
+        alarm = self.note_any(name, metric=metric, description=description, above=above)
+        alarm.add_alarm_action(actions.SnsAction(self.topic))
+        return alarm
+
+    def note_any(self, name: str, *, metric: cloudwatch.Metric, description: str, above: float = 0) -> cloudwatch.Alarm:
+        """Ring as soon as the metric is above a number, for programs: nobody need do anything about it."""
+        return cloudwatch.Alarm(
             self,
             name,
             alarm_name=self._environment.named(name),
@@ -51,7 +57,6 @@ class Alarms(Construct):
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        alarm.add_alarm_action(actions.SnsAction(self.topic))
 
 
 PERIOD = cdk.Duration.minutes(1)

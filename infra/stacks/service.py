@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
 from infra.code_digest import code_digest
-from infra.constructs.alarms import Alarms
+from infra.constructs.alarms import PERIOD, Alarms
 from infra.constructs.capture_pipe import CapturePipe
 from infra.constructs.function import ServerlessFunction
 from infra.constructs.layers import Layers
@@ -209,7 +210,7 @@ class ServiceStack(cdk.Stack):
         api = function("Api", name="api", bundle="serving", handler="handler.app", with_models=False)
         api.may_read(artifacts, "models/")
         api.may_read_table()
-        alarms.when_any(
+        no_answer = alarms.when_any(
             "no-answer",
             metric=api.metric("NoAnswer"),
             description="The endpoint could not answer a request (status 500 or 503). Its logs say why, by code.",
@@ -220,6 +221,19 @@ class ServiceStack(cdk.Stack):
             description="The endpoint answers by an older route or model: the newest is out of reach or does not "
             "verify. Its logs say which.",
         )
+        crashed = alarms.when_any(
+            "api-failed",
+            metric=api.function.metric_errors(period=PERIOD),
+            description="The endpoint's function crashed, or ran out of time or memory, in the middle of a request. "
+            "Read its logs; if a release is under way, its challenger may be the reason: serin releases.",
+        )
+        faulty = alarms.note_any(
+            "challenger-fault",
+            metric=api.metric("ChallengerFault"),
+            description="The challenger of a release failed, and the champion answered in its place. Nothing need be "
+            "done: the release has a turn at once, and is rolled back where the evidence is enough.",
+        )
+        self._turn_releases_when(no_answer, crashed, faulty, environment=environment, by=advance_release)
         http = RestApi(self, "Http", routes=routes, function=api, environment=environment)
 
         # what was predicted -> captures -> summarise -> summaries
@@ -249,6 +263,21 @@ class ServiceStack(cdk.Stack):
         }
         for name, value in outputs.items():
             cdk.CfnOutput(self, name, value=value)
+
+    def _turn_releases_when(self, *rings: cloudwatch.Alarm, environment: Environment, by: ServerlessFunction) -> None:
+        """Have every release under way take a turn as soon as one of the alarms rings. It decides nothing itself."""
+        events.Rule(
+            self,
+            "AlarmRang",
+            rule_name=environment.named("alarm-rang"),
+            event_pattern=events.EventPattern(
+                source=["aws.cloudwatch"],
+                detail_type=["CloudWatch Alarm State Change"],
+                resources=[alarm.alarm_arn for alarm in rings],
+                detail={"state": {"value": ["ALARM"]}},
+            ),
+            targets=[targets.LambdaFunction(by.function)],
+        )
 
     def _send_objects(self, id: str, prefix: str, environment: Environment, *, to: WorkQueue) -> None:
         """Put a message into the queue for each object that arrives under a prefix of the data bucket."""

@@ -282,17 +282,36 @@ def test_people_are_told_of_dead_letters_failed_workflows_and_a_failed_tick(each
         *("uploads-dead-letters", "training-dead-letters", "training-failed", "release-failed", "tick-failed"),
         *("batches-dead-letters", "batch-failed"),
         *("captures-dead-letters", "captures-late", "captures-lost"),
-        *("no-answer", "degraded"),
+        *("no-answer", "degraded", "api-failed", "challenger-fault"),
         "check_drift-failed",
     }
     topic = next(iter(each.of_type("AWS::SNS::Topic")))
     for name, alarm in alarms.items():
         above = 900 if name == "captures-late" else 0
         assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (above, "GreaterThanThreshold")
-        assert alarm["AlarmActions"] == [{"Ref": topic}]
+        # A challenger's fault is no failed request: it is news for the release, not for people.
+        assert alarm.get("AlarmActions") == (None if name == "challenger-fault" else [{"Ref": topic}])
     watched = {a["Dimensions"][0]["Value"]["Fn::GetAtt"][0] for n, a in alarms.items() if "dead" in n}
     dead = {id for id, q in each.of_type("AWS::SQS::Queue").items() if "RedrivePolicy" not in q["Properties"]}
     assert watched == dead
+
+
+def test_an_alarm_of_the_endpoint_triggers_a_turn_and_does_nothing_else(each: Synthesised) -> None:
+    alarms = each.of_type("AWS::CloudWatch::Alarm")
+    rules = [r for r in each.properties("AWS::Events::Rule") if r.get("EventPattern", {}).get("source") != ["aws.s3"]]
+    (rule,) = [rule for rule in rules if "EventPattern" in rule]
+    pattern = rule["EventPattern"]
+    assert pattern["source"] == ["aws.cloudwatch"]
+    assert (pattern["detail-type"], pattern["detail"]) == (
+        ["CloudWatch Alarm State Change"],
+        {"state": {"value": ["ALARM"]}},
+    )
+    rings = [alarms[arn["Fn::GetAtt"][0]]["Properties"]["AlarmName"] for arn in pattern["resources"]]
+    assert rings == [f"serin-{each.environment}-{name}" for name in ("no-answer", "api-failed", "challenger-fault")]
+    (target,) = rule["Targets"]
+    function = each.of_type("AWS::Lambda::Function")[target["Arn"]["Fn::GetAtt"][0]]["Properties"]
+    assert function["FunctionName"] == f"serin-{each.environment}-advance_release"
+    assert "InputTransformer" not in target, "the function reads the event as it is"
 
 
 # -- captures -----------------------------------------------------------------------------------------
@@ -377,8 +396,11 @@ def test_captures_and_summaries_go_when_their_days_are_over(synthesised: dict[st
     assert days == {"local": (7, 7, 90), "dev": (30, 30, 90), "staging": (90, 90, 180), "prod": (400, 400, 400)}
 
 
-@pytest.mark.parametrize(("name", "metric"), [("no-answer", "NoAnswer"), ("degraded", "Degraded")])
-def test_people_are_told_of_what_the_endpoint_reports(
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [("no-answer", "NoAnswer"), ("degraded", "Degraded"), ("challenger-fault", "ChallengerFault")],
+)
+def test_an_alarm_watches_what_the_endpoint_reports(
     prod: Synthesised, name: str, metric: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The alarm watches the very metric that the function emits: an alarm on another one would never ring."""

@@ -65,6 +65,10 @@ def turn(bench: Bench) -> None:
     bench.releaser.turn("loans", bench.last(3).id)
 
 
+def alarmed(bench: Bench) -> None:
+    bench.releaser.turn_now("loans")
+
+
 def rolled_back_by_hand(bench: Bench) -> None:
     take_back(bench.releaser, "loans", "by hand", version=2)
 
@@ -97,6 +101,8 @@ def too_late(bench: Bench) -> None:
 APPROVED = {**CANARY, "approval": "required"}
 PAIRS = {
     "promote, promote": (CANARY, 20, 0.0, turn, turn),
+    "advance, an alarm": (CANARY, 8, 0.0, turn, alarmed),
+    "an alarm, breach": (CANARY, 0, 0.9, alarmed, turn),
     "promote, roll back by hand": (CANARY, 20, 0.0, turn, rolled_back_by_hand),
     "roll back by hand, promote": (CANARY, 20, 0.0, rolled_back_by_hand, turn),
     "breach, roll back by hand": (CANARY, 0, 0.9, turn, rolled_back_by_hand),
@@ -143,8 +149,9 @@ def holds(bench: Bench, when: str) -> None:
     state = bench.registry.releasing("loans").value
     assert len(under_way) <= 1, when
     assert state.live == (under_way[0].id if under_way else None), when
-    promoted = Counter(entry.release for entry in bench.registry.history("loans") if entry.move == "promote")
-    assert max(promoted.values()) == 1, when
+    history = bench.registry.history("loans")
+    rows = Counter((entry.release, entry.move, entry.evidence.get("weight")) for entry in history)
+    assert max(rows.values()) == 1, when
     route = bench.route
     assert route is not None
     if route.challenger is not None:

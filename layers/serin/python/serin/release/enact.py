@@ -110,12 +110,14 @@ def _turned(release: Release, decision: Decision, evidence: Mapping[str, Any], n
     lapsed = (
         (release.lease_until, now.isoformat()) if release.lease_until and _is_past(release.lease_until, now) else ()
     )
+    lease = (now + timedelta(seconds=decision.wait_seconds) + LEASE).isoformat()
     return replace(
         release,
         reason=decision.reason,
         turns=release.turns + 1,
         evidence=dict(evidence),
-        lease_until=(now + timedelta(seconds=decision.wait_seconds) + LEASE).isoformat(),
+        # A turn between those of the workflow must not end the lease before the workflow's next one.
+        lease_until=max(lease, release.lease_until),
         changed_at=(*release.changed_at, *lapsed),
     )
 

@@ -92,6 +92,16 @@ class Releaser:
             return self._handed_over(model, name, turns + 1)
         return Turned(decision, turns + 1, is_done=False)
 
+    def turn_now(self, model: str) -> Decision | None:
+        """Take a turn of the model's release beside those of its workflow, which goes on; None where none is under way.
+
+        Raises Conflict as `turn` does.
+        """
+        live = self.registry.releasing(model).value.live
+        if live is None:
+            return None
+        return self.turn(model, live, execution=self.registry.release(model, live).value.executions).decision
+
     def abandon(self, model: str, name: str, error: str) -> None:
         """Give a release up that met an error. The champion stays; a release that ended stays as it ended."""
         self.patience.insist(lambda: self._abandon(model, name, error))
