@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
 from serin.aws.failures import translated
-from serin.aws.messages import SnsNotifier, SqsQueue, StepFunctionsWorkflow, explain_error
+from serin.aws.messages import EventBridgeEvents, SnsNotifier, SqsQueue, StepFunctionsWorkflow, explain_error
 from serin.errors import Conflict, NotFound, SerinError, Unavailable
 
 REGION = "eu-west-1"
@@ -55,6 +55,27 @@ def test_people_are_told_on_a_topic_whatever_the_subject_holds() -> None:
     assert told["Message"] == "what happened"
     assert told["Subject"].isascii()
     assert len(told["Subject"]) <= 100
+
+
+def test_a_program_is_told_by_an_event_that_its_rule_asks_for() -> None:
+    events, sqs = boto3.client("events", region_name=REGION), boto3.client("sqs", region_name=REGION)
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    events.put_rule(Name="r", EventPattern=json.dumps({"source": ["serin"], "detail": {"move": ["promote"]}}))
+    events.put_targets(Rule="r", Targets=[{"Id": "q", "Arn": f"arn:aws:sqs:{REGION}:123456789012:q"}])
+    for move in ("advance", "promote"):
+        EventBridgeEvents(events, "default").put("Release Changed", {"model": "loans", "move": move, "weight": 0.25})
+    (message,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    event = json.loads(message["Body"])
+    assert (event["source"], event["detail-type"]) == ("serin", "Release Changed")
+    assert event["detail"] == {"model": "loans", "move": "promote", "weight": 0.25}
+
+
+def test_an_event_that_the_bus_did_not_take_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = boto3.client("events", region_name=REGION)
+    refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
+    monkeypatch.setattr(client, "put_events", lambda **_: refused)
+    with pytest.raises(Unavailable, match="ThrottlingException"):
+        EventBridgeEvents(client, "default").put("Release Changed", {})
 
 
 @pytest.mark.parametrize(
