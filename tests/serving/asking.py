@@ -95,7 +95,12 @@ class World:
     def another_process(self) -> Endpoint:
         """An endpoint that has seen nothing yet."""
         router = Router(
-            self._route, self._file, self._look, versions=self._version, wall_clock=lambda: self.wall + self.now
+            self._route,
+            self._file,
+            self._look,
+            versions=self._version,
+            wall_clock=lambda: self.wall + self.now,
+            report=self._report,
         )
         recorder = Recorder(self._capture, wall_clock=lambda: self.wall + self.now, report=self._report)
         return Endpoint(

@@ -176,6 +176,7 @@ def test_a_challenger_that_cannot_be_loaded_is_at_fault_and_tried_three_times(wo
         assert ask(world, "A1") == VERSION
         world.later()
     assert {(line["arm"], line["fault"]) for line in world.captured} == {("challenger", "raised")}
+    assert world.reported == ["ChallengerFault raised"] * STRIKES
     assert not world.ask("POST", PREDICT, {"rows": [ROW]}).body.get("degraded")
     if damage != "no graph":
         world.files[key] = sound

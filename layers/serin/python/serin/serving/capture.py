@@ -25,6 +25,10 @@ MAX_LINE_BYTES = 200_000
 Report = Callable[[str, str, str], None]
 
 
+def say_nothing(metric: str, code: str, reason: str) -> None:
+    """Report to nobody."""
+
+
 class _Line(msgspec.Struct):
     """A capture line, its keys in this order."""
 

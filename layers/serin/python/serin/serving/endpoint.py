@@ -16,7 +16,7 @@ from serin.registry.ports import KeptAnswer
 from serin.registry.records import Champion
 from serin.serving.answer import answers, count_unsure
 from serin.serving.body import MAX_BODY_BYTES, check_count, check_keys, read_json, shorten
-from serin.serving.capture import Recorder, Report
+from serin.serving.capture import Recorder, Report, say_nothing
 from serin.serving.encode import Encoded, encode
 from serin.serving.model import LoadedModel
 from serin.serving.route import Router, Serving, check_name
@@ -84,10 +84,6 @@ def no_answers(model: str, entity: str) -> KeptAnswer | None:  # noqa: ARG001  #
     return None
 
 
-def _say_nothing(metric: str, code: str, reason: str) -> None:
-    """Report to nobody."""
-
-
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Answers requests: one data plane under every form of HTTP.
@@ -102,7 +98,7 @@ class Endpoint:
     names: Callable[[], Sequence[str]] = tuple
     kept: AnswerSource = no_answers
     recorder: Recorder | None = None
-    report: Report = _say_nothing
+    report: Report = say_nothing
 
     def predict(self, model: str, body: bytes, *, explain: bool = False) -> dict[str, Any]:
         """Answer `{"rows": [{…}, …]}`. explain: whether to say what each feature contributed.

@@ -6,6 +6,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from serin.errors import NotFound, SerinError, Unavailable, Unverified
 from serin.registry.ids import read_verified
 from serin.registry.records import Champion, ModelVersion, Route
 from serin.serving.body import shorten
+from serin.serving.capture import Report, say_nothing
 from serin.serving.model import FILES, LoadedModel
 from serin.serving.trial import Fault, Trial
 
@@ -106,7 +108,8 @@ class Router:
     """Keeps routes current and models loaded. One per process; not for several threads.
 
     monotonic, wall_clock: in seconds. The age of a route is taken by both: either may stand still while a function
-    sleeps. loads: how many models were loaded so far.
+    sleeps. loads: how many models were loaded so far. report: told the metric, the code and the reason of what a
+    person must see.
     """
 
     def __init__(
@@ -117,6 +120,7 @@ class Router:
         *,
         versions: VersionSource = no_versions,
         wall_clock: Callable[[], float] = time.time,
+        report: Report = say_nothing,
     ) -> None:
         self.monotonic = monotonic
         self.wall_clock = wall_clock
@@ -124,6 +128,7 @@ class Router:
         self._routes = routes
         self._files = files
         self._versions = versions
+        self._report = report
         self._entries: dict[str, _Entry] = {}
         self._addressed: dict[str, _Loaded] = {}
 
@@ -214,6 +219,11 @@ class Router:
                 trial.strikes = 0
             except Exception as error:  # whatever is wrong with a challenger, the champion answers
                 trial.note(Fault.RAISED, f"it cannot be loaded: {error}")
+                with suppress(Exception):  # the answer comes before the word about it
+                    who = f"the challenger {route.model}@{number}"
+                    self._report(
+                        "ChallengerFault", Fault.RAISED, f"{who} is answered for by the champion: {trial.reason}"
+                    )
         trial.model = loaded.model if loaded else None
         trial.reads_alike = loaded is not None and loaded.model.spec.features == champion.model.spec.features
         return trial, loaded
