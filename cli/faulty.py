@@ -1,0 +1,143 @@
+"""What does a bad challenger look like? The champion's own graph, edited to do one thing wrong, under another plan."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from math import ceil
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, helper, load_from_string, numpy_helper
+
+from serin.aws.cloud import Cloud
+from serin.contract.model import Release as ReleaseSection
+from serin.errors import NotFound
+from serin.registry.ids import sha256
+from serin.registry.registry import put, put_training
+
+TRIAL_TURNS = 200  # of the loop, to see how long one takes here
+AT_ONCE = 4096  # numbers that a turn of the loop computes
+
+Edit = Callable[[bytes], bytes]
+
+
+def raising(onnx: bytes) -> bytes:
+    """Let a model load, and fail whenever it is run: it looks for a row after the last one."""
+    return _edited(
+        onnx,
+        helper.make_node("Shape", ["before"], ["rows"], start=0, end=1),
+        helper.make_node("Gather", ["before", "rows"], ["beyond"], axis=0),
+        helper.make_node("Add", ["before", "beyond"], ["scores"]),
+    )
+
+
+def answering_nan(onnx: bytes) -> bytes:
+    """Let a model answer what is no number."""
+    return _edited(onnx, helper.make_node("Mul", ["before", "nan"], ["scores"]), nan=np.array(np.nan))
+
+
+def slowed(onnx: bytes, *, seconds: float) -> bytes:
+    """Let a model answer as before, but about so much later on a machine like this one."""
+    turn = _seconds_of(_looping(onnx, TRIAL_TURNS)) / TRIAL_TURNS
+    return _looping(onnx, ceil(seconds / turn))
+
+
+def mistaken(onnx: bytes, *, shift: float) -> bytes:
+    """Let a classifier be certain of the label that it finds least likely, and a regression answer `shift` too much."""
+    (width,) = (output.type.tensor_type.shape.dim[1].dim_value for output in load_from_string(onnx).graph.output)
+    if width == 1:
+        return _edited(onnx, helper.make_node("Add", ["before", "shift"], ["scores"]), shift=np.array(shift))
+    return _edited(
+        onnx,
+        helper.make_node("ArgMin", ["before"], ["least"], axis=1, keepdims=0),
+        helper.make_node("Gather", ["certain", "least"], ["scores"], axis=0),
+        certain=np.eye(width),
+    )
+
+
+def register(cloud: Cloud, model: str, plan: Mapping[str, Any], edit: Edit | None = None) -> int:
+    """Register another version with the champion's files under a plan, and give its number. edit: changes its graph."""
+    registry, artifacts = cloud.registry, cloud.artifacts
+    route, state = registry.route(model), registry.training(model)
+    if route is None:
+        raise NotFound(f"{model} has no champion: nothing was released yet", code="NO_CHAMPION")
+    champion = registry.version(model, route.value.champion.version).value
+    run, number = registry.run(model, champion.run).value, state.value.last_version + 1
+    files = {name: artifacts.get(champion.prefix + name) for name in champion.files}
+    if edit:
+        files["model.onnx"] = edit(files["model.onnx"])
+    digests = {name: sha256(content) for name, content in files.items()}
+    lineage = json.loads(artifacts.get(champion.prefix + "manifest.json"))
+    manifest = json.dumps({**lineage, "version": number, "files": digests}).encode()
+    version = replace(
+        champion, number=number, run=f"run-{number}", files=digests, manifest_sha256=sha256(manifest), served=False
+    )
+    for name, content in {**files, "manifest.json": manifest}.items():
+        artifacts.put_once(version.prefix + name, content)
+    contract = {**run.contract, "release": ReleaseSection.model_validate(plan).model_dump(mode="json")}
+    registry.save(
+        put(version, expected_revision=0),
+        put(replace(run, id=version.run, version=number, contract=contract), expected_revision=0),
+        put_training(model, replace(state.value, last_version=number), expected_revision=state.revision),
+    )
+    return number
+
+
+def _edited(onnx: bytes, *nodes: NodeProto, **constants: NDArray[Any]) -> bytes:
+    """Let `nodes` make `scores` out of what the graph gave so far, which they know as `before`."""
+    model = _renamed(onnx)
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    return bytes(model.SerializeToString())
+
+
+def _renamed(onnx: bytes) -> ModelProto:
+    model = load_from_string(onnx)
+    for node in model.graph.node:
+        node.output[:] = ["before" if name == "scores" else name for name in node.output]
+    return model
+
+
+def _looping(onnx: bytes, turns: int) -> bytes:
+    """Compute numbers that count for nothing, one turn after the other."""
+    numbers, flag = (TensorProto.DOUBLE, [AT_ONCE]), (TensorProto.BOOL, [])
+    body = helper.make_graph(
+        [helper.make_node("Sin", ["numbers"], ["next"]), helper.make_node("Identity", ["goes"], ["goes_on"])],
+        "turn",
+        _tensors(turn=(TensorProto.INT64, []), goes=flag, numbers=numbers),
+        _tensors(goes_on=flag, next=numbers),
+    )
+    return _edited(
+        onnx,
+        helper.make_node("Loop", ["turns", "", "start"], ["burned"], body=body),
+        helper.make_node("ReduceSum", ["burned"], ["sum"], keepdims=0),
+        helper.make_node("Mul", ["sum", "nothing"], ["none"]),
+        helper.make_node("Add", ["before", "none"], ["scores"]),
+        turns=np.array(turns),
+        start=np.ones(AT_ONCE),
+        nothing=np.array(0.0),
+    )
+
+
+def _tensors(**tensors: tuple[int, Sequence[int]]) -> list[Any]:
+    return [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in tensors.items()]
+
+
+def _seconds_of(onnx: bytes) -> float:
+    """Measure how long a graph takes for one row, at its quickest of three."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    kinds = {"tensor(double)": np.float64, "tensor(int64)": np.int64}
+    feeds = {tensor.name: np.zeros((1, tensor.shape[1]), kinds[tensor.type]) for tensor in session.get_inputs()}
+    took = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        session.run(None, feeds)
+        took.append(time.perf_counter() - begun)
+    return min(took)

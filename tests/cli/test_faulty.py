@@ -1,0 +1,53 @@
+"""A faulty challenger loads as any model does, and does wrong just what it is to do wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from cli.faulty import answering_nan, mistaken, raising, slowed
+from serin.serving.encode import encode
+from serin.serving.model import LoadedModel
+from tests.serving.asking import VERSION, train_files
+from tests.serving.test_forms import ROW
+
+Load = Callable[..., LoadedModel]
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, bytes]:
+    return train_files()
+
+
+def scores(files: dict[str, bytes], model: str, edit: Callable[[bytes], bytes]) -> np.ndarray:
+    onnx, spec = (files[f"models/{model}/{VERSION}/{name}"] for name in ("model.onnx", "spec.json"))
+    loaded = LoadedModel.load(edit(onnx), spec)
+    return loaded.raw_scores(encode([ROW, {**ROW, "age": 20}], loaded.spec))
+
+
+def test_one_raises_whenever_it_is_run(files: dict[str, bytes]) -> None:
+    with pytest.raises(Exception, match="out of data bounds"):
+        scores(files, "loans", raising)
+
+
+@pytest.mark.parametrize("model", ["loans", "worths"])
+def test_one_answers_what_is_no_number(files: dict[str, bytes], model: str) -> None:
+    assert np.isnan(scores(files, model, answering_nan)).all()
+
+
+@pytest.mark.parametrize("model", ["loans", "worths"])
+def test_a_slow_one_answers_the_same(files: dict[str, bytes], model: str) -> None:
+    assert np.array_equal(scores(files, model, lambda onnx: slowed(onnx, seconds=0.01)), scores(files, model, bytes))
+
+
+def test_a_mistaken_classifier_is_certain_of_the_other_label(files: dict[str, bytes]) -> None:
+    found = scores(files, "loans", lambda onnx: mistaken(onnx, shift=0.0))
+    assert (found.max(axis=1) == 1).all()
+    assert (found.argmax(axis=1) == scores(files, "loans", bytes).argmin(axis=1)).all()
+
+
+def test_a_mistaken_regression_answers_too_much(files: dict[str, bytes]) -> None:
+    found = scores(files, "worths", lambda onnx: mistaken(onnx, shift=50.0))
+    assert found == pytest.approx(scores(files, "worths", bytes) + 50)
