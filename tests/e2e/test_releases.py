@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from cli.examples import tables
 from cli.follow import Follower
 from cli.reach import Reach
+from local.twin import Twin
 from serin.aws.cloud import PATIENCE, utc_now
 from serin.contract.model import Release as Section
 from serin.monitoring.captures import Capture, read_lines
@@ -107,6 +108,25 @@ def register(there: Reach, number: int, *, model: bytes | None = None, **section
     )
 
 
+@pytest.fixture
+def events(there: Reach) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What Serin says of the model on the event bus, as a rule of somebody else's receives it."""
+    sqs, bus = there.session.client("sqs"), there.session.client("events")
+    url = sqs.create_queue(QueueName="listens")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    bus.put_rule(Name="listens", EventPattern=json.dumps({"source": ["serin"], "detail": {"model": [MODEL]}}))
+    bus.put_targets(Rule="listens", Targets=[{"Id": "queue", "Arn": queue}])
+
+    def received() -> list[dict[str, Any]]:
+        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(message["Body"]) for message in found]
+
+    yield received
+    bus.remove_targets(Rule="listens", Ids=["queue"])
+    bus.delete_rule(Name="listens")
+    sqs.delete_queue(QueueUrl=url)
+
+
 def release(there: Reach, number: int) -> Any:
     """Start its release, and follow it until it ends."""
     ReleaseStarter(there.cloud.registry, there.cloud.release_workflow, utc_now, PATIENCE).start(MODEL, number)
@@ -120,7 +140,9 @@ def traffic(served: Reach) -> Iterator[Traffic]:
         yield asking
 
 
-def test_a_healthy_challenger_is_promoted(served: Reach, traffic: Traffic) -> None:
+def test_a_healthy_challenger_is_promoted(
+    served: Reach, traffic: Traffic, events: Callable[[], list[dict[str, Any]]]
+) -> None:
     register(served, 2)
     ended = release(served, 2)
     assert ended.status is ReleaseStatus.PROMOTED, ended.reason
@@ -128,9 +150,16 @@ def test_a_healthy_challenger_is_promoted(served: Reach, traffic: Traffic) -> No
     assert route is not None
     assert (route.value.champion.version, route.value.challenger) == (2, None)
     assert traffic.failed == 0
+    told = events()
+    assert {event["detail-type"] for event in told} == {"Release Changed"}
+    details = [event["detail"] for event in told]
+    assert [(said["move"], said["status"], said["champion"], said["weight"]) for said in details] == [
+        ("start", "live", 1, 0.5),
+        ("promote", "promoted", 2, 0.0),
+    ]
 
 
-def test_a_challenger_that_fails_is_rolled_back_and_nobody_notices(served: Reach, traffic: Traffic) -> None:
+def test_a_challenger_that_fails_is_rolled_back_and_nobody_notices(served: Reach, traffic: Traffic, twin: Twin) -> None:
     before = served.cloud.registry.route(MODEL)
     assert before is not None
     register(served, 3, model=b"no model at all")
@@ -140,6 +169,14 @@ def test_a_challenger_that_fails_is_rolled_back_and_nobody_notices(served: Reach
     assert route is not None
     assert (route.value.champion.version, route.value.challenger) == (before.value.champion.version, None)
     assert traffic.failed == 0
+    alarms = [
+        turn["event"]["detail"]["alarmName"]
+        for turn in twin.invocations("serin-local-advance_release")
+        if turn["event"].get("detail-type") == "CloudWatch Alarm State Change"
+    ]
+    assert "serin-local-challenger-fault" in alarms, "it rang, and a turn was taken beside those of the workflow"
+    moves = [entry.move for entry in served.cloud.registry.history(MODEL) if entry.release == ended.id]
+    assert moves == ["start", "roll back"]
 
 
 def test_a_challenger_that_is_wrong_more_often_is_rolled_back_on_feedback(served: Reach, traffic: Traffic) -> None:
