@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +15,44 @@ import boto3
 from app import build, read_context
 from benchmarks.load import Target
 from benchmarks.report import say
-from benchmarks.subject import NAME, Subject
+from benchmarks.subject import CONTRACT, NAME, Subject
+from cli.reach import Reach
 from local.twin import Twin
-from serin.aws.bucket import S3Objects
-from serin.aws.table import DynamoRows
-from serin.registry.registry import Registry, put
+from serin.aws.cloud import Cloud
+from serin.registry.registry import put
 
 NO_LIMIT = {"per_second": 1_000_000, "burst": 1_000_000}
 
 
 @dataclass(frozen=True, slots=True)
 class OnTwin:
-    """A twin whose route names the model."""
+    """A twin whose route names the model. cloud: reaches what is in it."""
 
     twin: Twin
     target: Target
+    cloud: Cloud
+
+    def processes(self, function: str) -> int:
+        """Count the processes of a function that printed anything: each has a log stream of its own."""
+        group = f"/aws/lambda/serin-local-{function}"
+        return len(self.cloud.session.client("logs").describe_log_streams(logGroupName=group)["logStreams"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A session whose clients speak to the twin."""
+
+    variables: Mapping[str, str]
+
+    def client(self, service: str, **options: Any) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.variables["AWS_ENDPOINT_URL"],
+            aws_access_key_id=self.variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.variables["AWS_REGION"],
+            **options,
+        )
 
 
 @contextmanager
@@ -40,23 +64,15 @@ def on_twin(subject: Subject) -> Iterator[OnTwin]:
         say("starting the twin")
         assembly = Path(scratch) / "assembly"
         build(context={**context, "env": "local"}, outdir=str(assembly)).synth()
-        with Twin(assembly, state=Path(scratch)) as twin:
-            artifacts = S3Objects(_client(twin, "s3"), twin.outputs["ArtifactsBucket"])
+        model = Path(scratch) / "models" / NAME / "model.yaml"  # by which functions know that there is such a model
+        model.parent.mkdir(parents=True)
+        model.write_text(json.dumps(CONTRACT.model_dump(mode="json", exclude_unset=True)))
+        with Twin(assembly, live={"models": model.parents[1]}, state=Path(scratch)) as twin:
+            reach = Reach("local", twin.outputs, _Session(twin.environment))
             for name in subject.files:
-                artifacts.put_once(subject.version.prefix + name, subject.files[name])
-            registry = Registry(DynamoRows(_client(twin, "dynamodb"), twin.outputs["Table"]))
-            registry.save(put(subject.version, expected_revision=0), put(subject.route, expected_revision=0))
-            key = _client(twin, "apigateway").get_api_key(apiKey=twin.outputs["ApiKeyId"], includeValue=True)
+                reach.cloud.artifacts.put_once(subject.version.prefix + name, subject.files[name])
+            reach.cloud.registry.save(
+                put(subject.version, expected_revision=0), put(subject.route, expected_revision=0)
+            )
             url = f"{twin.http_url.rstrip('/')}/models/{NAME}/predict"
-            yield OnTwin(twin, Target(url, subject.body, {"x-api-key": key["value"]}))
-
-
-def _client(twin: Twin, service: str) -> Any:
-    variables = twin.environment
-    return boto3.client(
-        service,
-        endpoint_url=variables["AWS_ENDPOINT_URL"],
-        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-        region_name=variables["AWS_REGION"],
-    )
+            yield OnTwin(twin, Target(url, subject.body, {"x-api-key": reach.api_key}), reach.cloud)

@@ -41,6 +41,21 @@ def answering_nan(onnx: bytes) -> bytes:
     return _edited(onnx, helper.make_node("Mul", ["before", "nan"], ["scores"]), nan=np.array(np.nan))
 
 
+def answering_nan_above(onnx: bytes, *, threshold: float) -> bytes:
+    """Let a model answer what is no number to the rows whose first number is above a threshold, and the others well."""
+    return _edited(
+        onnx,
+        helper.make_node("Gather", ["numeric", "first"], ["told"], axis=1),
+        helper.make_node("Greater", ["told", "threshold"], ["is_above"]),
+        helper.make_node("Where", ["is_above", "nan", "nothing"], ["blemish"]),
+        helper.make_node("Add", ["before", "blemish"], ["scores"]),
+        first=np.array([0]),
+        threshold=np.array(threshold),
+        nan=np.array(np.nan),
+        nothing=np.array(0.0),
+    )
+
+
 def slowed(onnx: bytes, *, seconds: float) -> bytes:
     """Let a model answer as before, but about so much later on a machine like this one."""
     turn = _seconds_of(_looping(onnx, TRIAL_TURNS)) / TRIAL_TURNS

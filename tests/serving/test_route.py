@@ -106,14 +106,14 @@ def test_a_thousand_functions_do_not_read_the_row_in_one_moment(world: World) ->
         router.serving("loans")
     world.reads.clear()
     reads = []
-    for moment in range(51):
+    for moment in range(46):
         world.now = moment / 10
         for router in routers:
             router.serving("loans")
         reads.append(len(world.reads) - sum(reads))
-    assert sum(reads) == 1000, "each reads once in five seconds"
+    assert sum(reads) == 1000, "each reads once, with half a second to spare for what a decision takes"
     assert sum(reads[:40]) == 0
-    assert max(reads) < 200, "a tenth of a second has its share of the last one"
+    assert max(reads) < 300, "a tenth of a second has its share of the last half"
 
 
 def test_out_of_reach_and_warm_it_goes_on_degraded(world: World) -> None:

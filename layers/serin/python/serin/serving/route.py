@@ -277,8 +277,11 @@ def _find(loaded: Iterable[_Loaded], files: Mapping[str, str]) -> _Loaded | None
 
 
 def _jittered_age() -> float:
-    """How old a route may become: not the same in every function, so that not all read the row in one moment."""
-    return MAX_AGE_SECONDS * random.uniform(0.8, 1.0)
+    """How old a route may become: not the same in every function, so that not all read the row in one moment.
+
+    A tenth is left for writing a decision down, so that all follow it within MAX_AGE_SECONDS of when it was taken.
+    """
+    return MAX_AGE_SECONDS * random.uniform(0.8, 0.9)
 
 
 def _is_gone(error: SerinError) -> bool:
