@@ -1,8 +1,8 @@
 """When does an alarm ring, and who hears of it? The event bus, and the alarm's actions.
 
 An alarm is looked at as soon as something may have been counted; AWS looks once a minute. Its periods are of the twin's
-clock. What functions count themselves is there, and what Firehose delivers; AWS's own metrics of functions, queues and
-state machines are not, so that alarms on those stay silent here.
+clock. What functions count themselves is there, how often they failed, and what Firehose delivers; AWS's metrics of
+queues and state machines are not, so that alarms on those stay silent here.
 """
 
 import json

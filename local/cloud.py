@@ -13,6 +13,7 @@ from typing import Any
 
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.models import lambda_backends
+from moto.cloudwatch.models import cloudwatch_backends
 
 from local import gaps
 from local.alarms import Alarms
@@ -55,6 +56,7 @@ class Cloud:
         self.logs = Logs(account=account, region=region)
         self.functions = Functions(
             describe=self._describe,
+            note_error=self._note_error,
             logs=self.logs,
             faults=self.faults,
             homes=state / "tmp",
@@ -167,6 +169,12 @@ class Cloud:
         apis = list(self.gateway._backend.apis.values())
         if len(apis) > 1:
             raise UnsupportedResource(f"the twin answers for one REST API, not {[api.name for api in apis]}")
+
+    def _note_error(self, name: str) -> None:
+        """Count an invocation that failed, as Lambda does."""
+        metrics = cloudwatch_backends[self._assembly.account][self._assembly.region]
+        datum = {"MetricName": "Errors", "Value": 1, "Dimensions": [{"Name": "FunctionName", "Value": name}]}
+        metrics.put_metric_data("AWS/Lambda", [datum])
 
     def _describe(self, name: str) -> Spec:
         """Read what a function is run with from moto."""

@@ -90,10 +90,18 @@ class Functions:
     """Runs every function of the twin."""
 
     def __init__(
-        self, *, describe: Callable[[str], Spec], logs: Logs, faults: Faults, homes: Path, endpoint_url: str
+        self,
+        *,
+        describe: Callable[[str], Spec],
+        note_error: Callable[[str], None],
+        logs: Logs,
+        faults: Faults,
+        homes: Path,
+        endpoint_url: str,
     ) -> None:
-        """describe: what a function is run with, by name; raises UnknownFunction."""
+        """describe: what a function is run with, by name; raises UnknownFunction. note_error: told who failed."""
         self._describe = describe
+        self.note_error = note_error
         self._logs = logs
         self._faults = faults
         self._homes = homes
@@ -317,6 +325,8 @@ class _Invocation:
         request_id = self._record.request_id
         self._record.outcome = "succeeded" if answer.error_type is None else "failed"
         self._record.error = answer.error_type
+        if answer.error_type is not None:
+            self._functions.note_error(self._process.spec.name)
         milliseconds = (time.monotonic() - self._began) * 1000
         self._functions.mark(self._process, lambda: self._report(answer, milliseconds))
         self._functions.release(self._pool, self._process)

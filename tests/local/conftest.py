@@ -226,7 +226,7 @@ def _alarm() -> dict[str, Any]:
     rang = {
         "source": ["aws.cloudwatch"],
         "detail-type": ["CloudWatch Alarm State Change"],
-        "resources": [arn("Trouble")],
+        "resources": [arn("Trouble"), arn("Failing")],
         "detail": {"state": {"value": ["ALARM"]}},
     }
     return {
@@ -243,6 +243,18 @@ def _alarm() -> dict[str, Any]:
             MetricName="Trouble",
             Dimensions=[{"Name": "service", "Value": "probe"}],
             AlarmActions=[ref("News")],
+        ),
+        "Failing": resource(
+            "CloudWatch::Alarm",
+            AlarmName="failing",
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+            EvaluationPeriods=1,
+            Period=60,
+            Threshold=1,
+            Statistic="Sum",
+            Namespace="AWS/Lambda",
+            MetricName="Errors",
+            Dimensions=[{"Name": "FunctionName", "Value": ref("Raising")}],
         ),
         "Rang": resource("Events::Rule", EventPattern=rang, Targets=[{"Id": "f", "Arn": arn("Listener")}]),
         "News": resource("SNS::Topic", TopicName="news"),

@@ -83,3 +83,9 @@ def test_an_alarm_reaches_the_rules_and_its_topic_once_and_is_quiet_again(aws, t
         assert time.monotonic() < until, "it never ended, though its minute takes a second"
         time.sleep(0.1)
     assert ledger("trouble rang") == 1
+
+
+def test_a_function_that_fails_is_counted_as_by_lambda(twin, invoke, ledger):
+    invoke("raising", {})
+    twin.settle(20)
+    assert ledger("failing rang") >= 1
