@@ -187,8 +187,8 @@ def main() -> int:
         promotion = trial(HEALTHY, ReleaseStatus.PROMOTED)
         faulty = []
         for number in range(ROUNDS):
-            say(f"a rollback, {number + 1} of {ROUNDS}: no number for a quarter of the rows")
-            edit = partial(answering_nan_above, threshold=0.67 + number / 1000)  # what was rolled back is blocked
+            say(f"a rollback, {number + 1} of {ROUNDS}: no number for some of the rows")
+            edit = partial(answering_nan_above, threshold=0.8 + number / 1000)  # what was rolled back is blocked
             faulty.append(trial(FAULTY, ReleaseStatus.ROLLED_BACK, edit))
         say("a rollback: slow")
         edit = partial(slowed, seconds=SLOW_SECONDS)

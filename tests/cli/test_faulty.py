@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from cli.faulty import answering_nan, mistaken, raising, slowed
+from cli.faulty import answering_nan, answering_nan_above, mistaken, raising, slowed
 from serin.serving.encode import encode
 from serin.serving.model import LoadedModel
 from tests.serving.asking import VERSION, train_files
@@ -35,6 +35,14 @@ def test_one_raises_whenever_it_is_run(files: dict[str, bytes]) -> None:
 @pytest.mark.parametrize("model", ["loans", "worths"])
 def test_one_answers_what_is_no_number(files: dict[str, bytes], model: str) -> None:
     assert np.isnan(scores(files, model, answering_nan)).all()
+
+
+def test_one_answers_no_number_to_some_rows_and_the_others_well(files: dict[str, bytes]) -> None:
+    well = scores(files, "loans", bytes)
+    low, high = sorted(well[:, 0])
+    found = scores(files, "loans", lambda onnx: answering_nan_above(onnx, threshold=(low + high) / 2))
+    assert np.isnan(found[well[:, 0] == high]).all()
+    assert np.array_equal(found[well[:, 0] == low], well[well[:, 0] == low])
 
 
 @pytest.mark.parametrize("model", ["loans", "worths"])
