@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
 import pandas as pd
-from onnx import helper, load_from_string, numpy_helper
 
+from cli.faulty import Edit, answering_nan, mistaken, raising
 from serin.errors import NotFound
 from serin.registry.ids import sha256
 from serin.registry.ports import KeptAnswer
@@ -32,7 +33,7 @@ FEATURES = {
     "education": {"type": "category", "missing": "allow"},
 }
 VERSION, TURNED, NAN, RAISES = 3, 4, 5, 6
-CHALLENGERS = {TURNED: "turned", NAN: "nan", RAISES: "raises"}
+CHALLENGERS: dict[int, Edit] = {TURNED: partial(mistaken, shift=0.0), NAN: answering_nan, RAISES: raising}
 
 
 def a_table(rows: int = 240) -> pd.DataFrame:
@@ -66,8 +67,8 @@ def train_files() -> dict[str, bytes]:
         trained = train(a_table()[[*FEATURES, target]].assign(applicant=""), contract)
         files[f"models/{model}/{VERSION}/model.onnx"] = trained.onnx
         files[f"models/{model}/{VERSION}/spec.json"] = trained.spec.to_json()
-    for version, change in CHALLENGERS.items():
-        files[f"models/loans/{version}/model.onnx"] = with_scores(files[f"models/loans/{VERSION}/model.onnx"], change)
+    for version, edit in CHALLENGERS.items():
+        files[f"models/loans/{version}/model.onnx"] = edit(files[f"models/loans/{VERSION}/model.onnx"])
         files[f"models/loans/{version}/spec.json"] = files[f"models/loans/{VERSION}/spec.json"]
     return files
 
@@ -180,20 +181,6 @@ class World:
         challenger = self.challenger if model == "loans" else None
         champions = Champion(champion, self.digests(model, champion), "2026-01-01T00:00:00+00:00")
         return ModelRoute(model, champions, challenger, salt="salt")
-
-
-def with_scores(onnx: bytes, change: str) -> bytes:
-    """Change a graph's scores: turned around, no numbers, or an error whenever it runs."""
-    graph = load_from_string(onnx)
-    (last,) = (node for node in graph.graph.node if "scores" in node.output)
-    last.output[list(last.output).index("scores")] = "before"
-    places = {"turned": [1, 0], "raises": [0, 9], "nan": [0, 1]}[change]
-    graph.graph.initializer.append(numpy_helper.from_array(np.array(places), "places"))
-    graph.graph.node.append(helper.make_node("Gather", ["before", "places"], ["picked"], axis=1))
-    factor = np.array(np.nan if change == "nan" else 1.0)
-    graph.graph.initializer.append(numpy_helper.from_array(factor, "factor"))
-    graph.graph.node.append(helper.make_node("Mul", ["picked", "factor"], ["scores"]))
-    return bytes(graph.SerializeToString())
 
 
 def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
