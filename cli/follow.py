@@ -107,9 +107,10 @@ class Follower:
     def _release(self, model: str, version: int) -> Release:
         def ended() -> Release | None:
             found = self.cloud.registry.find_release(model, release_id(version))
-            if found is None or found.value.status in (ReleaseStatus.LIVE, ReleaseStatus.QUEUED):
+            if found is None or found.value.status is ReleaseStatus.QUEUED:
                 return None
-            return found.value
+            is_on_trial = found.value.status is ReleaseStatus.LIVE and not found.value.is_asking
+            return None if is_on_trial else found.value
 
         release: Release = self._until(ended, f"the release of {model}@{version}")
         return release

@@ -20,7 +20,7 @@ BAR = 24
 
 def tell_releases(output: Output, cloud: Cloud, model: str) -> list[dict[str, Any]]:
     """Tell of all releases of a model, the oldest first, and more of the one that is under way."""
-    releases = cloud.registry.releases(model)
+    releases = sorted(cloud.registry.releases(model), key=lambda release: release.started_at)
     output.table(
         ("release", "version", "strategy", "status", "started", "ended", "why"),
         [
@@ -49,30 +49,52 @@ def tell_releases(output: Output, cloud: Cloud, model: str) -> list[dict[str, An
 
 def follow(output: Output, cloud: Cloud, model: str, *, every_seconds: float = 1.0) -> None:
     """Show the release that is under way until it ends: on a terminal in one place, else a line for each change."""
+    from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
-    before, place = "", Live(console=output.console, auto_refresh=False, transient=True)
+    # A console of its own, for the output's leaves it to the terminal to wrap: a live place cuts such lines.
+    before, place = "", Live(console=Console(highlight=False), auto_refresh=False, transient=True)
     with place if output.is_terminal else nullcontext():
         while live_id := cloud.registry.releasing(model).value.live:
             release = cloud.registry.release(model, live_id).value
             if output.is_terminal:
                 place.update(Text("\n".join(view(cloud, release))), refresh=True)
-            elif release.reason != before:
-                output.say(f"{release.model}@{release.version} {release.status}: {release.reason}")
-                before = release.reason
+            elif (news := release.asked if release.is_asking else release.reason) != before:
+                output.say(_headline(release))
+                for line in ways_to_answer(release) if release.is_asking else ():
+                    output.say(line)
+                before = news
             time.sleep(every_seconds)
 
 
 def view(cloud: Cloud, release: Release) -> list[str]:
     """Say in lines how a release stands. A bar of a question is full where it breaches, or passes."""
+    is_first = release.champion_before is None
+    return [_headline(release), *([] if is_first else _comparison(cloud, release)), *ways_to_answer(release)]
+
+
+def ways_to_answer(release: Release) -> list[str]:
+    """Give the commands that a person can answer a live release with."""
+    name, shown = f"{release.model}@{release.version}", str(release.evidence.get("digest", ""))[:12]
+    if release.is_asking:
+        return ["  it waits for you:", *(f"    serin {word} {name} --seen {shown}" for word in ("approve", "reject"))]
+    is_ended_by_hand = release.status is ReleaseStatus.LIVE and shown and release.approval is None
+    return [f"  end it   serin reject {name} --seen {shown}"] if is_ended_by_hand else []
+
+
+def _headline(release: Release) -> str:
+    return f"{release.model}@{release.version} {release.status}: {release.reason}"
+
+
+def _comparison(cloud: Cloud, release: Release) -> list[str]:
+    """Say in lines how the challenger compares so far."""
     contract = cloud.registry.run(release.model, cloud.registry.version(release.model, release.version).value.run)
     plan = resolve_plan(contract.value.contract["release"], seconds_per_plan_minute=cloud.seconds_per_minute)
     route = cloud.registry.route(release.model)
     weight = _weight(release, route.value if route else None)
     seen = release.evidence
     lines = [
-        f"{release.model}@{release.version} {release.status}: {release.reason}",
         f"  weight   {bar(weight)} {weight:.0%}",
         f"  units    challenger {seen.get('challenger_units', 0):,}, champion {seen.get('champion_units', 0):,}; "
         f"each needs {plan.min_requests:,}",
@@ -90,11 +112,8 @@ def view(cloud: Cloud, release: Release) -> list[str]:
         lines.append(f"  feedback on {found['joined']:,} of these units, and on {found['others']:,} other predictions")
     if replayed := _replay(release, seen.get("replay", {})):
         lines.append(f"  replay   {replayed}")
-    if release.status is ReleaseStatus.LIVE and plan.steps:
+    if release.status is ReleaseStatus.LIVE and plan.steps and not release.is_asking:
         lines.append(f"  forecast {_forecast(plan, release)}")
-    if release.asked and release.asked == seen.get("digest") and release.approval is None:
-        name, shown = f"{release.model}@{release.version}", release.asked[:12]
-        lines.append(f"  it waits for you: serin approve {name} --seen {shown}, or: serin reject {name} --seen {shown}")
     return lines
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from cli.releases import bar, tell_releases, view
+from cli.follow import Follower
+from cli.releases import bar, tell_releases, view, ways_to_answer
 from cli.show import Output
 from serin.aws.cloud import Cloud
+from serin.registry.records import Approval, Release, ReleaseStatus
+from serin.release.approve import answer
 from tests.release.bench import CANARY, Bench
 
 
@@ -46,13 +50,56 @@ def test_a_trial_that_asks_what_is_wrong_tells_its_feedback() -> None:
     assert "feedback on 60 of these units, and on 0 other predictions" in lines_of(bench)
 
 
-def test_who_is_waited_for_reads_how_to_answer() -> None:
-    bench = Bench()
+def an_asking(bench: Bench) -> Release:
+    """A release that waits for a person."""
     bench.champion_and_trial({**CANARY, "approval": "required"})
-    while not bench.last(2).asked:
+    while not bench.last(2).is_asking:
         bench.traffic(minutes=3)
         bench.turn(2)
-    assert f"serin approve loans@2 --seen {bench.last(2).asked[:12]}" in lines_of(bench)
+    return bench.last(2)
+
+
+def test_who_is_waited_for_reads_how_to_answer_and_nothing_of_it_once_it_is_answered() -> None:
+    bench = Bench()
+    asking = an_asking(bench)
+    shown = asking.asked[:12]
+    assert ways_to_answer(asking)[1:] == [
+        f"    serin approve loans@2 --seen {shown}",
+        f"    serin reject loans@2 --seen {shown}",
+    ]
+    assert "forecast" not in lines_of(bench)
+    answer(bench.registry, "loans", 2, is_approved=True, seen=shown, by="ann", now=bench.clock)
+    assert ways_to_answer(bench.last(2)) == []
+
+
+def test_who_approved_another_evidence_is_waited_for_again() -> None:
+    asking = an_asking(Bench())
+    stale = replace(asking, approval=Approval(True, "ann", "2026-01-01T00:00:00+00:00", "another"))
+    assert ways_to_answer(stale) == ways_to_answer(asking)
+
+
+def test_a_trial_that_asks_nobody_says_how_to_end_it() -> None:
+    bench = Bench()
+    bench.champion_and_trial(CANARY)
+    bench.turn(2)
+    shown = bench.last(2).evidence["digest"][:12]
+    assert ways_to_answer(bench.last(2)) == [f"  end it   serin reject loans@2 --seen {shown}"]
+
+
+def test_a_first_version_is_compared_with_nobody() -> None:
+    bench = Bench({"strategy": "blue_green", "approval": "required"})
+    bench.start(1)
+    bench.turn(1)
+    said = view(cloud_of(bench), bench.last(1))
+    assert "a person must look" in said[0]
+    assert said[1:] == ways_to_answer(bench.last(1))
+
+
+def test_who_follows_a_version_is_told_that_it_waits_for_a_person() -> None:
+    bench = Bench()
+    an_asking(bench)
+    followed = Follower(cloud_of(bench), timeout_seconds=5)._release("loans", 2)
+    assert (followed.status, followed.is_asking) == (ReleaseStatus.LIVE, True)
 
 
 def test_a_replay_is_told_and_where_to_look() -> None:

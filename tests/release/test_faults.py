@@ -363,6 +363,13 @@ def test_the_first_answer_stands_and_the_second_is_told_so(bench: Bench) -> None
         say(bench, is_approved=True, seen=shown(bench))
 
 
+def test_an_evidence_is_not_named_by_a_few_characters(bench: Bench) -> None:
+    until_asked(bench)
+    with pytest.raises(Refused, match="is too short"):
+        say(bench, is_approved=True, seen=shown(bench)[:7])
+    assert bench.last(2).approval is None
+
+
 def test_an_answer_to_other_evidence_is_stale(bench: Bench) -> None:
     until_asked(bench)
     with pytest.raises(Conflict) as stale:

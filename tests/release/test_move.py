@@ -234,7 +234,7 @@ class TestApproval:
         )
 
     def test_a_promotion_waits_for_a_person(self) -> None:
-        check(next_move(self.plan, trial(), evidence(), NOW), Move.HOLD, "serin reject loans@2")
+        check(next_move(self.plan, trial(), evidence(), NOW), Move.HOLD, "a person must look")
 
     def test_an_approval_of_this_evidence_promotes(self) -> None:
         release = self.approve(trial(), evidence())

@@ -254,6 +254,12 @@ class Release:
     executions: int = 1
 
     @property
+    def is_asking(self) -> bool:
+        """Tell whether it waits for a person to answer on the evidence that it shows."""
+        is_answered = self.approval is not None and self.approval.evidence == self.asked
+        return bool(self.asked) and self.asked == self.evidence.get("digest") and not is_answered
+
+    @property
     def execution(self) -> str:
         """The name of its workflow execution."""
         return f"{self.model}-{self.id}" + (f"-{self.executions}" if self.executions > 1 else "")

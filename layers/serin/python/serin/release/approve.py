@@ -10,7 +10,7 @@ from serin.registry.records import Approval, Release, ReleaseStatus
 from serin.registry.registry import Found, Registry, put
 
 TRIES = 5
-LEAST_SEEN = 8  # digits of a digest: fewer could fit another one by chance
+LEAST_SEEN = 8  # characters of a digest: fewer could fit another one by chance
 
 
 def latest_release(registry: Registry, model: str, number: int) -> Found[Release]:
@@ -53,7 +53,12 @@ def _check(release: Release, seen: str) -> None:
     if said and (said.evidence == shown or not said.is_approved):
         word = "approved" if said.is_approved else "rejected"
         raise Conflict(f"{said.by} {word} it already, at {said.at[:19]}; the first answer stands")
-    if len(seen) < LEAST_SEEN or not shown.startswith(seen):
+    if len(seen) < LEAST_SEEN:
+        raise Refused(
+            f"{seen!r} is too short to name the evidence that you looked at: {LEAST_SEEN} characters of it at least; "
+            f"look: serin releases {release.model}"
+        )
+    if not shown.startswith(seen):
         raise Conflict(
             f"the evidence changed since you looked; look again: serin releases {release.model}", code="STALE"
         )

@@ -92,7 +92,7 @@ class _Turn:
         left = self.plan.watch_seconds - self._seconds_in_step
         if left <= 0:
             return Decision(Move.DONE, "no breach while it was watched")
-        return self._hold(f"is watched for {left:.0f} s more", at_most=left)
+        return self._hold(f"is watched for {ceil(left)} s more", at_most=left)
 
     def _objection(self) -> str:
         """What forbids that this version is released, whatever the arms show; empty where nothing does."""
@@ -137,7 +137,7 @@ class _Turn:
             return self._split()
         left = step.seconds - self._seconds_in_step
         if left > 0:
-            return self._hold(f"step {self._step} lasts {left:.0f} s more", at_most=left)
+            return self._hold(f"step {self._step} lasts {ceil(left)} s more", at_most=left)
         return self._shadow() if step.kind is StepKind.SHADOW else self._canary()
 
     def _shadow(self) -> Decision:
@@ -204,7 +204,7 @@ class _Turn:
         """Make a move that a person must agree to, once they agreed on this very evidence."""
         approval = self.release.approval
         if approval is None:
-            return self._ask(f"a person must look: serin approve or serin reject {self._name}; {reason}")
+            return self._ask(f"a person must look: {reason}")
         if approval.evidence != digest(self.plan, self.release, self.evidence):
             return self._ask(f"STALE: the evidence changed since {approval.by} approved it; look again; {reason}")
         return Decision(move, f"{reason}; approved by {approval.by}")
@@ -230,10 +230,6 @@ class _Turn:
             f"the challenger answered {arms.challenger_units} units and the champion {arms.champion_units}, "
             f"of {needed} that each must have"
         )
-
-    @property
-    def _name(self) -> str:
-        return f"{self.release.model}@{self.release.version}"
 
     @property
     def _is_at_its_limit(self) -> bool:
