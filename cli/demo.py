@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from cli.follow import Follower, Step, as_document
 from cli.reach import Reach, reach
 from cli.show import Output
 from cli.story import tell, tell_predictions
-from cli.twin import start_detached, stop_detached, twin_up
+from cli.twin import own_twin
 from serin.aws.releasing import releaser_in
 from serin.errors import SerinError
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus
@@ -41,7 +39,7 @@ def run_demo(output: Output, *, port: int, keep: bool) -> None:
     output.say(
         "what is deployed on AWS runs here on a twin: the same template and functions, the cloud in a few processes"
     )
-    with _twin(output, port=port, keep=keep), tempfile.TemporaryDirectory() as folder:
+    with own_twin(port=port, keep=keep, say=output.say), tempfile.TemporaryDirectory() as folder:
         story = _Story(output, reach("local"), Path(folder))
         story.tell()
         seconds = time.monotonic() - started
@@ -142,21 +140,6 @@ class _Story:
         """A warm function reads the route again after at most five seconds."""
         with self.output.waiting("warm functions read the route again within 5 s"):
             time.sleep(WARM_SECONDS)
-
-
-@contextmanager
-def _twin(output: Output, *, port: int, keep: bool) -> Iterator[None]:
-    """A twin for the demo: gone when it ends, or left running where it is to be kept, unless the demo fails."""
-    if not keep:
-        with twin_up(port=port, say=output.say):
-            yield
-        return
-    start_detached(port)
-    try:
-        yield
-    except BaseException:
-        stop_detached()
-        raise
 
 
 def _next_steps(keep: bool) -> list[tuple[str, str]]:

@@ -39,6 +39,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="write one JSON document an
 Port = Annotated[int, typer.Option(envvar="SERIN_PORT", min=0, max=65534, help="the twin's port; 0 takes a free one")]
 
 DEFAULT_PORT = 4600
+DRILLED_LOANS = 2500
 
 
 class ExampleName(StrEnum):
@@ -484,6 +485,8 @@ def releases(
     from cli.releases import follow, tell_releases
 
     output, cloud = Output(as_json=as_json), reach(env).cloud
+    if not cloud.registry.releases(model):
+        project.contracts().load(model)  # there may be no such model at all
     if is_followed:
         follow(output, cloud, model)
     output.document(tell_releases(output, cloud, model))
@@ -598,8 +601,7 @@ def example(
     from cli.examples import tables
 
     output = Output(as_json=as_json)
-    made = {"loans": lambda: tables.loans(rows, first=skip), "tumours": tables.tumours, "diabetes": tables.diabetes}
-    frame = made[name.value]()
+    frame = tables.example(name, rows=rows, first=skip)
     try:
         file.write_bytes(tables.to_csv(frame))
     except OSError as error:
@@ -618,6 +620,29 @@ def demo(
     from cli.demo import run_demo
 
     run_demo(Output(as_json=as_json), port=port, keep=keep)
+
+
+@app.command()
+def drill(
+    model: Model,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="rows to train on and to ask; the examples loans, tumours and diabetes have some"),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="leave the twin running afterwards")] = False,
+    port: Port = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Let go wrong what can, on a twin of its own, and see each release end as it must. Status 1 where one does not."""
+    from cli.drill import run_drill
+    from cli.examples import tables
+
+    _check_name(model)
+    if data is None and model not in list(ExampleName):
+        raise AskedWrongly(f"there are no rows of {model} here; give some with --data <file>")
+    table = _read_file(data) if data else tables.to_csv(tables.example(model, rows=DRILLED_LOANS))
+    if not run_drill(Output(as_json=as_json), model, table, port=port, keep=keep):
+        raise AnsweredNo
 
 
 def _follow(output: Output, steps: Iterator[Step]) -> list[dict[str, Any]]:

@@ -6,8 +6,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
+from itertools import cycle
 from typing import Any
+from uuid import uuid4
 
 from cli.reach import Reach
 
@@ -19,27 +20,27 @@ Row = Mapping[str, Any]
 
 def ever_new(rows: Sequence[Row], entity: str | None) -> Iterator[Row]:
     """Give rows again and again without end, each time as another entity's where the model has entities."""
-    for number in count():
-        row = rows[number % len(rows)]
-        yield {**row, entity: f"T{number}"} if entity else row
+    for row in cycle(rows):
+        yield {**row, entity: uuid4().hex} if entity else row
 
 
 class Traffic:
-    """Asks a model for one row after the other for as long as its block lasts.
+    """Asks a model for one row after the other for as long as its block lasts; while there are none, for nothing.
 
-    rows: endless, and may be exchanged meanwhile. target: the column of a row that is the truth, which is not sent.
-    per_second: fewer where the endpoint takes longer. answered: how many answers each version gave; last_answer: when
-    it gave the last, in seconds since 1970. messages: what the first of the failed said.
+    target: the column of a row that is the truth, which is not sent. per_second: fewer where the endpoint takes longer.
+    answered: how many answers each version gave; last_answer: when it gave the last, in seconds since 1970. messages:
+    what the first of the failed said.
     """
 
     def __init__(
         self, there: Reach, model: str, rows: Iterator[Row], *, target: str = "", per_second: float = 30.0
     ) -> None:
-        self.there, self.model, self.rows, self.target = there, model, rows, target
+        self.there, self.model, self.target = there, model, target
         self.asked, self.failed = 0, 0
         self.answered: Counter[int] = Counter()
         self.last_answer: dict[int, float] = {}
         self.messages: list[str] = []
+        self._rows = rows
         self._seconds_between, self._next = 1 / per_second, time.monotonic()
         self._is_over, self._lock = threading.Event(), threading.Lock()
         self._threads = [threading.Thread(target=self._ask_on, daemon=True) for _ in range(THREADS)]
@@ -55,12 +56,18 @@ class Traffic:
         for thread in self._threads:
             thread.join()
 
+    def ask(self, rows: Iterator[Row]) -> None:
+        """Ask for other rows from now on."""
+        with self._lock:
+            self._rows = rows
+
     def _ask_on(self) -> None:
         while not self._is_over.wait(self._turn()):
             with self._lock:
-                row = next(self.rows)
-                self.asked += 1
-            self._ask(row)
+                row = next(self._rows, None)
+                self.asked += row is not None
+            if row is not None:
+                self._ask(row)
 
     def _turn(self) -> float:
         """Take the next place in the row of requests, and say how long it is until then."""

@@ -225,6 +225,21 @@ def stop_detached(timeout_seconds: float = 20.0) -> int:
     return pid
 
 
+@contextmanager
+def own_twin(*, port: int, keep: bool, say: Callable[[str], None]) -> Iterator[None]:
+    """Run a twin for a block: gone when it ends, or left running where it is to be kept, unless the block fails."""
+    if not keep:
+        with twin_up(port=port, say=say):
+            yield
+        return
+    start_detached(port)
+    try:
+        yield
+    except BaseException:
+        stop_detached()
+        raise
+
+
 def _count_resources(folder: Path) -> list[str]:
     """Say what an assembly consists of, by the kinds that people know."""
     templates = [json.loads(file.read_text()) for file in folder.glob("*.template.json")]
