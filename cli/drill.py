@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import cycle, islice
 from math import ceil
+from statistics import pstdev
 
 from cli import project
 from cli.drill_report import tell_drill, write_page
@@ -30,6 +31,7 @@ from serin.data.read import read_table
 from serin.errors import Refused, SerinError
 from serin.monitoring.drift import Verdict as DriftVerdict
 from serin.registry.records import Release, ReleaseStatus, Route
+from serin.release.approve import answer
 from serin.release.compare import Verdict
 from serin.release.evidence import compare_arms
 from serin.release.gather import complete_minutes, look
@@ -56,11 +58,7 @@ def run_drill(output: Output, model: str, table: bytes, *, port: int, keep: bool
     with own_twin(port=port, keep=keep, say=output.say):
         drill = Drill(output, reach("local"), contract)
         drill.train(table)
-        done = drill.inject(injections(drill.drifting))
-        for drilled in done:
-            document = {"model": model, "at": at.isoformat(), **drilled.to_document()}
-            key = f"releases/{model}/{drilled.outcome.release}/drill.json"
-            drill.there.cloud.data.put(key, json.dumps(document, indent=1, ensure_ascii=False).encode())
+        done = drill.inject(injections(drill.drifting, spread=drill.spread))
     seconds, is_passed = time.monotonic() - begun, not any(drilled.objections for drilled in done)
     page = state_folder() / f"drill-{model}.md"
     page.write_text(write_page(model, f"{at:%Y-%m-%d %H:%M} UTC", seconds, done))
@@ -86,9 +84,12 @@ class Drill:
         trained = int(len(frame) * TRAINED_SHARE)
         key = f"uploads/{self.model}/drill.csv"
         version = self.there.cloud.data.put(key, to_csv(frame[:trained]))
+        follower = Follower(self.there.cloud, GIVEN_UP_SECONDS)
         with self.output.waiting(f"training the first champion on {trained:,} rows"):
-            steps = list(Follower(self.there.cloud, GIVEN_UP_SECONDS).upload(self.model, key, version))
-        last = steps[-1]
+            steps = list(follower.upload(self.model, key, version))
+            last = steps[-1]
+            if isinstance(last, Release) and last.is_asking:
+                last = self._approved(last, follower)
         if not (isinstance(last, Release) and last.status is ReleaseStatus.PROMOTED):
             for step in steps:
                 tell(self.output, step)
@@ -96,6 +97,19 @@ class Drill:
         self.output.say(f"{self.model}@{last.version}, trained on {trained:,} rows, is the champion")
         with self.output.waiting("asking the champion alone"):
             self.rows = self._answered(to_csv(frame[trained:]))
+
+    def _approved(self, asking: Release, follower: Follower) -> Release:
+        """Approve a first version, as its contract demands; what is drilled is not the person."""
+        registry, number = self.there.cloud.registry, asking.version
+        answer(registry, self.model, number, is_approved=True, seen=asking.asked, by="drill", now=utc_now)
+        return follower.release(self.model, number)
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation of the values that are to be predicted; None where labels are."""
+        if self.contract.task is Task.CLASSIFICATION:
+            return None
+        return pstdev(row[self.contract.target] for row in self.rows)
 
     def _answered(self, table: bytes) -> list[Row]:
         """Keep rows that the champion answers while it is alone: what fails later, a trial made fail."""
@@ -117,22 +131,27 @@ class Drill:
         return True
 
     def inject(self, todo: Sequence[Injection]) -> list[Drilled]:
-        """Inject one thing after the other while the model is asked."""
+        """Inject one thing after the other while the model is asked, and put a report beside each release."""
         target, outcomes = self.contract.target, []
         with Traffic(self.there, self.model, iter(()), target=target, per_second=PER_SECOND) as traffic:
             for injection in todo:
                 self.output.say(f"{injection.what}: {injection.how}")
                 outcomes.append(self._inject(injection, traffic))
-        return [
+        done = [
             judge(injection, replace(outcome, last_seconds=self._last(outcome, traffic)), drifting=self.drifting)
             for injection, outcome in zip(todo, outcomes, strict=True)
         ]
+        for drilled in done:
+            key = f"releases/{self.model}/{drilled.outcome.release}/drill.json"
+            document = {"model": self.model, "at": utc_now().isoformat(), **drilled.to_document()}
+            self.there.cloud.data.put(key, json.dumps(document, indent=1, ensure_ascii=False).encode())
+        return done
 
     def _inject(self, injection: Injection, traffic: Traffic) -> Outcome:
         cloud, before = self.there.cloud, self._route().champion.version
         traffic.ask(self._asked(self.rows) if injection.has_traffic else iter(()))
         asked, failed = traffic.asked, traffic.failed
-        number = register(cloud, self.model, {**PLAN, **injection.plan}, injection.edit)
+        number = register(cloud, self.model, {**PLAN, "tolerance": self.spread, **injection.plan}, injection.edit)
         release = ReleaseStarter(cloud.registry, cloud.release_workflow, utc_now, PATIENCE).start(self.model, number)
         with self.output.waiting("its release is under way"):
             release = self._until_ended(release, injection, traffic)

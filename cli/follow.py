@@ -70,6 +70,19 @@ class Follower:
             is_answered=lambda: request in self.cloud.registry.training(model).value.answered,
         )
 
+    def release(self, model: str, version: int) -> Release:
+        """Follow the first release of a version until its trial ends or a person is waited for."""
+
+        def ended() -> Release | None:
+            found = self.cloud.registry.find_release(model, release_id(version))
+            if found is None or found.value.status is ReleaseStatus.QUEUED:
+                return None
+            is_on_trial = found.value.status is ReleaseStatus.LIVE and not found.value.is_asking
+            return None if is_on_trial else found.value
+
+        release: Release = self._until(ended, f"the release of {model}@{version}")
+        return release
+
     def _is_considered(self, model: str, dataset: str) -> bool:
         found = self.cloud.registry.dataset(model, dataset)
         return found is not None and found.is_considered
@@ -102,18 +115,7 @@ class Follower:
         training = json.loads(self.cloud.data.get(run_prefix(model, done.id) + "training.json"))
         yield Judged(done, self.cloud.registry.version(model, done.version).value, training)
         if done.status is RunStatus.REGISTERED:
-            yield self._release(model, done.version)
-
-    def _release(self, model: str, version: int) -> Release:
-        def ended() -> Release | None:
-            found = self.cloud.registry.find_release(model, release_id(version))
-            if found is None or found.value.status is ReleaseStatus.QUEUED:
-                return None
-            is_on_trial = found.value.status is ReleaseStatus.LIVE and not found.value.is_asking
-            return None if is_on_trial else found.value
-
-        release: Release = self._until(ended, f"the release of {model}@{version}")
-        return release
+            yield self.release(model, done.version)
 
     def _until(self, look: Callable[[], Any], what: str) -> Any:
         """Look until there is something. Raises Unavailable after the time-out."""

@@ -7,17 +7,18 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
-from cli.faulty import Edit, answering_nan, raising, slowed
+from cli.faulty import Edit, answering_nan, mistaken, raising, slowed
 from serin.registry.records import ReleaseStatus
 
-SLOW_AFTER_MS, SLOWER_BY_MS = 40, 70  # and a challenger is not waited for beyond 250 ms
+SLOW_AFTER_MS, SLOWER_BY_MS = 25, 45  # and a challenger is not waited for beyond 250 ms
 
 PLAN: Mapping[str, Any] = {
     "strategy": "canary",
     "steps": [0.5],
     "bake": "5m",
     "min_requests": 40,
-    "margins": {"error": 0.3, "slow": 0.3, "unsure": None},
+    "margins": {"error": 0.3, "slow": 0.3, "unsure": None, "wrong": 0.3},
+    "feedback_within": "2m",
     "slow_after": f"{SLOW_AFTER_MS}ms",
     "limit": "90m",
 }
@@ -76,8 +77,13 @@ class Outcome:
     last_seconds: float | None = None
 
 
-def injections(drifting: str) -> tuple[Injection, ...]:
-    """List what is injected, in this order. drifting: the feature that drifts."""
+def injections(drifting: str, *, spread: float | None) -> tuple[Injection, ...]:
+    """List what is injected, in this order. drifting: the feature that drifts.
+
+    spread: the standard deviation of the values to predict; None where labels are predicted.
+    """
+    is_certain = "its graph is certain of the label that it finds least likely"
+    is_off = f"its graph answers {3 * (spread or 0):,.4g} too much; off by more than {spread or 0:,.4g} is wrong"
     return (
         Injection(
             what="the challenger raises",
@@ -98,6 +104,12 @@ def injections(drifting: str) -> tuple[Injection, ...]:
             how=f"its graph computes {SLOWER_BY_MS} ms longer; more than {SLOW_AFTER_MS} ms is slow",
             breaches=("slow", "error"),  # on a busy machine it overruns what a challenger has at all
             edit=partial(slowed, seconds=SLOWER_BY_MS / 1000),
+        ),
+        Injection(
+            what="the challenger is worse",
+            how=is_off if spread else is_certain,
+            breaches=("wrong",),
+            edit=partial(mistaken, shift=3 * (spread or 0)),
         ),
         Injection(
             what="what is asked drifts",

@@ -13,6 +13,7 @@ from uuid import uuid4
 from cli.reach import Reach
 
 THREADS = 4
+TOLD_AT_ONCE = 10
 KEPT_MESSAGES = 5
 
 Row = Mapping[str, Any]
@@ -27,9 +28,9 @@ def ever_new(rows: Sequence[Row], entity: str | None) -> Iterator[Row]:
 class Traffic:
     """Asks a model for one row after the other for as long as its block lasts; while there are none, for nothing.
 
-    target: the column of a row that is the truth, which is not sent. per_second: fewer where the endpoint takes longer.
-    answered: how many answers each version gave; last_answer: when it gave the last, in seconds since 1970. messages:
-    what the first of the failed said.
+    target: the column of a row that is the truth, which is not sent along; it follows as feedback, some at a time.
+    per_second: fewer where the endpoint takes longer. failed: requests, also with feedback; messages: what the first of
+    them said. answered: how many answers each version gave; last_answer: when it gave the last, in seconds since 1970.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Traffic:
         self.last_answer: dict[int, float] = {}
         self.messages: list[str] = []
         self._rows = rows
+        self._truths: list[dict[str, Any]] = []
         self._seconds_between, self._next = 1 / per_second, time.monotonic()
         self._is_over, self._lock = threading.Event(), threading.Lock()
         self._threads = [threading.Thread(target=self._ask_on, daemon=True) for _ in range(THREADS)]
@@ -60,6 +62,7 @@ class Traffic:
         """Ask for other rows from now on."""
         with self._lock:
             self._rows = rows
+        self._truths: list[dict[str, Any]] = []
 
     def _ask_on(self) -> None:
         while not self._is_over.wait(self._turn()):
@@ -80,11 +83,21 @@ class Traffic:
         sent = {name: value for name, value in row.items() if name != self.target}
         try:
             answer = self.there.call("POST", f"/models/{self.model}/predict", {"rows": [sent]})
+            if truths := self._note(answer, row.get(self.target)):
+                self.there.call("POST", f"/models/{self.model}/feedback", {"feedback": truths})
         except Exception as error:  # whatever it is, somebody got no answer
             with self._lock:
                 self.failed += 1
                 self.messages = [*self.messages, str(error)][:KEPT_MESSAGES]
-            return
+
+    def _note(self, answer: Mapping[str, Any], truth: Any) -> list[dict[str, Any]]:
+        """Count an answer, and give the feedback that is to be sent now."""
         with self._lock:
             self.answered[answer["version"]] += 1
             self.last_answer[answer["version"]] = time.time()
+            if truth is not None:
+                self._truths.append({"id": answer["id"], "truth": truth})
+            if len(self._truths) < TOLD_AT_ONCE:
+                return []
+            due, self._truths = self._truths, []
+            return due

@@ -16,7 +16,7 @@ from serin.registry.records import ReleaseStatus
 from serin.release.plan import resolve_plan
 from tests.builders import a_contract
 
-RAISES, NAN, SLOW, DRIFTS, SILENT = injections("salary")
+RAISES, NAN, SLOW, WORSE, DRIFTS, SILENT = injections("salary", spread=None)
 GOOD = Outcome("00000002-1", 2, ReleaseStatus.ROLLED_BACK, "error: breach", (1, 1), asked=300, breached=["error"])
 PROMOTED = replace(GOOD, status=ReleaseStatus.PROMOTED, champion=(1, 2), breached=[], answers=99, drifted=["salary"])
 EXPIRED = replace(GOOD, status=ReleaseStatus.EXPIRED, asked=0, breached=[])
@@ -29,6 +29,7 @@ EXPIRED = replace(GOOD, status=ReleaseStatus.EXPIRED, asked=0, breached=[])
         (NAN, GOOD),
         (SLOW, replace(GOOD, breached=["slow"], answers=40)),
         (SLOW, replace(GOOD, answers=40)),
+        (WORSE, replace(GOOD, breached=["wrong"], answers=40)),
         (DRIFTS, PROMOTED),
         (DRIFTS, replace(PROMOTED, status=ReleaseStatus.EXPIRED, champion=(1, 1))),
         (SILENT, EXPIRED),
@@ -50,6 +51,7 @@ def test_what_ends_as_it_must_passes(injection: Injection, outcome: Outcome) -> 
         (RAISES, replace(GOOD, asked=0), "nothing was asked"),
         (NAN, replace(GOOD, answers=1), "the challenger answered 1 requests"),
         (SLOW, GOOD, "the challenger answered nobody"),
+        (WORSE, replace(GOOD, answers=40), "was not found worse in wrong"),
         (DRIFTS, replace(PROMOTED, status=ReleaseStatus.ROLLED_BACK, champion=(1, 1)), "it ended rolled_back"),
         (DRIFTS, replace(PROMOTED, breached=["error"]), "was found worse in error"),
         (DRIFTS, replace(PROMOTED, champion=(1, 1)), "version 1 is champion afterwards, and must be 2"),
@@ -64,7 +66,7 @@ def test_what_is_not_as_it_must_be_is_said(injection: Injection, outcome: Outcom
     assert not found.to_document()["passed"]
 
 
-@pytest.mark.parametrize("injection", injections("salary"), ids=lambda injection: injection.what)
+@pytest.mark.parametrize("injection", injections("salary", spread=None), ids=lambda injection: injection.what)
 def test_each_injection_has_a_plan(injection: Injection) -> None:
     plan = resolve_plan({**PLAN, **injection.plan}, seconds_per_plan_minute=1)
     assert [step.weight for step in plan.steps] == [0.5]

@@ -7,11 +7,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cli import project
 from cli.main import main
+from serin.registry.registry import Registry
+from tests.fakes import FakeRows
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = "model: loans\ntask: classification\ntarget: y\nfeatures: {x: {type: number}}\n"
@@ -82,3 +85,13 @@ def test_a_files_name_that_is_not_utf8_is_told(folder: Path, serin: Serin) -> No
     (folder / name).write_text("x,y\n1,a\n")
     assert "is not UTF-8" in serin("upload", "loans", name, status=2)[1]
     assert "is not UTF-8" in serin("init", "m", "--data", name, "--target", "y", status=2)[1]
+
+
+def test_a_drill_needs_rows(serin: Serin) -> None:
+    assert "give some with --data <file>" in serin("drill", "credit", status=2)[1]
+
+
+def test_releases_of_a_model_that_does_not_exist_are_not_told(serin: Serin, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = SimpleNamespace(registry=Registry(FakeRows()))
+    monkeypatch.setattr("cli.reach.reach", lambda _env: SimpleNamespace(cloud=nothing))
+    assert "nomodel" in serin("releases", "nomodel", status=2)[1]

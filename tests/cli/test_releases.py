@@ -98,7 +98,7 @@ def test_a_first_version_is_compared_with_nobody() -> None:
 def test_who_follows_a_version_is_told_that_it_waits_for_a_person() -> None:
     bench = Bench()
     an_asking(bench)
-    followed = Follower(cloud_of(bench), timeout_seconds=5)._release("loans", 2)
+    followed = Follower(cloud_of(bench), timeout_seconds=5).release("loans", 2)
     assert (followed.status, followed.is_asking) == (ReleaseStatus.LIVE, True)
 
 

@@ -1,20 +1,22 @@
-"""On the twin, under traffic: a healthy challenger is promoted by itself, and one that is worse is rolled back.
+"""On the twin, under traffic: a healthy challenger is promoted by itself, and a drill ends as it must.
 
-Worse is one that fails, and one that is wrong more often, once what turned out came back.
+Lost is a challenger that cannot be loaded; worse is one that is wrong more often, once what turned out came back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-from typing import Any
+import json
 
 import pytest
 
+from cli import project
+from cli.drill import Drill
 from cli.examples import tables
-from cli.faulty import mistaken, register
+from cli.faulty import register
 from cli.follow import Follower
+from cli.injections import Injection, injections
 from cli.reach import Reach
+from cli.show import Output
 from cli.traffic import Traffic, ever_new
 from serin.aws.cloud import PATIENCE, utc_now
 from serin.registry.records import ReleaseStatus
@@ -45,21 +47,11 @@ def served(there: Reach, project: object) -> Reach:
     return there
 
 
-def release(there: Reach, number: int) -> Any:
-    """Start its release, and follow it until it ends."""
-    ReleaseStarter(there.cloud.registry, there.cloud.release_workflow, utc_now, PATIENCE).start(MODEL, number)
-    follower = Follower(there.cloud, timeout_seconds=120)
-    return follower._release(MODEL, number)
-
-
-@pytest.fixture
-def traffic(served: Reach) -> Iterator[Traffic]:
-    with Traffic(served, MODEL, ever_new([ROW], "applicant")) as asking:
-        yield asking
-
-
-def test_a_healthy_challenger_is_promoted(served: Reach, traffic: Traffic) -> None:
-    ended = release(served, register(served.cloud, MODEL, CANARY))
+def test_a_healthy_challenger_is_promoted(served: Reach) -> None:
+    number, cloud = register(served.cloud, MODEL, CANARY), served.cloud
+    with Traffic(served, MODEL, ever_new([ROW], "applicant")) as traffic:
+        ReleaseStarter(cloud.registry, cloud.release_workflow, utc_now, PATIENCE).start(MODEL, number)
+        ended = Follower(cloud, timeout_seconds=120).release(MODEL, number)
     assert ended.status is ReleaseStatus.PROMOTED, ended.reason
     route = served.cloud.registry.route(MODEL)
     assert route is not None
@@ -67,30 +59,13 @@ def test_a_healthy_challenger_is_promoted(served: Reach, traffic: Traffic) -> No
     assert (traffic.failed, traffic.messages) == (0, [])
 
 
-def test_a_challenger_that_fails_is_rolled_back_and_nobody_notices(served: Reach, traffic: Traffic) -> None:
-    before = served.cloud.registry.route(MODEL)
-    assert before is not None
-    ended = release(served, register(served.cloud, MODEL, CANARY, lambda _: b"no model at all"))
-    assert ended.status is ReleaseStatus.ROLLED_BACK, ended.reason
-    route = served.cloud.registry.route(MODEL)
-    assert route is not None
-    assert (route.value.champion.version, route.value.challenger) == (before.value.champion.version, None)
-    assert (traffic.failed, traffic.messages) == (0, [])
-
-
-def test_a_challenger_that_is_wrong_more_often_is_rolled_back_on_feedback(served: Reach) -> None:
-    before = served.cloud.registry.route(MODEL)
-    assert before is not None
-    champion = before.value.champion.version
-    said = served.call("POST", f"/models/{MODEL}/predict", {"rows": [ROW]})["predictions"][0]["prediction"]
-    margins = {"error": None, "slow": None, "unsure": None, "wrong": 0.3}
-    plan = {**CANARY, "margins": margins, "feedback_within": "2m"}
-    rows = ever_new([{**ROW, "approved": said}], "applicant")
-    with Traffic(served, MODEL, rows, target="approved") as traffic:
-        ended = release(served, register(served.cloud, MODEL, plan, partial(mistaken, shift=0.0)))
-    assert (ended.status, ended.reason[:13]) == (ReleaseStatus.ROLLED_BACK, "wrong: breach")
-    assert ended.evidence["feedback"]["joined"] > 0
-    route = served.cloud.registry.route(MODEL)
-    assert route is not None
-    assert (route.value.champion.version, route.value.challenger) == (champion, None)
-    assert (traffic.failed, traffic.messages) == (0, [])
+def test_a_drill_passes(served: Reach) -> None:
+    drill = Drill(Output(), served, project.contracts().load(MODEL))
+    answer = served.call("POST", f"/models/{MODEL}/predict", {"rows": [ROW]})
+    drill.rows = [{**ROW, "approved": answer["predictions"][0]["prediction"]}]
+    *_, worse, _, silent = injections(drill.drifting, spread=drill.spread)
+    lost = Injection("is lost", "it cannot be loaded", breaches=("error",), edit=lambda _: b"no model", answers=False)
+    done = drill.inject([lost, worse, silent])
+    assert [drilled.objections for drilled in done] == [[], [], []]
+    kept = served.cloud.data.get(f"releases/{MODEL}/{done[1].outcome.release}/drill.json")
+    assert json.loads(kept)["passed"]
