@@ -26,7 +26,8 @@ from cli.twin import own_twin, state_folder
 from serin.aws.checking import checker_in
 from serin.aws.cloud import PATIENCE, utc_now
 from serin.aws.releasing import releaser_in
-from serin.contract.model import Contract, Task
+from serin.contract.metrics import Task
+from serin.contract.model import Contract
 from serin.data.read import read_table
 from serin.errors import Refused, SerinError
 from serin.monitoring.drift import Verdict as DriftVerdict
@@ -109,7 +110,7 @@ class Drill:
         """The standard deviation of the values that are to be predicted; None where labels are."""
         if self.contract.task is Task.CLASSIFICATION:
             return None
-        return pstdev(row[self.contract.target] for row in self.rows)
+        return pstdev(float(row[self.contract.target]) for row in self.rows)
 
     def _answered(self, table: bytes) -> list[Row]:
         """Keep rows that the champion answers while it is alone: what fails later, a trial made fail."""
@@ -117,7 +118,7 @@ class Drill:
         kind = "category" if self.contract.task is Task.CLASSIFICATION else "number"
         columns = [*described["features"], {"name": self.contract.target, "type": kind}]
         rows = rows_from_table(table, {"features": columns})
-        answered = list(islice(filter(self._is_answered, rows), MOST_ROWS))
+        answered: list[Row] = list(islice(filter(self._is_answered, rows), MOST_ROWS))
         if not answered:
             raise Refused(f"the champion answers none of the {len(rows):,} rows that it was not trained on")
         return answered

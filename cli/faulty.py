@@ -24,6 +24,7 @@ TRIAL_TURNS = 200  # of the loop, to see how long one takes here
 AT_ONCE = 4096  # numbers that a turn of the loop computes
 
 Edit = Callable[[bytes], bytes]
+Kind = tuple[int, Sequence[int]]
 
 
 def raising(onnx: bytes) -> bytes:
@@ -120,11 +121,12 @@ def _renamed(onnx: bytes) -> ModelProto:
 
 def _looping(onnx: bytes, turns: int) -> bytes:
     """Compute numbers that count for nothing, one turn after the other."""
-    numbers, flag = (TensorProto.DOUBLE, [AT_ONCE]), (TensorProto.BOOL, [])
+    numbers: Kind = (TensorProto.DOUBLE, (AT_ONCE,))
+    flag: Kind = (TensorProto.BOOL, ())
     body = helper.make_graph(
         [helper.make_node("Sin", ["numbers"], ["next"]), helper.make_node("Identity", ["goes"], ["goes_on"])],
         "turn",
-        _tensors(turn=(TensorProto.INT64, []), goes=flag, numbers=numbers),
+        _tensors(turn=(TensorProto.INT64, ()), goes=flag, numbers=numbers),
         _tensors(goes_on=flag, next=numbers),
     )
     return _edited(
@@ -139,7 +141,7 @@ def _looping(onnx: bytes, turns: int) -> bytes:
     )
 
 
-def _tensors(**tensors: tuple[int, Sequence[int]]) -> list[Any]:
+def _tensors(**tensors: Kind) -> list[Any]:
     return [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in tensors.items()]
 
 

@@ -62,7 +62,6 @@ class Traffic:
         """Ask for other rows from now on."""
         with self._lock:
             self._rows = rows
-        self._truths: list[dict[str, Any]] = []
 
     def _ask_on(self) -> None:
         while not self._is_over.wait(self._turn()):
