@@ -65,6 +65,8 @@ def run_drill(output: Output, model: str, table: bytes, *, port: int, keep: bool
     page.write_text(write_page(model, f"{at:%Y-%m-%d %H:%M} UTC", seconds, done))
     tell_drill(output, done)
     output.say(f"that was {seconds:.0f} s; to read: {page}")
+    if keep:
+        output.say(f"the twin is still up; look: serin releases {model}; stop it: serin local down")
     drills = [drilled.to_document() for drilled in done]
     output.document({"model": model, "passed": is_passed, "seconds": seconds, "page": str(page), "drills": drills})
     return is_passed

@@ -101,7 +101,7 @@ def tell_release(output: Output, release: Release) -> None:
         output.say(f"champion  {name} answers now{before}: {release.reason}", style="bold green")
     elif release.status is ReleaseStatus.LIVE:
         output.say()
-        output.say(f"{name} waits for a person: {release.reason}", style="yellow")
+        output.say(f"{name} is not released yet: {release.reason}", style="yellow")
         output.say(f"look, and answer: serin releases {release.model}")
     else:
         output.say(f"{name} was not released ({release.status}): {release.reason}", style="red")
