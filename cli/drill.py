@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import cycle, islice
 from math import ceil
 from statistics import pstdev
+from typing import Any
 
 from cli import project
 from cli.drill_report import tell_drill, write_page
@@ -46,6 +47,7 @@ PER_SECOND = 30.0
 GIVEN_UP_SECONDS = 120.0
 DRIFT_SECONDS = 30.0
 LOOK_SECONDS = 0.1
+_KINDS = {str: "category", bool: "boolean", int: "number"}
 
 
 def run_drill(output: Output, model: str, table: bytes, *, port: int, keep: bool) -> bool:
@@ -73,12 +75,16 @@ def run_drill(output: Output, model: str, table: bytes, *, port: int, keep: bool
 
 
 class Drill:
-    """The drill of one model in one environment. rows: what is asked, none of which was trained on."""
+    """The drill of one model in one environment.
+
+    rows: what is asked, none of which was trained on; drifted: the same after the drift.
+    """
 
     def __init__(self, output: Output, there: Reach, contract: Contract) -> None:
         self.output, self.there, self.contract, self.model = output, there, contract, contract.model
         self.drifting = drifting_feature(contract)
         self.rows: list[Row] = []
+        self.drifted: list[Row] = []
         self.safe_at: dict[int, float] = {}
 
     def train(self, table: bytes) -> None:
@@ -99,7 +105,7 @@ class Drill:
             raise SerinError(f"there is no champion of {self.model} to drill with")
         self.output.say(f"{self.model}@{last.version}, trained on {trained:,} rows, is the champion")
         with self.output.waiting("asking the champion alone"):
-            self.rows = self._answered(to_csv(frame[trained:]))
+            self._choose_rows(to_csv(frame[trained:]))
 
     def _approved(self, asking: Release, follower: Follower) -> Release:
         """Approve a first version, as its contract demands; what is drilled is not the person."""
@@ -114,16 +120,17 @@ class Drill:
             return None
         return pstdev(float(row[self.contract.target]) for row in self.rows)
 
-    def _answered(self, table: bytes) -> list[Row]:
+    def _choose_rows(self, table: bytes) -> None:
         """Keep rows that the champion answers while it is alone: what fails later, a trial made fail."""
-        described = self.there.call("GET", f"/models/{self.model}")
-        kind = "category" if self.contract.task is Task.CLASSIFICATION else "number"
-        columns = [*described["features"], {"name": self.contract.target, "type": kind}]
-        rows = rows_from_table(table, {"features": columns})
-        answered: list[Row] = list(islice(filter(self._is_answered, rows), MOST_ROWS))
-        if not answered:
+        described, target = self.there.call("GET", f"/models/{self.model}"), self.contract.target
+        classes = described["classes"]
+        kind = _KINDS[type(classes[0])] if classes else "number"
+        rows = rows_from_table(table, {"features": [*described["features"], {"name": target, "type": kind}]})
+        known = [row for row in rows if _is_truth(row.get(target), classes)]
+        self.rows = list(islice(filter(self._is_answered, known), MOST_ROWS))
+        if not self.rows:
             raise Refused(f"the champion answers none of the {len(rows):,} rows that it was not trained on")
-        return answered
+        self.drifted = list(filter(self._is_answered, drifted(self.rows, self.drifting)))
 
     def _is_answered(self, row: Row) -> bool:
         asked = {name: value for name, value in row.items() if name != self.contract.target}
@@ -186,7 +193,7 @@ class Drill:
         has_drifted = not injection.drifts
         while time.monotonic() < deadline:
             if not has_drifted and traffic.answered[release.version]:
-                traffic.ask(self._asked(drifted(self.rows, self.drifting)))
+                traffic.ask(self._asked(self.drifted))
                 has_drifted = True
             release = cloud.registry.release(self.model, release.id).value
             if release.ended_at:
@@ -249,6 +256,11 @@ def drifted(rows: Sequence[Row], feature: str) -> list[Row]:
     values = sorted(row[feature] for row in rows if row[feature] is not None)
     top = values[-ceil(len(values) / 10) :] or [None]
     return [{**row, feature: value} for row, value in zip(rows, cycle(top), strict=False)]
+
+
+def _is_truth(cell: Any, classes: Sequence[Any]) -> bool:
+    """Tell whether a cell can be sent as feedback."""
+    return cell in classes if classes else isinstance(cell, int | float)
 
 
 def _breached(release: Release) -> list[str]:

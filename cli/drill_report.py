@@ -41,7 +41,7 @@ def write_page(model: str, at: str, seconds: float, done: Sequence[Drilled]) -> 
         outcome = each.outcome
         lines += [
             "",
-            f"## {each.injection.what.capitalize()}",
+            f"## {each.injection.what[:1].upper()}{each.injection.what[1:]}",
             "",
             f"- What was done: {each.injection.how}.",
             f"- What must be: {each.injection.must}.",

@@ -47,7 +47,7 @@ class Injection:
     @property
     def must(self) -> str:
         ends = " or ".join(self.ends)
-        return f"{ends} for {' or '.join(self.breaches)}" if self.breaches else ends
+        return f"{ends}, found worse in {' or '.join(self.breaches)}" if self.breaches else ends
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,11 @@ def test_what_ends_as_it_must_passes(injection: Injection, outcome: Outcome) -> 
 @pytest.mark.parametrize(
     ("injection", "outcome", "objection"),
     [
-        (RAISES, replace(GOOD, status=ReleaseStatus.EXPIRED), "it ended expired, and must end rolled_back for error"),
+        (
+            RAISES,
+            replace(GOOD, status=ReleaseStatus.EXPIRED),
+            "it ended expired, and must end rolled_back, found worse in error",
+        ),
         (RAISES, replace(GOOD, status=ReleaseStatus.PROMOTED, champion=(1, 2)), "must end rolled_back"),
         (RAISES, replace(GOOD, breached=["slow"]), "was not found worse in error"),
         (RAISES, replace(GOOD, weight=0.5), "has a weight of 50%"),
