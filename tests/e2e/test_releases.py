@@ -6,6 +6,7 @@ Lost is a challenger that cannot be loaded; worse is one that is wrong more ofte
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -19,7 +20,8 @@ from cli.reach import Reach
 from cli.show import Output
 from cli.traffic import Traffic, ever_new
 from serin.aws.cloud import PATIENCE, utc_now
-from serin.registry.records import ReleaseStatus
+from serin.monitoring.captures import Capture, read_lines
+from serin.registry.records import Release, ReleaseStatus
 from serin.release.start import ReleaseStarter
 from tests.e2e.conftest import upload, write_contract
 from tests.serving.asking import FEATURES, a_table
@@ -47,11 +49,16 @@ def served(there: Reach, project: object) -> Reach:
     return there
 
 
+def release(there: Reach, number: int) -> Release:
+    """Start its release, and follow it until it ends."""
+    ReleaseStarter(there.cloud.registry, there.cloud.release_workflow, utc_now, PATIENCE).start(MODEL, number)
+    return Follower(there.cloud, timeout_seconds=120).release(MODEL, number)
+
+
 def test_a_healthy_challenger_is_promoted(served: Reach) -> None:
-    number, cloud = register(served.cloud, MODEL, CANARY), served.cloud
+    number = register(served.cloud, MODEL, CANARY)
     with Traffic(served, MODEL, ever_new([ROW], "applicant")) as traffic:
-        ReleaseStarter(cloud.registry, cloud.release_workflow, utc_now, PATIENCE).start(MODEL, number)
-        ended = Follower(cloud, timeout_seconds=120).release(MODEL, number)
+        ended = release(served, number)
     assert ended.status is ReleaseStatus.PROMOTED, ended.reason
     route = served.cloud.registry.route(MODEL)
     assert route is not None
@@ -69,3 +76,25 @@ def test_a_drill_passes(served: Reach) -> None:
     assert [drilled.objections for drilled in done] == [[], [], []]
     kept = served.cloud.data.get(f"releases/{MODEL}/{done[1].outcome.release}/drill.json")
     assert json.loads(kept)["passed"]
+
+
+def is_captured(there: Reach, version: int) -> bool:
+    """Tell whether captures of what a version answered have arrived."""
+    files = (there.cloud.data.get(stored.key) for stored in there.cloud.data.list("captures/"))
+    captures = (capture for content in files for capture in read_lines(content) if isinstance(capture, Capture))
+    return any((capture.model, capture.version) == (MODEL, version) for capture in captures)
+
+
+def test_a_challenger_that_fails_on_captured_requests_is_refused_before_anybody_meets_it(served: Reach) -> None:
+    before = served.cloud.registry.route(MODEL)
+    assert before is not None
+    number = register(served.cloud, MODEL, {**CANARY, "replay": "24h"}, lambda _: b"another that is no model")
+    with Traffic(served, MODEL, ever_new([ROW], "applicant")) as traffic:
+        while not is_captured(served, before.value.champion.version):
+            time.sleep(0.2)
+        ended = release(served, number)
+    assert ended.status is ReleaseStatus.REFUSED, ended.reason
+    assert ended.evidence["replay"]["faults"] == ended.evidence["replay"]["compared"] > 0
+    assert not served.cloud.registry.version(MODEL, number).value.served
+    assert served.cloud.registry.route(MODEL) == before
+    assert (traffic.failed, traffic.messages) == (0, [])

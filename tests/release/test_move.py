@@ -178,7 +178,7 @@ AB = resolve_plan({"strategy": "ab", "margins": {"wrong": 0.02}}, seconds_per_pl
         (
             Disagreement(500, 200),
             Move.HOLD,
-            "serin approve or serin reject loans@2; the replay disagrees on 200 of 500",
+            "a person must look: the replay disagrees on 200 of 500",
         ),
         (Disagreement(500, 0, faults=1), Move.REFUSE, "failed on 1: it gave no number"),
     ],
