@@ -36,7 +36,7 @@ from serin.registry.records import Release, ReleaseStatus, Route
 from serin.release.approve import answer
 from serin.release.compare import Verdict
 from serin.release.evidence import compare_arms
-from serin.release.gather import complete_minutes, look
+from serin.release.gather import arrived_minutes, look
 from serin.release.plan import resolve_plan
 from serin.release.start import ReleaseStarter
 from serin.training.start import BY_HAND
@@ -208,7 +208,7 @@ class Drill:
         cloud, now = self.there.cloud, utc_now()
         section = cloud.registry.run(self.model, cloud.registry.version(self.model, release.version).value.run)
         plan = resolve_plan(section.value.contract["release"], seconds_per_plan_minute=cloud.seconds_per_minute)
-        minutes = complete_minutes(look(cloud.data, release, now), plan, release, now)
+        minutes = arrived_minutes(look(cloud.data, release, now), plan, release, now)
         for count, minute in enumerate(minutes, start=1):
             if compare_arms(plan, release, minutes[:count]).with_verdict(Verdict.BREACH):
                 return (minute.at + 1) * plan.minute_seconds

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,7 @@ from cli.injections import Injection, injections
 from cli.reach import Reach
 from cli.show import Output
 from cli.traffic import Traffic, ever_new
+from local.twin import Twin
 from serin.aws.cloud import PATIENCE, utc_now
 from serin.monitoring.captures import Capture, read_lines
 from serin.registry.records import Release, ReleaseStatus
@@ -49,13 +52,32 @@ def served(there: Reach, project: object) -> Reach:
     return there
 
 
+@pytest.fixture
+def events(there: Reach) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What Serin says of the model on the event bus, as a rule of somebody else's receives it."""
+    sqs, bus = there.session.client("sqs"), there.session.client("events")
+    url = sqs.create_queue(QueueName="listens")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    bus.put_rule(Name="listens", EventPattern=json.dumps({"source": ["serin"], "detail": {"model": [MODEL]}}))
+    bus.put_targets(Rule="listens", Targets=[{"Id": "queue", "Arn": queue}])
+
+    def received() -> list[dict[str, Any]]:
+        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(message["Body"]) for message in found]
+
+    yield received
+    bus.remove_targets(Rule="listens", Ids=["queue"])
+    bus.delete_rule(Name="listens")
+    sqs.delete_queue(QueueUrl=url)
+
+
 def release(there: Reach, number: int) -> Release:
     """Start its release, and follow it until it ends."""
     ReleaseStarter(there.cloud.registry, there.cloud.release_workflow, utc_now, PATIENCE).start(MODEL, number)
     return Follower(there.cloud, timeout_seconds=120).release(MODEL, number)
 
 
-def test_a_healthy_challenger_is_promoted(served: Reach) -> None:
+def test_a_healthy_challenger_is_promoted(served: Reach, events: Callable[[], list[dict[str, Any]]]) -> None:
     number = register(served.cloud, MODEL, CANARY)
     with Traffic(served, MODEL, ever_new([ROW], "applicant")) as traffic:
         ended = release(served, number)
@@ -64,9 +86,16 @@ def test_a_healthy_challenger_is_promoted(served: Reach) -> None:
     assert route is not None
     assert (route.value.champion.version, route.value.challenger) == (2, None)
     assert (traffic.failed, traffic.messages) == (0, [])
+    told = events()
+    assert {event["detail-type"] for event in told} == {"Release Changed"}
+    details = [event["detail"] for event in told]
+    assert [(said["move"], said["status"], said["champion"], said["weight"]) for said in details] == [
+        ("start", "live", 1, 0.5),
+        ("promote", "promoted", 2, 0.0),
+    ]
 
 
-def test_a_drill_passes(served: Reach) -> None:
+def test_a_drill_passes(served: Reach, twin: Twin) -> None:
     drill = Drill(Output(), served, project.contracts().load(MODEL))
     answer = served.call("POST", f"/models/{MODEL}/predict", {"rows": [ROW]})
     drill.rows = [{**ROW, "approved": answer["predictions"][0]["prediction"]}]
@@ -76,6 +105,14 @@ def test_a_drill_passes(served: Reach) -> None:
     assert [drilled.objections for drilled in done] == [[], [], []]
     kept = served.cloud.data.get(f"releases/{MODEL}/{done[1].outcome.release}/drill.json")
     assert json.loads(kept)["passed"]
+    alarms = [
+        turn["event"]["detail"]["alarmName"]
+        for turn in twin.invocations("serin-local-advance_release")
+        if turn["event"].get("detail-type") == "CloudWatch Alarm State Change"
+    ]
+    assert "serin-local-challenger-fault" in alarms, "it rang, and a turn was taken beside those of the workflow"
+    moves = [entry.move for entry in served.cloud.registry.history(MODEL) if entry.release == done[0].outcome.release]
+    assert moves == ["start", "roll back"]
 
 
 def is_captured(there: Reach, version: int) -> bool:
