@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -53,7 +53,7 @@ class Follower:
     def upload(self, model: str, key: str, version: str) -> Iterator[Step]:
         """Follow an upload to its receipt, and an accepted one on to the champion."""
         name = receipt_id(key, version)
-        receipt = self._until(lambda: read_receipt(self.cloud.data, model, name), f"the receipt of {key}")
+        receipt = self.until(lambda: read_receipt(self.cloud.data, model, name), f"the receipt of {key}")
         yield receipt
         if receipt.status is ReceiptStatus.ACCEPTED:
             yield from self._training(
@@ -80,8 +80,18 @@ class Follower:
             is_on_trial = found.value.status is ReleaseStatus.LIVE and not found.value.is_asking
             return None if is_on_trial else found.value
 
-        release: Release = self._until(ended, f"the release of {model}@{version}")
+        release: Release = self.until(ended, f"the release of {model}@{version}")
         return release
+
+    def next_run(self, model: str, known: Collection[str]) -> Iterator[Run | Judged]:
+        """Follow the first run that is none of the `known` ones to its end. A release of what it made goes on."""
+
+        def begun() -> Run | None:
+            return next((run for run in self.cloud.registry.runs(model) if run.id not in known), None)
+
+        run = self.until(begun, f"a training of {model}")
+        yield replace(run, error=None)
+        yield self._ended(model, run)
 
     def _is_considered(self, model: str, dataset: str) -> bool:
         found = self.cloud.registry.dataset(model, dataset)
@@ -96,7 +106,7 @@ class Follower:
             # While another run is under way nothing is decided yet: its end asks again.
             return Rested(state.decision) if answered and not state.running else None
 
-        choice = self._until(decided, f"the decision on training {model}")
+        choice = self.until(decided, f"the decision on training {model}")
         if isinstance(choice, Run):
             yield replace(choice, error=None)
             yield from self._run(model, choice)
@@ -104,20 +114,23 @@ class Follower:
             yield choice
 
     def _run(self, model: str, run: Run) -> Iterator[Step]:
+        ended = self._ended(model, run)
+        yield ended
+        if isinstance(ended, Judged) and ended.run.status is RunStatus.REGISTERED:
+            yield self.release(model, ended.version.number)
+
+    def _ended(self, model: str, run: Run) -> Run | Judged:
         def ended() -> Run | None:
             found = self.cloud.registry.run(model, run.id).value
             return None if found.status is RunStatus.RUNNING else found
 
-        done = self._until(ended, f"run {run.id} of {model}")
+        done: Run = self.until(ended, f"run {run.id} of {model}")
         if done.version is None or done.status is RunStatus.FAILED:
-            yield done
-            return
+            return done
         training = json.loads(self.cloud.data.get(run_prefix(model, done.id) + "training.json"))
-        yield Judged(done, self.cloud.registry.version(model, done.version).value, training)
-        if done.status is RunStatus.REGISTERED:
-            yield self.release(model, done.version)
+        return Judged(done, self.cloud.registry.version(model, done.version).value, training)
 
-    def _until(self, look: Callable[[], Any], what: str) -> Any:
+    def until(self, look: Callable[[], Any], what: str) -> Any:
         """Look until there is something. Raises Unavailable after the time-out."""
         deadline, pause = time.monotonic() + self.timeout_seconds, 0.1
         while time.monotonic() < deadline:

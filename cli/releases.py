@@ -6,16 +6,21 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
-from math import isfinite
+from math import inf, isfinite
+from textwrap import fill
 from typing import Any
 
 from cli.show import Output, moment
 from serin.aws.cloud import Cloud
-from serin.registry.records import Release, ReleaseStatus, Route
+from serin.errors import Unavailable
+from serin.registry.records import HistoryEntry, Release, ReleaseStatus, Route
 from serin.release.forecast import minutes_left
+from serin.release.move import Move
 from serin.release.plan import Plan, resolve_plan
 
 BAR = 24
+WIDTH = 100
+ENDS_WELL = (Move.PROMOTE, "watched", "watch ended")
 
 
 def tell_releases(output: Output, cloud: Cloud, model: str) -> list[dict[str, Any]]:
@@ -47,25 +52,54 @@ def tell_releases(output: Output, cloud: Cloud, model: str) -> list[dict[str, An
     return [asdict(each) for each in releases]
 
 
-def follow(output: Output, cloud: Cloud, model: str, *, every_seconds: float = 1.0) -> None:
-    """Show the release that is under way until it ends: on a terminal in one place, else a line for each change."""
+def follow(output: Output, cloud: Cloud, model: str) -> None:
+    """Show the release that is under way, and those that waited for its end, until none is."""
+    while live_id := cloud.registry.releasing(model).value.live:
+        follow_release(output, cloud, model, live_id)
+
+
+def follow_release(
+    output: Output, cloud: Cloud, model: str, name: str, *, every_seconds: float = 1.0, timeout_seconds: float = inf
+) -> Release:
+    """Tell each move of a release until it ends; and how it stands, below them on a terminal, else when it asks.
+
+    Raises Unavailable after the time-out.
+    """
     from rich.console import Console
     from rich.live import Live
-    from rich.text import Text
 
     # A console of its own, for the output's leaves it to the terminal to wrap: a live place cuts such lines.
-    before, place = "", Live(console=Console(highlight=False), auto_refresh=False, transient=True)
+    place = Live(console=Console(highlight=False, markup=False, emoji=False), auto_refresh=False, transient=True)
+    show = place.console.print if output.is_terminal else output.say
+    told, asked, deadline = set[str](), "", time.monotonic() + timeout_seconds
     with place if output.is_terminal else nullcontext():
-        while live_id := cloud.registry.releasing(model).value.live:
-            release = cloud.registry.release(model, live_id).value
+        while True:
+            release = cloud.registry.release(model, name).value  # before the history, which then has its last move
+            for entry in cloud.registry.history(model):
+                if entry.release == name and entry.id not in told:
+                    told.add(entry.id)
+                    show(_move(entry))
+            if not release.status.is_under_way:
+                return release
             if output.is_terminal:
-                place.update(Text("\n".join(view(cloud, release))), refresh=True)
-            elif (news := release.asked if release.is_asking else release.reason) != before:
-                output.say(_headline(release))
-                for line in ways_to_answer(release) if release.is_asking else ():
-                    output.say(line)
-                before = news
+                place.update("\n".join(view(cloud, release)), refresh=True)
+            elif release.is_asking and release.asked != asked:
+                asked = release.asked
+                show("\n".join([_headline(release), *ways_to_answer(release)]))
+            if time.monotonic() >= deadline:
+                raise Unavailable(f"release {name} of {model} goes on after {timeout_seconds:g} s: {release.reason}")
             time.sleep(every_seconds)
+
+
+def _move(entry: HistoryEntry) -> str:
+    """Tell one move: the share of entities that ask the version after it, what both arms answered so far, and why."""
+    weight = float(entry.evidence.get("weight", entry.move in ENDS_WELL))
+    units = {arm: entry.evidence.get(f"{arm}_units", 0) for arm in ("challenger", "champion")}
+    answered = (
+        "  units: " + ", ".join(f"{arm} {count:,}" for arm, count in units.items()) if any(units.values()) else ""
+    )
+    why = fill(entry.reason, WIDTH, initial_indent=" " * 13, subsequent_indent=" " * 13)
+    return f"  {entry.move:<9}  {bar(weight)} {weight:>4.0%}{answered}\n{why}"
 
 
 def view(cloud: Cloud, release: Release) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 STYLES = {
@@ -84,12 +85,12 @@ class Output:
         return self.console.status(text) if self.is_terminal else nullcontext()
 
     def _rich_table(self, columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2), header_style="dim")
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for name, is_right in zip(columns, right, strict=True):
             table.add_column(name, justify="right" if is_right else "left", overflow="fold")
         for row in cells:
             table.add_row(*(_styled(value) for value in row))
-        self.console.print(table, soft_wrap=False)
+        self.console.print(Padding(table, (0, 0, 0, 2)), soft_wrap=False)
 
     def _plain_table(self, columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
         widths = [max(len(row[index]) for row in [columns, *cells]) for index in range(len(columns))]

@@ -59,8 +59,9 @@ def tell_receipt(output: Output, receipt: Receipt) -> None:
 def tell_reason(output: Output, reason: dict[str, Any], *, style: str) -> None:
     """Tell one reason: its code, what is wrong and where, and what to do."""
     rows = reason.get("rows") or []
-    where = f" (line{'s' if len(rows) > 1 else ''} {_lines(rows, reason.get('count') or len(rows))})" if rows else ""
-    output.say(f"  {reason['code']}: {reason['message']}{where}", style=style)
+    output.say(f"  {reason['code']}: {reason['message']}", style=style)
+    if rows:
+        output.say(f"      line{'s' if len(rows) > 1 else ''} {_lines(rows, reason.get('count') or len(rows))}")
     if reason.get("fix"):
         output.say(f"      {reason['fix']}")
 
@@ -220,7 +221,8 @@ def tell_batch(output: Output, account: dict[str, Any]) -> None:
 def tell_drift(output: Output, report: Report) -> None:
     """Tell how far what a version is asked has moved, the predictions first and then the features, the worst first."""
     output.heading(f"{report.model}@{report.version}  {report.verdict}")
-    output.say(f"{report.reason}; {report.rows:,} rows from {moment(report.since)} to {moment(report.until)}")
+    output.say(report.reason)
+    output.say(f"{report.rows:,} rows from {moment(report.since)} to {moment(report.until)}")
     output.table(
         ("", "column", "verdict", "effect", "missing then", "now", "what moved"),
         [

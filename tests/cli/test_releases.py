@@ -9,9 +9,10 @@ from typing import Any, cast
 import pytest
 
 from cli.follow import Follower
-from cli.releases import bar, tell_releases, view, ways_to_answer
+from cli.releases import bar, follow_release, tell_releases, view, ways_to_answer
 from cli.show import Output
 from serin.aws.cloud import Cloud
+from serin.errors import Unavailable
 from serin.registry.records import Approval, Release, ReleaseStatus
 from serin.release.approve import answer
 from tests.release.bench import CANARY, Bench
@@ -120,3 +121,30 @@ def test_the_list_names_every_release(capsys: pytest.CaptureFixture[Any]) -> Non
     documents = tell_releases(Output(), cloud_of(bench), "loans")
     assert [document["status"] for document in documents] == ["promoted", "live", "queued"]
     assert "waits for the end of release 00000002-1" in capsys.readouterr().out
+
+
+def test_each_move_is_told_with_the_share_that_asks_the_version_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Bench()
+    bench.champion_and_trial({**CANARY, "watch": "10m"})
+    while bench.last(2).status.is_under_way:
+        bench.traffic(minutes=2)
+        bench.turn(2)
+    ended = follow_release(Output(), cloud_of(bench), "loans", bench.last(2).id)
+    said = capsys.readouterr().out.splitlines()
+    assert ended.status == "promoted"
+    assert [line.split()[:3:2] for line in said if bar(1.0)[0] in line] == [
+        ["start", "25%"],
+        ["advance", "50%"],
+        ["promote", "90%"],
+        ["watched", "100%"],
+    ]
+    assert any("units: challenger" in line for line in said)
+    assert max(map(len, said)) <= 100
+
+
+def test_a_release_that_goes_on_is_not_followed_for_ever(capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Bench()
+    asking = an_asking(bench)
+    with pytest.raises(Unavailable, match="goes on"):
+        follow_release(Output(), cloud_of(bench), "loans", asking.id, timeout_seconds=0)
+    assert "serin approve loans@2" in capsys.readouterr().out, "piped too, a person is told what it waits for"

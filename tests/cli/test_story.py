@@ -41,7 +41,8 @@ def test_drift_is_told_with_what_moved(capsys: pytest.CaptureFixture[str]) -> No
     said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line]
     assert said == [
         "loans@3 drifted",
-        "drifted: age; 1,234 rows from 2026-01-01 00:00:00 to 2026-01-02 00:00:00",
+        "drifted: age",
+        "1,234 rows from 2026-01-01 00:00:00 to 2026-01-02 00:00:00",
         "column verdict effect missing then now what moved",
         "prediction score not enough - 0.0000 0.0000 12 rows",
         "feature age drifted 1.2500 0.0000 0.5000 median 44 → 69",

@@ -189,7 +189,7 @@ def _promote(scene: Scene, reason: str, now: datetime) -> Change:
         reason,
         f"{name} is the champion",
         f"{reason}. Take it back with: serin rollback {version.model}",
-        {"gates": list(version.gates), "from": before},
+        {"gates": list(version.gates), "from": before, "weight": 1 - HOLDBACK if watches else 1.0},
     )
 
 
