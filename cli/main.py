@@ -616,7 +616,7 @@ def demo(
     port: Port = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Tell the main job as a story, on a twin of its own: from an upload to an answer, and back."""
+    """Tell the whole loop as a story, on a twin of its own: from an upload to a release that is rolled back."""
     from cli.demo import run_demo
 
     run_demo(Output(as_json=as_json), port=port, keep=keep)
