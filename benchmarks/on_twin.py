@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import boto3
 
@@ -16,7 +15,7 @@ from app import build, read_context
 from benchmarks.load import Target
 from benchmarks.report import say
 from benchmarks.subject import CONTRACT, NAME, Subject
-from cli.reach import Reach
+from cli.reach import AtEndpoint, Reach
 from local.twin import Twin
 from serin.aws.cloud import Cloud
 from serin.registry.registry import put
@@ -38,23 +37,6 @@ class OnTwin:
         return len(self.cloud.session.client("logs").describe_log_streams(logGroupName=group)["logStreams"])
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """A session whose clients speak to the twin."""
-
-    variables: Mapping[str, str]
-
-    def client(self, service: str, **options: Any) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.variables["AWS_ENDPOINT_URL"],
-            aws_access_key_id=self.variables["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
-            region_name=self.variables["AWS_REGION"],
-            **options,
-        )
-
-
 @contextmanager
 def on_twin(subject: Subject) -> Iterator[OnTwin]:
     """Run a twin of its own, with nothing in it but the model, for as long as the block lasts."""
@@ -68,7 +50,8 @@ def on_twin(subject: Subject) -> Iterator[OnTwin]:
         model.parent.mkdir(parents=True)
         model.write_text(json.dumps(CONTRACT.model_dump(mode="json", exclude_unset=True)))
         with Twin(assembly, live={"models": model.parents[1]}, state=Path(scratch)) as twin:
-            reach = Reach("local", twin.outputs, _Session(twin.environment))
+            known = boto3.session.Session("twin", "twin", region_name=twin.region)
+            reach = Reach("local", twin.outputs, AtEndpoint(known, twin.endpoint_url))
             for name in subject.files:
                 reach.cloud.artifacts.put_once(subject.version.prefix + name, subject.files[name])
             reach.cloud.registry.save(

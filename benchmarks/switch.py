@@ -25,7 +25,7 @@ from benchmarks.report import Figure, say, tell
 from benchmarks.subject import CONTRACT, NAME, Subject, draw_table, make_subject
 from cli.faulty import answering_nan_above, register, slowed
 from serin.aws.cloud import PATIENCE, Cloud, utc_now
-from serin.monitoring.captures import read_captures
+from serin.monitoring.captures import Capture, read_lines
 from serin.registry.ids import sha256
 from serin.registry.records import Release, ReleaseStatus, Run, RunStatus, TrainingState
 from serin.registry.registry import put, put_training
@@ -34,7 +34,6 @@ from serin.release.evidence import compare_arms
 from serin.release.gather import arrived_minutes, look
 from serin.release.plan import resolve_plan
 from serin.release.start import ReleaseStarter
-from serin.serving.trial import Arm
 
 CLIENTS = 8
 PAUSE_SECONDS = 0.04  # of a client between two requests
@@ -179,7 +178,7 @@ class Trial:
 
 def main() -> int:
     subject = with_entities(make_subject())
-    rows = draw_table(2_000, seed=2).dropna().to_dict("records")
+    rows: list[dict[str, Any]] = json.loads(draw_table(2_000, seed=2).dropna().to_json(orient="records"))
     with on_twin(subject) as there:
         prepare(there.cloud)
         trial = partial(run, there, rows)
@@ -311,10 +310,10 @@ def _seconds(cloud: Cloud, trial: Trial) -> tuple[float, ...]:
 def asked(cloud: Cloud, release: Release) -> tuple[float, float]:
     """When the challenger was first and last to answer, by the captures: also where the champion did in its place."""
     at = [
-        capture.at / 1000
+        line.at / 1000
         for stored in cloud.data.list("captures/")
-        for capture in read_captures(cloud.data.get(stored.key))
-        if capture is not None and capture.release == release.trial and capture.arm == Arm.CHALLENGER
+        for line in read_lines(cloud.data.get(stored.key))
+        if isinstance(line, Capture) and line.release == release.trial and line.arm == "challenger"
     ]
     return min(at), max(at)
 
@@ -324,7 +323,8 @@ def window_end(cloud: Cloud, release: Release) -> float:
     version = cloud.registry.version(NAME, release.version).value
     section = cloud.registry.run(NAME, version.run).value.contract["release"]
     plan = resolve_plan(section, seconds_per_plan_minute=cloud.seconds_per_minute)
-    minutes = arrived_minutes(look(cloud.data, release, utc_now()), plan, release)
+    now = utc_now()
+    minutes = arrived_minutes(look(cloud.data, release, now), plan, release, now)
     for number in range(1, len(minutes) + 1):
         if compare_arms(plan, release, minutes[:number]).with_verdict(Verdict.BREACH):
             return (minutes[number - 1].at + 1) * plan.minute_seconds

@@ -86,14 +86,14 @@ def reach(env: str) -> Reach:
             aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
             region_name=variables["AWS_REGION"],
         )
-        return Reach(env, twin["outputs"], _AtEndpoint(session, variables["AWS_ENDPOINT_URL"]))
+        return Reach(env, twin["outputs"], AtEndpoint(session, variables["AWS_ENDPOINT_URL"]))
     region = project.environments()[env].get("region")
     session = boto3.session.Session(region_name=region)
     return Reach(env, _stack_outputs(session, f"serin-{env}"), session)
 
 
 @dataclass(frozen=True)
-class _AtEndpoint:
+class AtEndpoint:
     """A session whose clients speak to the twin."""
 
     session: Any
