@@ -18,7 +18,7 @@ from serin.monitoring.summarise import Layout, summarise
 from serin.monitoring.summary import Summary, minutes
 from serin.monitoring.window import summary_key
 from serin.release import gather
-from serin.release.gather import Feedback, complete_minutes, feedback_of, look
+from serin.release.gather import Feedback, arrived_minutes, complete_minutes, feedback_of, look
 from serin.release.plan import Plan, resolve_plan
 from tests.builders import a_capture, a_capture_file, a_feedback, a_release, a_spec
 from tests.fakes import FakeObjects
@@ -221,7 +221,7 @@ def test_the_join_is_the_same_whatever_is_read_first_and_however_often(
         look(data, RELEASE, now)
     seen = look(data, RELEASE, now)
     written = [line for lines in files for line in lines]
-    assert counted(complete_minutes(seen, PLAN, RELEASE, now)) == by_hand(written, now)
+    assert counted(complete_minutes(arrived_minutes(seen, PLAN, RELEASE, now), PLAN, now)) == by_hand(written, now)
     ids = {line["id"] for line in written if line["serin"] == "feedback" and line["row"] == 0}
     found = feedback_of(seen)
     assert found.joined + found.others == len(ids)
