@@ -129,7 +129,7 @@ class Units:
     def __add__(self, other: Self) -> Self:
         firsts = dict(self.firsts)
         for name, unit in other.firsts.items():
-            firsts[name] = first_of(unit, firsts.get(name, unit))
+            firsts[name] = first_of(unit, firsts[name]) if name in firsts else unit
         return replace(self, firsts={name: firsts[name] for name in sorted(firsts)[:KEPT_UNITS]})
 
 
