@@ -80,7 +80,7 @@ class Intake:
             "each try to judge it ended without an answer: out of memory, out of time, or by a fault in its format",
             "upload it as plain CSV, in smaller parts",
         )
-        return replace(self._draft(upload), reasons=(reason,))
+        return self._unless_kept(replace(self._draft(upload), reasons=(reason,)))
 
     def _judge(self, upload: Upload) -> Receipt:
         draft = self._draft(upload)
@@ -109,12 +109,19 @@ class Intake:
                         "upload to uploads/<model>/<file> of a model that has a contract",
                     ),
                 )
-            return replace(
-                draft,
-                status=ReceiptStatus.GONE,
-                reasons=(_reason("GONE", "the object was deleted before it could be read", "upload it again"),),
-            )
+            reason = _reason("GONE", "the object was deleted before it could be read", "upload it again")
+            return self._unless_kept(replace(draft, status=ReceiptStatus.GONE, reasons=(reason,)))
         return self._decide(replace(draft, sha256=sha256(content)), contract, content)
+
+    def _unless_kept(self, receipt: Receipt) -> Receipt:
+        """Give this verdict, unless an earlier try made a dataset of the upload and ended before it could say so."""
+        kept = next((each for each in self.registry.datasets(receipt.model) if each.receipt == receipt.id), None)
+        if kept is None:
+            return receipt
+        self._describe(kept, receipt)
+        note = _reason("CRASH", "the try that judged it ended early; rows that it set aside are not counted here", "")
+        counted = replace(receipt, rows=kept.rows, good_rows=kept.rows, reasons=(), notes=(note,))
+        return replace(counted, status=ReceiptStatus.ACCEPTED, dataset=kept.id)
 
     def _decide(self, draft: Receipt, contract: Contract, content: bytes) -> Receipt:
         judgement = judge_upload(content, contract, previous=self._profile_before(draft))
@@ -160,13 +167,6 @@ class Intake:
             files=digests,
             accepted_at=judged.at,
         )
-        manifest = {
-            "dataset": name,
-            "model": judged.model,
-            "rows": dataset.rows,
-            "receipt": judged.id,
-            "key": judged.key,
-        }
         first = self.registry.dataset(judged.model, name)
         if first is None or first.receipt == judged.id:
             for file, content in files.items():
@@ -174,9 +174,21 @@ class Intake:
             first = self._claim(dataset)
         if first.receipt != judged.id:
             return replace(judged, status=ReceiptStatus.DUPLICATE, dataset=name, duplicate_of=first.key)
-        text = json.dumps({**manifest, "upload_sha256": judged.sha256, "files": digests}, indent=1, sort_keys=True)
-        self.data.put(f"datasets/{judged.model}/{name}/manifest.json", text.encode())
+        self._describe(dataset, judged)
         return replace(judged, status=ReceiptStatus.ACCEPTED, dataset=name)
+
+    def _describe(self, dataset: Dataset, receipt: Receipt) -> None:
+        manifest = {
+            "dataset": dataset.id,
+            "model": dataset.model,
+            "rows": dataset.rows,
+            "receipt": dataset.receipt,
+            "key": dataset.key,
+            "upload_sha256": receipt.sha256,
+            "files": dataset.files,
+        }
+        text = json.dumps(manifest, indent=1, sort_keys=True)
+        self.data.put(f"datasets/{dataset.model}/{dataset.id}/manifest.json", text.encode())
 
     def _claim(self, dataset: Dataset) -> Dataset:
         """Store the dataset's row, and give the one that was first with this content."""
