@@ -21,7 +21,8 @@ from serin.monitoring.files import Summariser
 from serin.registry.registry import Registry
 from serin.training.start import BY_HAND
 from tests.builders import a_capture_file, a_contract
-from tests.fakes import FakeClock, FakeNotifier, FakeObjects, FakeQueue, FakeRows
+from tests.fakes import FakeClock, FakeNotifier, FakeObjects, FakeQueue
+from tests.interleave import OvertakenRows, overtake_every_row
 from tests.monitoring.world import CONTEXT, captures_of, register
 
 CLOCK = "clock"
@@ -34,7 +35,8 @@ class Bench:
         (folder / "loans").mkdir()
         contract = a_contract(**said).model_dump(mode="json", exclude_defaults=True)
         (folder / "loans" / "model.yaml").write_text(yaml.safe_dump(contract))
-        self.registry, self.data, self.artifacts = Registry(FakeRows()), FakeObjects(), FakeObjects()
+        self.table = OvertakenRows()
+        self.registry, self.data, self.artifacts = Registry(self.table), FakeObjects(), FakeObjects()
         self.requests, self.notifier, self.clock = FakeQueue(), FakeNotifier(), FakeClock()
         register(self.registry, self.artifacts, is_champion=is_champion)
         self.checker = Checker(
@@ -154,6 +156,18 @@ def test_of_two_checks_at_once_one_tells(bench: Bench, monkeypatch: pytest.Monke
     monkeypatch.setattr(Registry, "drift", lambda *_: state)
     bench.check()
     assert (len(bench.notifier.told), len(bench.registry.history("loans"))) == (1, 1)
+
+
+def test_a_check_writes_over_nothing_that_was_written_meanwhile(bench: Bench) -> None:
+    bench.serve(400, older=25)
+    assert overtake_every_row(bench, Bench.check) == 2  # what was found, and the alarm in the history
+
+
+def test_an_alarm_stands_in_the_history_behind_what_was_written_while_it_was_found(bench: Bench) -> None:
+    bench.serve(400, older=25)
+    bench.check()
+    (alarm,) = bench.registry.history("loans")
+    assert alarm.id > alarm.at
 
 
 def test_people_out_of_reach_do_not_undo_what_was_found(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,11 +46,13 @@ def test_a_crash_between_files_and_row_is_mended_by_the_next_try(registrar: Regi
     verify_version(version, registrar.artifacts)
 
 
-def test_other_bytes_where_a_version_should_be_are_refused(registrar: Registrar) -> None:
+@pytest.mark.parametrize("file", [*ARTIFACTS, "manifest.json"])
+def test_other_bytes_where_a_version_should_be_are_refused(registrar: Registrar, file: str) -> None:
     a_judged_run(registrar, "a")
-    registrar.artifacts.put_once("models/loans/1/model.onnx", b"something else")
+    registrar.artifacts.put_once(f"models/loans/1/{file}", b"something else")
     with pytest.raises(Conflict):
         registrar.register("loans", "a")
+    assert registrar.artifacts.get(f"models/loans/1/{file}") == b"something else"
 
 
 def test_the_manifest_names_lineage_and_every_digest(registrar: Registrar) -> None:

@@ -12,7 +12,7 @@ from serin.monitoring.feedback import Truth, Truths, row_id
 from serin.monitoring.rescore import Score
 from serin.monitoring.summary import Summary, Unit, Units
 from serin.registry.ids import sha256, ulid
-from serin.registry.ports import Rows
+from serin.registry.ports import Objects, Rows
 from serin.registry.records import Release, ReleaseStatus, Route
 from serin.registry.registry import Registry, put
 from serin.release.start import ReleaseStarter
@@ -20,6 +20,7 @@ from serin.release.turn import Releaser, Turned
 from serin.serving.trial import bucket
 from tests.builders import a_capture, a_capture_file, a_contract, a_run, a_spec, a_version
 from tests.fakes import RESTLESS, FakeClock, FakeEvents, FakeNotifier, FakeObjects, FakeRows, FakeWorkflow
+from tests.interleave import Seam
 from tests.monitoring.world import by_age
 
 CANARY = {
@@ -35,13 +36,22 @@ CANARY = {
 class Bench:
     """Releases of `loans`. section: the contract's, of the versions registered from then on."""
 
-    def __init__(self, section: dict[str, Any] | None = None, rows: Rows | None = None) -> None:
+    def __init__(
+        self,
+        section: dict[str, Any] | None = None,
+        rows: Rows | None = None,
+        *,
+        data: Objects | None = None,
+        artifacts: Objects | None = None,
+    ) -> None:
         self.section = section or {"strategy": "blue_green"}
-        self.rows = rows or FakeRows()
+        self.seam = Seam()
+        self.table = rows or FakeRows()
+        self.rows = self.seam.over(self.table)
         self.registry = Registry(self.rows)
-        self.data, self.artifacts = FakeObjects(), FakeObjects()
-        self.notifier, self.events = FakeNotifier(), FakeEvents()
-        self.workflow, self.clock = FakeWorkflow(), FakeClock()
+        self.data, self.artifacts = self.seam.over(data or FakeObjects()), self.seam.over(artifacts or FakeObjects())
+        self.notifier, self.events = self.seam.over(FakeNotifier()), self.seam.over(FakeEvents())
+        self.workflow, self.clock = self.seam.over(FakeWorkflow()), FakeClock()
         self.starter = ReleaseStarter(self.registry, self.workflow, self.clock, RESTLESS)
         self.score: Score = by_age
         self.ids: Iterator[int] = iter(range(1_000_000))
@@ -63,9 +73,9 @@ class Bench:
             score=lambda *asked: self.score(*asked),
         )
 
-    def register(self, number: int, content: bytes | None = None, **changes: Any) -> None:
+    def register(self, number: int, content: bytes | None = None, spec: bytes = b"", **changes: Any) -> None:
         """Register a version that passed its gates."""
-        files = {"model.onnx": content or f"onnx {number}".encode(), "spec.json": a_spec().to_json()}
+        files = {"model.onnx": content or f"onnx {number}".encode(), "spec.json": spec or a_spec().to_json()}
         digests = {name: sha256(data) for name, data in files.items()}
         manifest = json.dumps({"files": digests}).encode()
         version = a_version(number, files=digests, manifest_sha256=sha256(manifest), **changes)

@@ -116,6 +116,22 @@ def test_the_champions_answers_are_the_same_to_the_byte_with_and_without_a_chall
         assert {form: json.dumps(send(world, form, rows)) for form in alone} == alone
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("champion", [VERSION, TURNED], ids=["on trial", "watched"])
+def test_whoever_the_champion_answers_gets_the_same_bytes_as_from_it_alone(
+    world: World, weight: float, champion: int
+) -> None:
+    world.champion = champion
+    bodies = [{"rows": [{**ROW, "age": 20 + number, "applicant": f"A{number}"}]} for number in range(60)]
+    alone = [json.dumps(world.ask("POST", PREDICT, body).body) for body in bodies]
+    world.try_out(VERSION + TURNED - champion, weight)
+    replies = [world.ask("POST", PREDICT, body).body for body in bodies]
+    same = [json.dumps(reply) == before for reply, before in zip(replies, alone, strict=True)]
+    assert same == [reply["version"] == champion for reply in replies]
+    assert all(same) == (weight == 0.0)
+    assert any(same)
+
+
 @pytest.mark.parametrize("version", WRONG)
 def test_a_challenger_that_fails_is_answered_for_by_the_champion_and_given_up_after_three_times(
     world: World, version: int

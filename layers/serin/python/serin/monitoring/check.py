@@ -122,7 +122,7 @@ class Checker:
             alarmed_at=at.isoformat() if is_news else state.value.alarmed_at,
         )
         entry = HistoryEntry(
-            id=self.new_id(at),
+            id=self.new_id(self.now()),
             model=report.model,
             at=at.isoformat(),
             actor=self.actor,

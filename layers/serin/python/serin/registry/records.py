@@ -293,7 +293,10 @@ class Releasing:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One thing that happened to a model: who did what, why, and on what evidence. Only ever appended."""
+    """One thing that happened to a model: who did what, why, and on what evidence. Only ever appended.
+
+    id: sorts by when it is written. What is written later must not stand before what was there.
+    """
 
     id: str
     model: str

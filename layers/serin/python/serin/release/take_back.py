@@ -46,7 +46,7 @@ def _take_back(releaser: Releaser, model: str, reason: str, meant: int) -> Route
     verify_version(good, releaser.artifacts)
     back = Route(model, champion_of(good, now, replaced=releaser.replaced_by(model, good.number)))
     entry = HistoryEntry(
-        id=releaser.new_id(now),
+        id=releaser.new_id(releaser.now()),
         model=model,
         at=now.isoformat(),
         actor=releaser.actor,

@@ -247,7 +247,7 @@ class Releaser:
         unblocked = {"unblocked_by": release.unblocked_by} if release.unblocked_by else {}
         evidence = {**release.evidence, **change.facts, **approval, **unblocked}
         entry = HistoryEntry(
-            id=self.new_id(now),
+            id=self.new_id(self.now()),
             model=release.model,
             at=now.isoformat(),
             actor=self.actor,
