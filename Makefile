@@ -5,7 +5,7 @@ BENCHMARKS := serving cold batch release switch
 BIN := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/serin/python
 
-.PHONY: setup demo test check golden synth deploy bench bench-release
+.PHONY: setup demo test check mutate golden synth deploy bench bench-release
 setup: .venv/ready
 
 .venv/ready: requirements.txt pyproject.toml
@@ -31,6 +31,10 @@ check: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+# Takes each condition of each write away once; some test must go red. ONLY=start.py: those whose name has that in it.
+mutate: setup
+	@$(BIN)/python -m tests.mutate $(ONLY)
 
 golden: setup
 	@GOLDEN=renew $(BIN)/python -m pytest -q tests/contract/test_schema.py tests/serving/test_openapi.py tests/infra
