@@ -24,11 +24,16 @@ from tests.interleave import OvertakenRows, at_every_call, overtake_every_row
 from tests.release import bench as given
 from tests.release.bench import Bench
 
-Actor = Callable[["Bench"], object]
+Actor = Callable[[Bench], object]
 CANARY = {**given.CANARY, "bake": "4m", "min_requests": 20, "margins": {"error": 0.4, "slow": None, "unsure": None}}
 APPROVED = {**CANARY, "approval": "required", "limit": "1h"}
-WATCHED = {**CANARY, "watch": "1h"}
-AT_ONCE = {"strategy": "blue_green"}
+PLANS: dict[str, dict[str, Any]] = {
+    "canary": CANARY,
+    "approved": APPROVED,
+    "watched": {**CANARY, "watch": "1h"},
+    "replayed": {**CANARY, "replay": "1h"},
+    "at once": {"strategy": "blue_green"},
+}
 
 
 @cache
@@ -38,7 +43,8 @@ def a_bench(plan: str, *, minutes: int, bad: float = 0.0) -> Bench:
     for number in (1, 2):
         bench.start(number)
         bench.turn(number)
-    bench.section = {"canary": CANARY, "approved": APPROVED, "watched": WATCHED, "at once": AT_ONCE}[plan]
+    bench.section = PLANS[plan]
+    bench.asked(*[60] * 20)
     bench.start(3)
     for _ in range(minutes // 4):
         bench.turn(3)
@@ -196,6 +202,10 @@ _SCENES: dict[str, tuple[dict[str, Any], dict[str, tuple[Actor, Actor]]]] = {
     "an advance is due": (
         {"plan": "canary", "minutes": 8},
         {"advance, an alarm": (turn, alarmed), "an alarm, advance": (alarmed, turn)},
+    ),
+    "a replay is due": (
+        {"plan": "replayed", "minutes": 0},
+        {"replay, replay": (turn, turn), "replay, roll back by hand": (turn, rolled_back_by_hand)},
     ),
     "a breach is due": (
         {"plan": "canary", "minutes": 4, "bad": 0.9},

@@ -44,7 +44,7 @@ from tests.aws.test_ports import REGION, aws, make_bucket, make_table  # noqa: F
 from tests.fakes import FakeRows
 from tests.release.bench import Bench
 
-WALKS, STEPS_A_WALK = 320, 50
+WALKS, STEPS_A_WALK = 260, 50
 MIN_REQUESTS = 8
 _CANARY = {
     "strategy": "canary",
@@ -55,18 +55,23 @@ _CANARY = {
     "limit": "2h",
 }
 LIMIT = timedelta(hours=2)
+_SHARED = {key: _CANARY[key] for key in ("margins", "min_requests")}
 SECTIONS: list[dict[str, Any]] = [
     _CANARY,
     {**_CANARY, "watch": "20m"},
     {**_CANARY, "approval": "required"},
     {**_CANARY, "shadow": "4m"},
     {**_CANARY, "on_no_traffic": "expire"},
+    {**_CANARY, "replay": "1h", "disagreement": 0.5},
+    {**_CANARY, "replay": "1h", "disagreement": 0.5, "on_no_traffic": "promote_on_replay"},
+    {**_CANARY, "margins": {**_CANARY["margins"], "wrong": 0.5}, "feedback_within": "2m"},
     {"strategy": "blue_green"},
-    {**{key: _CANARY[key] for key in ("margins", "min_requests")}, "strategy": "blue_green", "watch": "20m"},
+    {**_SHARED, "strategy": "blue_green", "watch": "20m"},
+    {**_SHARED, "strategy": "ab", "horizon": "1h", "question": "error"},
 ]
 HAPPENS = (
     *["trained"] * 6,
-    *["a_while"] * 4,
+    *["a_while"] * 6,
     *["taken_back"] * 8,
     *["too_late"] * 2,
     *["turn", "traffic", "crash", "answered", "tick", "workflow_dies", "time_passes"] * 2,
@@ -164,7 +169,7 @@ class Walk:
     # -- what happens -----------------------------------------------------------------------------
 
     def trained(self) -> None:
-        if self.known.releasing.queued is None or self._draws(0.3):
+        if self.known.releasing.queued is None or self._draws(0.5):
             same_as = self.draw.randint(1, self.trained_so_far) if self._draws(0.15) else None
             self._train(self.draw.choice(SECTIONS), same_as=same_as, is_passed=self._draws(0.9))
 
@@ -208,7 +213,7 @@ class Walk:
 
     def a_while(self) -> None:
         share = self.draw.choice([0.0, 0.0, 1.0])
-        for _ in range(self.draw.randint(1, 5)):
+        for _ in range(self.draw.randint(2, 6)):
             self._ask(share, 20)
             self._turn(self.live)
             self.look()
@@ -302,8 +307,11 @@ class Walk:
         version, section, found = known.versions[release.version], known.section(release), entry.evidence
         if section["strategy"] == "canary" and found["from"] is not None:
             units = found["champion_units"], found["challenger_units"]
+            if section["on_no_traffic"] == "promote_on_replay" and "the replay" in entry.reason:
+                assert found["replay"]["compared"] >= MIN_REQUESTS
+                return
             assert min(units) >= MIN_REQUESTS
-            assert [question["verdict"] for question in found["questions"].values()] == ["pass"]
+            assert {question["verdict"] for question in found["questions"].values()} == {"pass"}
             assert all(isfinite(question[bound]) for question in found["questions"].values() for bound in BOUNDS)
             arrived = datetime.fromisoformat(entry.at) - timedelta(minutes=2) - ON_THE_WAY
             complete = arrived.replace(second=0, microsecond=0)
@@ -361,7 +369,9 @@ class Walk:
         assert challenger.release in (release.id, release.trial, release.watch)
         assert challenger.lease_until == release.lease_until
         section, is_watched = known.section(release), release.status is ReleaseStatus.WATCHING
-        steps = ([0.0] if section["shadow"] else []) + section["steps"]
+        steps = [0.0] * bool(section["shadow"]) + section["steps"]
+        if section["strategy"] == "ab":
+            steps = [section["split"]]
         assert challenger.weight <= (HOLDBACK if is_watched else steps[release.step])
         assert challenger.version == (release.replaced if is_watched else release.version)
 
@@ -407,13 +417,18 @@ class Walk:
             self.bench.starter.start("loans", self.trained_so_far)
 
     def _ask(self, share: float, requests: int) -> None:
-        """Let entities ask for a minute, of whom a share of the newest version's fail. Mostly wait for the summary."""
-        route = self.known.route
+        """Let entities ask for a minute, of whom a share of one version's fail. Mostly wait for the summary."""
+        known = self.known
+        route = known.route
         if route is not None:
-            newest = self.live.version if self.live else 0
+            failing = self.draw.choice([known.live.version if known.live else 0] * 3 + [known.champion])
             if route.challenger:
                 self.asked[route.challenger.release, self.bench.clock.at.replace(second=0, microsecond=0)] += requests
-            self.bench.traffic(minutes=1, a_minute=requests, bad={newest: share})
+            if self._draws(0.3):
+                self.bench.asked(*[self.draw.choice([20, 60])] * requests)
+            self.bench.traffic(
+                minutes=1, a_minute=requests, bad={failing: share}, wrong=dict.fromkeys(known.versions, 0.0)
+            )
             self.bench.clock.advance(minutes=self.draw.choice([0, 3, 3]))
 
     @property
