@@ -23,16 +23,13 @@ from benchmarks.load import Target
 from benchmarks.on_twin import OnTwin, on_twin
 from benchmarks.report import Figure, say, tell
 from benchmarks.subject import CONTRACT, NAME, Subject, draw_table, make_subject
+from cli.drill import enough_by
 from cli.faulty import answering_nan_above, register, slowed
 from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.monitoring.captures import Capture, read_lines
 from serin.registry.ids import sha256
 from serin.registry.records import Release, ReleaseStatus, Run, RunStatus, TrainingState
 from serin.registry.registry import put, put_training
-from serin.release.compare import Verdict
-from serin.release.evidence import compare_arms
-from serin.release.gather import arrived_minutes, look
-from serin.release.plan import resolve_plan
 from serin.release.start import ReleaseStarter
 
 CLIENTS = 8
@@ -303,7 +300,9 @@ def of_rollbacks(cloud: Cloud, kind: str, trials: Sequence[Trial]) -> list[Figur
 def _seconds(cloud: Cloud, trial: Trial) -> tuple[float, ...]:
     """Tell how long each took, in the order of the figures. Every challenger here is at fault from its first second."""
     first, last = asked(cloud, trial.release)
-    safe, enough = max(last, trial.last_answer(trial.release.version)), window_end(cloud, trial.release)
+    safe, enough = max(last, trial.last_answer(trial.release.version)), enough_by(cloud, trial.release)
+    if enough is None:
+        raise LookupError(f"the captures of release {trial.release.id} show no breach")
     return trial.free - trial.decided, safe - trial.decided, trial.decided - enough, safe - enough, safe - first
 
 
@@ -316,19 +315,6 @@ def asked(cloud: Cloud, release: Release) -> tuple[float, float]:
         if isinstance(line, Capture) and line.release == release.trial and line.arm == "challenger"
     ]
     return min(at), max(at)
-
-
-def window_end(cloud: Cloud, release: Release) -> float:
-    """When the minute ended with which the faults in captures were enough for the judge, whenever it saw them."""
-    version = cloud.registry.version(NAME, release.version).value
-    section = cloud.registry.run(NAME, version.run).value.contract["release"]
-    plan = resolve_plan(section, seconds_per_plan_minute=cloud.seconds_per_minute)
-    now = utc_now()
-    minutes = arrived_minutes(look(cloud.data, release, now), plan, release, now)
-    for number in range(1, len(minutes) + 1):
-        if compare_arms(plan, release, minutes[:number]).with_verdict(Verdict.BREACH):
-            return (minutes[number - 1].at + 1) * plan.minute_seconds
-    raise LookupError(f"the captures of release {release.id} show no breach")
 
 
 if __name__ == "__main__":

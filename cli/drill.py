@@ -25,7 +25,7 @@ from cli.story import tell
 from cli.traffic import Row, Traffic, ever_new
 from cli.twin import own_twin, state_folder
 from serin.aws.checking import checker_in
-from serin.aws.cloud import PATIENCE, utc_now
+from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.releasing import releaser_in
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
@@ -169,7 +169,7 @@ class Drill:
         route, answers = self._route(), traffic.answered[number]
         self.output.say(f"  {release.status}: {release.reason}", style="dim")
         named = self._named_by_drift() if injection.drifts else []
-        enough_at = self._breach_at(release)
+        enough_at = enough_by(cloud, release)
         return Outcome(
             release=release.id,
             version=number,
@@ -203,17 +203,6 @@ class Drill:
         releaser_in(cloud, actor="drill").abandon(self.model, release.id, error)
         return cloud.registry.release(self.model, release.id).value
 
-    def _breach_at(self, release: Release) -> float | None:
-        """When the minute ended in which there was evidence enough of a breach, in seconds since 1970."""
-        cloud, now = self.there.cloud, utc_now()
-        section = cloud.registry.run(self.model, cloud.registry.version(self.model, release.version).value.run)
-        plan = resolve_plan(section.value.contract["release"], seconds_per_plan_minute=cloud.seconds_per_minute)
-        minutes = arrived_minutes(look(cloud.data, release, now), plan, release, now)
-        for count, minute in enumerate(minutes, start=1):
-            if compare_arms(plan, release, minutes[:count]).with_verdict(Verdict.BREACH):
-                return (minute.at + 1) * plan.minute_seconds
-        return None
-
     def _named_by_drift(self) -> list[str]:
         """Check for drift until it is found in the feature that drifts, and give all in which it is."""
         checker, deadline = checker_in(self.there.cloud, actor="drill"), time.monotonic() + DRIFT_SECONDS
@@ -240,6 +229,18 @@ class Drill:
         if found is None:
             raise SerinError(f"{self.model} has no route any more")
         return found.value
+
+
+def enough_by(cloud: Cloud, release: Release) -> float | None:
+    """When the minute of the plan ended that held enough evidence of a breach, in seconds since 1970; None without."""
+    now, version = utc_now(), cloud.registry.version(release.model, release.version).value
+    section = cloud.registry.run(release.model, version.run).value.contract["release"]
+    plan = resolve_plan(section, seconds_per_plan_minute=cloud.seconds_per_minute)
+    minutes = arrived_minutes(look(cloud.data, release, now), plan, release, now)
+    for count, minute in enumerate(minutes, start=1):
+        if compare_arms(plan, release, minutes[:count]).with_verdict(Verdict.BREACH):
+            return (minute.at + 1) * plan.minute_seconds
+    return None
 
 
 def drifting_feature(contract: Contract) -> str:
