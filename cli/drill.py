@@ -184,7 +184,7 @@ class Drill:
             breached=_breached(release),
             drifted=named,
             trial_seconds=_seconds(release.started_at, release.ended_at),
-            safe_seconds=self.safe_at[number] - enough_at if enough_at else None,
+            safe_seconds=max(self.safe_at[number] - enough_at, 0.0) if enough_at else None,
         )
 
     def _until_ended(self, release: Release, injection: Injection, traffic: Traffic) -> Release:

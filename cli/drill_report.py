@@ -10,7 +10,8 @@ from cli.show import Output
 _COLUMNS = ("what goes wrong", "ended", "requests", "failed", "breach to weight 0", "start to end")
 _HOW_TO_READ = """Each row that was asked, the champion had answered before, alone: so a request that failed, failed by
 the trial. *Breach to weight 0* counts from the end of the minute of the plan, here a second, that held enough evidence
-of a breach; captures take about seven seconds here to become evidence. *Start to end* is the whole release."""
+of a breach; whether an answer was wrong is judged only once its captures arrived and its feedback had its time. *Start
+to end* is the whole release."""
 
 
 def tell_drill(output: Output, done: Sequence[Drilled]) -> None:

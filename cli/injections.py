@@ -56,8 +56,9 @@ class Outcome:
 
     asked, failed: requests, from this release's start to the next one's; messages: what the failed said. answers: how
     many the challenger gave. breached: the questions in which it was found worse. drifted: the features of which the
-    drift report says so. In seconds: trial, from the release's start to its end; safe, from the minute in which there
-    was evidence enough of a breach to a weight of 0; last, from there to the challenger's last answer.
+    drift report says so. In seconds: trial, from the release's start to its end; safe, from the end of the minute in
+    which there was evidence enough of a breach to a weight of 0, and 0 where that came before; last, from there to the
+    challenger's last answer.
     """
 
     release: str
