@@ -219,14 +219,15 @@ def tell_batch(output: Output, account: dict[str, Any]) -> None:
 
 
 def tell_drift(output: Output, report: Report) -> None:
-    """Tell how far what a version is asked has moved, the predictions first and then the features, the worst first."""
+    """Tell how far what a version is asked has moved, the predictions first and then the features, the worst first, and
+    of these what the model leans on most."""
     output.heading(f"{report.model}@{report.version}  {report.verdict}")
     output.say(report.reason)
     output.say(f"{report.rows:,} rows from {moment(report.since)} to {moment(report.until)}")
     output.table(
-        ("", "column", "verdict", "effect", "missing then", "now", "what moved"),
+        ("", "column", "verdict", "effect", "importance", "missing then", "now", "what moved"),
         [
-            (kind, shift.column, shift.verdict, shift.effect, *shift.missing, shift.detail)
+            (kind, shift.column, shift.verdict, shift.effect, shift.importance, *shift.missing, shift.detail)
             for kind, shifts in (("prediction", report.predictions), ("feature", report.features))
             for shift in shifts
         ],

@@ -33,7 +33,7 @@ def test_drift_is_told_with_what_moved(capsys: pytest.CaptureFixture[str]) -> No
         rows=1234,
         verdict=Verdict.DRIFTED,
         reason="drifted: age",
-        features=(Shift("age", Verdict.DRIFTED, 1.25, (0.0, 0.5), "median 44 → 69"),),
+        features=(Shift("age", Verdict.DRIFTED, 1.25, (0.0, 0.5), "median 44 → 69", importance=0.03),),
         predictions=(Shift("score", Verdict.NOT_ENOUGH, None, (0.0, 0.0), "12 rows"),),
         left_out=("zipcode",),
     )
@@ -43,8 +43,8 @@ def test_drift_is_told_with_what_moved(capsys: pytest.CaptureFixture[str]) -> No
         "loans@3 drifted",
         "drifted: age",
         "1,234 rows from 2026-01-01 00:00:00 to 2026-01-02 00:00:00",
-        "column verdict effect missing then now what moved",
-        "prediction score not enough - 0.0000 0.0000 12 rows",
-        "feature age drifted 1.2500 0.0000 0.5000 median 44 → 69",
+        "column verdict effect importance missing then now what moved",
+        "prediction score not enough - - 0.0000 0.0000 12 rows",
+        "feature age drifted 1.2500 0.0300 0.0000 0.5000 median 44 → 69",
         "not compared, for captures hide them: zipcode",
     ]

@@ -121,6 +121,13 @@ def test_too_little_is_no_verdict(before: int, now: int) -> None:
     assert (shift.verdict, shift.effect) == (Verdict.NOT_ENOUGH, None)
 
 
+def test_what_drifted_comes_first_and_of_that_what_the_model_leans_on_most() -> None:
+    reference = profile_columns({name: RANDOM.normal(0, 1, 2000) for name in "abcd"})
+    window = profile_columns({name: RANDOM.normal(by, 1, 500) for name, by in zip("abcd", (2, 3, 0, 0), strict=True)})
+    shifts = compare_columns(reference, window, tests=4, importances={"a": 0.3, "c": 0.1, "d": 0.2})
+    assert [(shift.column, shift.importance) for shift in shifts] == [("a", 0.3), ("b", None), ("d", 0.2), ("c", 0.1)]
+
+
 def test_columns_come_the_most_moved_first_and_only_those_that_both_have() -> None:
     reference = profile_columns({name: RANDOM.normal(0, 1, 2000) for name in ("a", "b", "c", "target")})
     window = profile_columns(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,6 +70,7 @@ def register(registry: Registry, artifacts: Objects, *, is_champion: bool = Fals
         "spec.json": a_spec(**spec).to_json(),
         "profile.json": profile_columns(columns).to_json(),
         "predictions.npz": dump_table(predictions),
+        "training.json": json.dumps({"importances": {"salary": 0.2, "age": 0.1}}).encode(),
     }
     digests = {name: sha256(content) for name, content in files.items()}
     registry.save(

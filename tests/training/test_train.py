@@ -165,3 +165,17 @@ def test_a_table_that_cannot_be_learned_from_is_refused_with_a_reason(changed: A
     with pytest.raises(Refused, match=says) as caught:
         train(changed(a_frame()).astype({"t": "str"}), a_contract_of(a_frame()))
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_feature_that_decides_is_more_important_than_one_that_does_not(task: str) -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"decides": random.normal(size=400), "does_not": random.normal(size=400)})
+    frame["kind"] = np.where(random.random(400) < 0.5, "a", "b")
+    score = frame["decides"] + (frame["kind"] == "a")
+    frame["t"] = score if task == "regression" else np.where(score > 0.5, "yes", "no")
+    contract = a_contract_for(frame, "t", task, training={"candidates": ["linear"], "folds": 2, "budget": 8})
+    found = train(frame, contract).importances
+    assert sorted(found, key=found.__getitem__) == ["does_not", "kind", "decides"]
+    assert found["does_not"] < 0.02 < found["kind"]
+    assert train(frame, contract).importances == found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -77,7 +78,9 @@ class Checker:
         shown = {name: column for name, column in features.items() if name not in layout.hidden}
         tests = len(shown) + len(predictions)
         trained_on = Profile.from_json(verified_file(version, "profile.json", self.artifacts))
-        shifts = compare_columns(trained_on, Profile(served.rows.rows, shown), tests=tests)
+        training = json.loads(verified_file(version, "training.json", self.artifacts))
+        leans_on = training.get("importances", {})  # older versions do not say
+        shifts = compare_columns(trained_on, Profile(served.rows.rows, shown), tests=tests, importances=leans_on)
         answers = compare_columns(self._expected(version, layout.spec), served.scores, tests=tests)
         verdict, reason = sum_up(shifts, answers)
         is_stale = bool(plan.max_age) and self._is_past(version.created_at, plan.max_age or timedelta(), at)

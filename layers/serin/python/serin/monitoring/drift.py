@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from statistics import NormalDist
 
@@ -41,7 +41,8 @@ class Verdict(StrEnum):
 class Shift:
     """How far one column has moved. effect: in nats, less what chance alone would give; None where there is too little.
 
-    missing: shares, in the reference and now. detail: what moved most, in words.
+    missing: shares, in the reference and now. detail: what moved most, in words. importance: how much the model leans
+    on it, None where that is not known.
     """
 
     column: str
@@ -49,11 +50,12 @@ class Shift:
     effect: float | None
     missing: tuple[float, float]
     detail: str
+    importance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a window compares with its reference. features, predictions: the most moved first.
+    """How a window compares with its reference. features, predictions: as `compare_columns` orders them.
 
     since, until: ISO times. rows: captured rows in the window. is_stale: older than the contract's max_age.
     left_out: features that captures do not hold as they are.
@@ -79,11 +81,27 @@ class Report:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False).encode()
 
 
-def compare_columns(reference: Profile, window: Profile, *, tests: int) -> tuple[Shift, ...]:
-    """Compare the columns that both have, the most moved first. tests: how many columns one check compares in all."""
+def compare_columns(
+    reference: Profile, window: Profile, *, tests: int, importances: Mapping[str, float] | None = None
+) -> tuple[Shift, ...]:
+    """Compare the columns that both have: what drifted first, and of that what the model leans on most.
+
+    tests: how many columns one check compares in all. importances: by column, where they are known.
+    """
     both = [name for name in window.columns if type(window.columns[name]) is type(reference.columns.get(name))]
-    shifts = [compare_column(name, reference.columns[name], window.columns[name], tests=tests) for name in both]
-    return tuple(sorted(shifts, key=lambda shift: (-1.0 if shift.effect is None else -shift.effect, shift.column)))
+    shifts = [
+        replace(
+            compare_column(name, reference.columns[name], window.columns[name], tests=tests),
+            importance=(importances or {}).get(name),
+        )
+        for name in both
+    ]
+    return tuple(sorted(shifts, key=_order))
+
+
+def _order(shift: Shift) -> tuple[int, float, float, str]:
+    worst_first = (Verdict.DRIFTED, Verdict.MOVED, Verdict.STEADY, Verdict.NOT_ENOUGH)
+    return worst_first.index(shift.verdict), -(shift.importance or 0.0), -(shift.effect or 0.0), shift.column
 
 
 def compare_column(name: str, reference: Column, window: Column, *, tests: int) -> Shift:

@@ -113,6 +113,7 @@ def _report(trained: Trained, contract: Contract, *, rows: int, left_out: list[s
         "leaderboard": [asdict(entry) for entry in trained.leaderboard],
         "metrics": trained.metrics,
         "baseline_metrics": trained.baseline_metrics,
+        "importances": trained.importances,
         "fits": trained.fits,
         "rows": rows,
         "left_out": left_out,

@@ -24,6 +24,7 @@ from serin.errors import Refused
 from serin.serving.encode import MAX_MAGNITUDE
 from serin.training.calibrate import baseline_of, conform, split_calibration
 from serin.training.export import learned_categories, to_onnx
+from serin.training.importance import importances
 from serin.training.measure import measure
 from serin.training.pipelines import build_transform
 from serin.training.search import (
@@ -51,7 +52,8 @@ class Trained:
     metrics, baseline_metrics: on the hold-out, of the model and of the dummy; a metric that the rows leave undefined
     is left out. holdout_rows, holdout_predictions: tables as `dump_table` writes them; the first has the typed
     columns, the second what scikit-learn answers: `score_0`, `score_1`, … as the serving spec orders them, and the
-    dummy's `baseline_0`, …. pipeline: as fitted, in memory only. fits: how many models were fitted.
+    dummy's `baseline_0`, …. importances: by feature, as `importances` tells. pipeline: as fitted, in memory only. fits:
+    how many models were fitted.
     """
 
     onnx: bytes
@@ -62,6 +64,7 @@ class Trained:
     baseline_metrics: dict[str, float]
     holdout_rows: bytes
     holdout_predictions: bytes
+    importances: dict[str, float]
     pipeline: Pipeline
     fits: int
 
@@ -106,6 +109,7 @@ def train(frame: pd.DataFrame, contract: Contract) -> Trained:
         baseline_metrics=_metrics(truth, baseline, contract),
         holdout_rows=dump_table(holdout),
         holdout_predictions=_dump_predictions(scores, baseline),
+        importances=importances(pipeline, holdout, truth, contract),
         pipeline=pipeline,
         fits=sum(entry.fits for entry in entries) + FINAL_FITS,
     )
