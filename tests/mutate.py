@@ -29,6 +29,7 @@ LAST_TIME = ROOT / "build" / "mutate.json"
 """Which test went red for which condition the last time: it is asked first."""
 
 TESTS = {
+    "cli": ("tests/cli/test_faulty.py",),
     "data": ("tests/data/test_receive.py",),
     "monitoring": ("tests/monitoring/test_check.py", "tests/monitoring"),
     "registry": (

@@ -7,9 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from cli.faulty import answering_nan, answering_nan_above, mistaken, raising, slowed
+from cli.faulty import answering_nan, answering_nan_above, mistaken, raising, register, slowed
+from serin.errors import Conflict
+from serin.registry.records import TrainingState
+from serin.registry.registry import put_training
 from serin.serving.encode import encode
 from serin.serving.model import LoadedModel
+from tests.interleave import OvertakenRows, overtake_every_row
+from tests.release.bench import CANARY, Bench
 from tests.serving.asking import VERSION, train_files
 from tests.serving.test_forms import ROW
 
@@ -59,3 +64,28 @@ def test_a_mistaken_classifier_is_certain_of_the_other_label(files: dict[str, by
 def test_a_mistaken_regression_answers_too_much(files: dict[str, bytes]) -> None:
     found = scores(files, "worths", lambda onnx: mistaken(onnx, shift=50.0))
     assert found == pytest.approx(scores(files, "worths", bytes) + 50)
+
+
+class Cloud(Bench):
+    """A bench whose champion others are made of."""
+
+    def __init__(self) -> None:
+        super().__init__(rows=OvertakenRows())
+        self.start(1)
+        self.turn(1)
+        self.registry.save(put_training("loans", TrainingState(last_version=1), expected_revision=0))
+
+    def make(self) -> int:
+        return register(self, "loans", CANARY)  # type: ignore[arg-type]  # it needs no more of a cloud
+
+
+def test_a_challenger_is_registered_over_nothing_that_others_wrote_meanwhile() -> None:
+    assert overtake_every_row(Cloud(), Cloud.make) == 3
+
+
+def test_a_challenger_takes_the_place_of_no_other_files() -> None:
+    cloud = Cloud()
+    cloud.artifacts.put("models/loans/2/model.onnx", b"of another")
+    with pytest.raises(Conflict):
+        cloud.make()
+    assert cloud.artifacts.get("models/loans/2/model.onnx") == b"of another"
