@@ -21,6 +21,8 @@ from serin.contract.spec import ServingSpec
 from serin.errors import Unverified
 from serin.serving.encode import Arrays, PlainRow
 
+COLUMNS = "columns"  # the graph's input, and where its metadata say what these are
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 

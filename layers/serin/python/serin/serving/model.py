@@ -15,7 +15,7 @@ from serin.contract.spec import ServingSpec
 from serin.errors import ModelOutput, Unverified
 from serin.serving.body import MAX_ROWS
 from serin.serving.capture import Veil
-from serin.serving.columns import Columns, RowPacker
+from serin.serving.columns import COLUMNS, Columns, RowPacker
 from serin.serving.decode import RowDecoder
 from serin.serving.encode import Arrays, Encoded, PlainRow
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 FILES = ("model.onnx", "spec.json")  # of a version, what is loaded
 MAX_ONNX_BYTES = 100 * 2**20
-COLUMNS = "columns"  # the graph's input, and where its metadata say what these are
 CHUNK_CELLS = 2**18  # of rows times columns; larger chunks are no faster, and cost memory
 FEW_NUMBERS = 16  # up to so many, Python's own loop is done sooner than NumPy's
 

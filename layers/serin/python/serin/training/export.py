@@ -28,8 +28,7 @@ from sklearn.pipeline import Pipeline
 
 from serin.contract.model import Contract
 from serin.contract.spec import ServingSpec
-from serin.serving.columns import Columns
-from serin.serving.model import COLUMNS
+from serin.serving.columns import COLUMNS, Columns
 from serin.training.pipelines import MISSING
 
 OPSET, ML_OPSET, IR_VERSION = 21, 5, 10
