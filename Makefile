@@ -5,7 +5,7 @@ BENCHMARKS := serving cold batch release switch
 BIN := .venv/bin
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/serin/python
 
-.PHONY: setup demo test check mutate golden synth deploy bench bench-release
+.PHONY: setup demo test check mutate golden synth deploy bench
 setup: .venv/ready
 
 .venv/ready: requirements.txt pyproject.toml

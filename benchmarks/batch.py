@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # a
 from benchmarks.report import Figure, alternate, cpu_seconds, say, tell
 from benchmarks.subject import CONTRACT, NAME, Subject, columns_of, draw_table, make_subject
 from serin.aws.cloud import utc_now
+from serin.batch.close import BatchCloser
 from serin.batch.predict import PartPredictor
 from serin.batch.split import Splitter
 from serin.batch.start import BatchStarter
@@ -81,8 +82,11 @@ def csv(subject: Subject, rows: int) -> list[Figure]:
     ]
 
 
-def answer_csv(content: bytes, subject: Subject) -> None:
-    """Answer a file as a batch does: every row judged by the contract, answered, and written with its line."""
+def answer_csv(content: bytes, subject: Subject) -> int:
+    """Answer a file as a batch does: every row judged by the contract, answered, and written with its line.
+
+    Gives how many rows are answered.
+    """
     data, registry, workflow = FakeObjects(), Registry(FakeRows()), FakeWorkflow()
     contract = CONTRACT.model_dump(mode="json")
     run = Run(subject.version.run, NAME, RunStatus.REGISTERED, (), 0, contract, CONTRACT.digest, "", "", "")
@@ -96,6 +100,8 @@ def answer_csv(content: bytes, subject: Subject) -> None:
         Splitter(registry, data).split(NAME, job, found.key)
     for found in list(data.list(event["parts"])):
         PartPredictor(data, cast(Objects, subject), FakeAnswers()).predict(NAME, job, found.key)
+    account: int = BatchCloser(data, utc_now).close(NAME, job)["answered"]
+    return account
 
 
 def answer_csv_by_script(content: bytes, subject: Subject) -> None:

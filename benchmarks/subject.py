@@ -79,7 +79,7 @@ def draw_outcomes(table: pd.DataFrame, *, seed: int) -> NDArray[np.str_]:
     return np.where(noisy > noisy.median(), "yes", "no")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # so that, like an adapter, it hashes by identity
 class Subject:
     """The model: as fitted by scikit-learn, and as a version that can be routed to.
 
