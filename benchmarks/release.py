@@ -140,7 +140,8 @@ class Trial:
         self.plan = plan
         self.growing_turns, self.turns = growing_turns, 0
         self.growing = [NOTHING] * len(plan.margins)
-        self.release = Release("00000002-1", "loans", 2, "canary", ReleaseStatus.LIVE, 1, START.isoformat())
+        begun = START.isoformat()
+        self.release = Release("00000002-1", "loans", 2, "canary", ReleaseStatus.LIVE, 1, begun, step_since=begun)
         self.tallies = dict.fromkeys(plan.margins, Tally())
         self.units = [0, 0]
         self.ended: Move | None = None
@@ -309,7 +310,13 @@ def figures_of(setting: Setting, outcome: Outcome) -> list[Figure]:
         Figure("hours, median", hours, "h"),
         Figure("hours, 95th percentile", most_hours, "h"),
     ]
-    fixed = [Figure("units of a test with a fixed end", round(setting.fixed_units))] if setting.fixed_units else []
+    fixed = []
+    if setting.fixed_units:  # beside it a release must end rightly as often, or its few errors mean nothing
+        right = outcome.promoted if setting.error is Move.ROLL_BACK else outcome.rolled_back
+        fixed = [
+            Figure("right ends", right, at_least=POWER),
+            Figure("units of a test with a fixed end", round(setting.fixed_units)),
+        ]
     return [replace(figure, name=f"{setting.name}: {figure.name}") for figure in (wrong, *took, *fixed)]
 
 
