@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud
 from serin.aws.releasing import releaser_in
-from serin.aws.watch import count, log, watched
+from serin.aws.watch import count, each_in_turn, log, watched
 from serin.release.move import Decision
 from serin.release.turn import Releaser
 
@@ -34,16 +34,13 @@ def note(model: str, decision: Decision) -> None:
 
 def turn_all(alarm: str) -> None:
     """Look at every model, for an alarm does not say which one it is about; the judge does."""
-    failed = []
-    for model in cloud().contracts.names():
-        try:
-            if decision := releaser(f"advance_release, for the alarm {alarm}").turn_now(model):
-                note(model, decision)
-        except Exception:  # whatever one release suffers from, the others get their turn
-            log().exception("the turn for an alarm failed", model=model, alarm=alarm)
-            failed.append(model)
-    if failed:
-        raise RuntimeError(f"no turn was taken for {', '.join(failed)}")
+    by = releaser(f"advance_release, for the alarm {alarm}")
+
+    def turn(model: str) -> None:
+        if decision := by.turn_now(model):
+            note(model, decision)
+
+    each_in_turn(cloud().contracts.names(), turn)
 
 
 @watched

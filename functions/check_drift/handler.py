@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.checking import checker_in
 from serin.aws.cloud import Cloud
-from serin.aws.watch import count, log, watched
+from serin.aws.watch import count, each_in_turn, log, watched
 from serin.monitoring.check import Checker
 
 
@@ -32,12 +32,4 @@ def check(model: str) -> None:
 
 @watched
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    failed = []
-    for model in checker().contracts.names():
-        try:
-            check(model)
-        except Exception:  # whatever one model suffers from, the others are checked
-            log().exception("could not check a model", model=model)
-            failed.append(model)
-    if failed:
-        raise RuntimeError(f"could not check {', '.join(failed)}")
+    each_in_turn(checker().contracts.names(), check)

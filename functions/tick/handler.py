@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.releasing import releaser_in
-from serin.aws.watch import count, log, watched
+from serin.aws.watch import count, each_in_turn, watched
 from serin.registry.reconcile import Dead, resend_lost_uploads
 from serin.training.close import Closer
 
@@ -40,12 +40,4 @@ def look_after(model: str) -> None:
 
 @watched
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    failed = []
-    for model in cloud().contracts.names():
-        try:
-            look_after(model)
-        except Exception:  # whatever one model suffers from, the others get their turn
-            log().exception("could not look after a model", model=model)
-            failed.append(model)
-    if failed:
-        raise RuntimeError(f"could not look after {', '.join(failed)}")
+    each_in_turn(cloud().contracts.names(), look_after)

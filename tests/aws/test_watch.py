@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from serin.aws import watch
-from serin.aws.watch import count, log, watched
+from serin.aws.watch import count, each_in_turn, log, watched
 
 CONTEXT: Any = SimpleNamespace(
     function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn:f", aws_request_id="request-1"
@@ -48,3 +48,16 @@ def test_what_was_counted_before_a_failure_is_sent(capsys: pytest.CaptureFixture
     with pytest.raises(ValueError, match="too often"):
         handler({"times": 3}, CONTEXT)
     assert '"Done":[3.0]' in capsys.readouterr().out.replace(" ", "")
+
+
+def test_where_one_model_fails_the_others_get_their_turn() -> None:
+    done = []
+
+    def do(model: str) -> None:
+        if model == "broken":
+            raise ValueError("no such thing")
+        done.append(model)
+
+    with pytest.raises(RuntimeError, match="failed for broken; the log says why"):
+        each_in_turn(["first", "broken", "last"], do)
+    assert done == ["first", "last"]

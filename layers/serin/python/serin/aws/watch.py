@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, wraps
 from typing import Any
 
@@ -46,6 +46,22 @@ def log_failure(metric: str, code: str, reason: str) -> None:
     log().error(reason, code=code, exc_info=metric == "NoAnswer")
     with single_metric(name=metric, unit=MetricUnit.Count, value=1, default_dimensions={"service": "api"}) as counted:
         counted.add_metadata("code", code)  # no dimension: an alarm watches all codes together
+
+
+def each_in_turn(models: Iterable[str], do: Callable[[str], None]) -> None:
+    """Do something for each model. Whatever one suffers from, the others get their turn.
+
+    Raises RuntimeError with the names of those for which it failed; why, is in the log.
+    """
+    failed = []
+    for model in models:
+        try:
+            do(model)
+        except Exception:
+            log().exception("failed for a model", model=model)
+            failed.append(model)
+    if failed:
+        raise RuntimeError(f"failed for {', '.join(failed)}; the log says why")
 
 
 @cache
