@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 11
 TIMEOUT_SECONDS = 60.0
 SHOWN_IMPORTS = 12
-MB = 2**20
+MB = 10**6
 
 MODEL_ALONE = """
 import sys

@@ -31,9 +31,12 @@ PRUNED = [
     # The extension module holds the whole of onnxruntime; what stands beside it serves other languages.
     "onnxruntime/capi/libonnxruntime.so*",
     *[f"onnxruntime/{folder}" for folder in ("quantization", "tools", "transformers")],
+    "numpy/distutils",  # builds, on Python 3.11
+    "numpy/_core/*_tests.*",
     # Chalice routes by app.py; the rest of it deploys.
     "chalice/*/",
     "chalice/*.json",
+    *[f"chalice/{part}.py" for part in ("analyzer", "awsclient", "config", "local", "package", "pipeline", "policy")],
     "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.min.*",
     # No Flight or S3 from within Arrow; and one copy of a library, under the name linked to.
     *[f"pyarrow/libarrow_{part}.so*" for part in ("flight", "python_flight", "s3")],

@@ -22,7 +22,7 @@ from infra.packages import Packer, left_out, prune
 from tests.infra.conftest import Synthesised
 from tests.infra.only_bundle import requirements_of, with_dependencies
 
-MOST_SERVING_BYTES = 90 * 2**20  # what a cold start has to fetch
+MOST_SERVING_BYTES = 90 * 10**6  # what a cold start has to fetch
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(file.parent.name for file in (ROOT / "layers").glob("*/requirements.txt"))
