@@ -236,7 +236,7 @@ def enough_by(cloud: Cloud, release: Release) -> float | None:
     now, version = utc_now(), cloud.registry.version(release.model, release.version).value
     section = cloud.registry.run(release.model, version.run).value.contract["release"]
     plan = resolve_plan(section, seconds_per_plan_minute=cloud.seconds_per_minute)
-    minutes = arrived_minutes(look(cloud.data, release, now), plan, release, now)
+    minutes = arrived_minutes(look(cloud.data, plan, release, now), plan, release, now)
     for count, minute in enumerate(minutes, start=1):
         if compare_arms(plan, release, minutes[:count]).with_verdict(Verdict.BREACH):
             return (minute.at + 1) * plan.minute_seconds

@@ -36,9 +36,8 @@ from serin.registry.records import (
 )
 from serin.registry.registry import decode, partition, put
 from serin.release.approve import answer
-from serin.release.gather import ON_THE_WAY
 from serin.release.move import MAX_TURNS
-from serin.release.plan import HOLDBACK
+from serin.release.plan import HOLDBACK, ON_THE_WAY_SECONDS
 from serin.release.take_back import take_back
 from tests.aws.test_ports import REGION, aws, make_bucket, make_table  # noqa: F401  # aws: a fixture
 from tests.fakes import FakeRows
@@ -313,7 +312,7 @@ class Walk:
             assert min(units) >= MIN_REQUESTS
             assert {question["verdict"] for question in found["questions"].values()} == {"pass"}
             assert all(isfinite(question[bound]) for question in found["questions"].values() for bound in BOUNDS)
-            arrived = datetime.fromisoformat(entry.at) - timedelta(minutes=2) - ON_THE_WAY
+            arrived = datetime.fromisoformat(entry.at) - timedelta(minutes=2, seconds=ON_THE_WAY_SECONDS)
             complete = arrived.replace(second=0, microsecond=0)
             told = sum(number for (name, at), number in self.asked.items() if name == release.trial and at < complete)
             assert sum(units) <= told, "it rests on a minute that was not over, or not all of it had arrived"

@@ -22,6 +22,7 @@ from tests.builders import a_release
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CANARY = {"strategy": "canary", "shadow": "15m", "margins": {"error": 0.01, "slow": 0.02, "unsure": None}}
 SHADOW, FIRST, LAST = 0, 1, 3
+BEFORE = NOW - timedelta(days=1)  # that the trial began
 
 
 def a_plan(**said: Any) -> Plan:
@@ -52,6 +53,7 @@ def evidence(**changes: Any) -> Evidence:
         "is_verified": True,
         "champion": 1,
         "blocked": set(),
+        "asked_at": NOW,
         "arms": arms(),
         "shadow": Disagreement(500, 10),
     }
@@ -110,7 +112,8 @@ def test_what_has_ended_does_not_move(status: ReleaseStatus) -> None:
         (SHADOW, 15, {"shadow": Disagreement(399, 0)}, Move.HOLD, "399 of 400"),
         (SHADOW, 15, {"shadow": Disagreement(500, 200)}, Move.HOLD, "a person must look"),
         (SHADOW, 15, {"shadow": Disagreement(500, 0, faults=200)}, Move.HOLD, "a person must look"),
-        (SHADOW, 15, {"shadow": Disagreement()}, Move.HOLD, "no traffic"),
+        (SHADOW, 15, {"shadow": Disagreement()}, Move.HOLD, "0 of 400"),
+        (SHADOW, 15, {"shadow": Disagreement(), "asked_at": BEFORE}, Move.HOLD, "on their way"),
         (FIRST, 5, {}, Move.HOLD, "lasts 300 s more"),
         (FIRST, 10, {}, Move.ADVANCE, "no breach"),
         (FIRST, 10, {"arms": arms(Verdict.NOT_ENOUGH)}, Move.ADVANCE, "no breach"),
@@ -124,7 +127,9 @@ def test_what_has_ended_does_not_move(status: ReleaseStatus) -> None:
         (LAST, 10, {"arms": arms(findings={"error": said("error", Verdict.PASS)})}, Move.HOLD, "slow: not enough"),
         (LAST, 10, {"arms": arms(findings={})}, Move.HOLD, "error: not enough"),
         (LAST, 10, {"arms": arms(challenger_units=399)}, Move.HOLD, "399"),
-        (LAST, 10, {"arms": arms(step_units=0)}, Move.HOLD, "no traffic"),
+        (LAST, 10, {"arms": arms(step_units=0)}, Move.HOLD, "no entity asked for the first time"),
+        (LAST, 10, {"arms": arms(step_units=0), "asked_at": BEFORE}, Move.HOLD, "on their way"),
+        (LAST, 13, {"arms": arms(step_units=0), "asked_at": BEFORE}, Move.HOLD, "(canary, 50%)"),
         (LAST, 7 * 24 * 60, {"arms": arms(slow=Verdict.NOT_ENOUGH)}, Move.EXPIRE, "the limit"),
         (LAST, 7 * 24 * 60, {}, Move.PROMOTE, "error: pass"),
         (SHADOW, 7 * 24 * 60, {"shadow": Disagreement(500, 200)}, Move.EXPIRE, "a person must look"),
@@ -160,7 +165,7 @@ WEEK = 7 * 24 * 60
 def test_without_traffic_the_contract_decides(
     step: int, then: str, minutes: float, replay: Disagreement, move: Move, reason: str
 ) -> None:
-    nobody = evidence(arms=Arms(), shadow=Disagreement(), replay=replay)
+    nobody = evidence(asked_at=None, arms=Arms(), shadow=Disagreement(), replay=replay)
     check(next_move(a_plan(on_no_traffic=then), trial(step, minutes=minutes), nobody, NOW), move, reason)
 
 
@@ -207,7 +212,7 @@ def test_who_approved_of_a_replay_did_not_approve_of_what_followed() -> None:
 
 def test_where_a_person_must_agree_a_replay_alone_promotes_nothing() -> None:
     plan = a_plan(on_no_traffic="promote_on_replay", approval="required")
-    nobody, release = evidence(arms=Arms(), replay=Disagreement(500, 0)), trial()
+    nobody, release = evidence(asked_at=None, arms=Arms(), replay=Disagreement(500, 0)), trial()
     check(next_move(plan, release, nobody, NOW), Move.HOLD, "a person must look")
     said_yes = Approval(True, "ada", NOW.isoformat(), digest(plan, release, nobody))
     check(next_move(plan, replace(release, approval=said_yes), nobody, NOW), Move.HOLD, "at the limit")
@@ -284,10 +289,15 @@ def test_a_promoted_version_is_watched(minutes: float, change: dict[str, Any], m
     check(next_move(a_plan(watch="30m"), watching, evidence(**{"champion": 2, **change}), NOW), move, reason)
 
 
+ALL_PASS = {question: said(question, Verdict.PASS) for question in ("error", "slow", "unsure", "wrong")}
+NOT_YET = said("slow", Verdict.NOT_ENOUGH)
+
+
 @pytest.mark.parametrize(
     ("minutes", "change", "move", "reason"),
     [
-        (5, {"is_better": True}, Move.PROMOTE, "certainly better"),
+        (5, {"is_better": True, "findings": ALL_PASS}, Move.PROMOTE, "certainly better"),
+        (5, {"is_better": True, "findings": ALL_PASS | {"slow": NOT_YET}}, Move.HOLD, "slow: not enough"),
         (5, {"is_better": True, "challenger_units": 10}, Move.HOLD, "answered 10 units"),
         (5, {}, Move.HOLD, "no difference is certain"),
         (14 * 24 * 60, {}, Move.EXPIRE, "no difference is certain"),
@@ -342,7 +352,7 @@ def test_a_replay_never_rolls_back_and_never_promotes_what_it_does_not_certainly
     replay: Disagreement, plan: Plan, has_begun: bool, minutes: float
 ) -> None:
     release = trial(0, minutes=minutes, **({} if has_begun else {"step_since": ""}))
-    nobody = evidence(arms=Arms(), shadow=Disagreement(), replay=replay)
+    nobody = evidence(asked_at=None, arms=Arms(), shadow=Disagreement(), replay=replay)
     move = next_move(plan, release, nobody, NOW).move
     assert move is not Move.ROLL_BACK
     if move is Move.PROMOTE and plan.steps:

@@ -12,7 +12,7 @@ from serin.errors import SerinError
 from serin.monitoring.captures import Capture
 from serin.monitoring.rescore import Challenger, Score, rescore
 from serin.monitoring.summarise import Layout, LayoutOf, captures_once
-from serin.monitoring.summary import Flip, Flips, Summary, Units
+from serin.monitoring.summary import Flip, Flips, Summary
 
 MAX_ROWS = 5_000  # compared of one release in one file
 
@@ -92,10 +92,10 @@ def _compared(captures: Sequence[Capture], layout: Layout, challenger: Challenge
 
 def _noted(summary: Summary, place: Place, compared: _Compared) -> Summary:
     """Give a summary's units of one release what was found of them."""
-    firsts = summary.releases[place].firsts
+    before = summary.releases[place]
     noted = {
-        name: replace(firsts[name], delta=delta, is_flipped=is_flipped)
+        name: replace(before.firsts[name], delta=delta, is_flipped=is_flipped)
         for name, (delta, is_flipped) in compared.deltas.items()
     }
-    units = Units({**firsts, **noted})
+    units = replace(before, firsts={**before.firsts, **noted})
     return replace(summary, releases={**summary.releases, place: units}, flips={**summary.flips, place: compared.flips})

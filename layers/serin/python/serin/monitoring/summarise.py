@@ -210,7 +210,7 @@ def _units(captures: Sequence[Capture], layouts: Mapping[tuple[str, int], Layout
     for capture in captures:
         unit = _unit(capture, layouts.get((capture.model, capture.laid_out_by)))
         firsts[capture.unit] = first_of(unit, firsts.get(capture.unit, unit))
-    return Units({}) + Units(firsts)
+    return Units({}) + Units(firsts, last=max(capture.at for capture in captures))
 
 
 def _unit(capture: Capture, layout: Layout | None) -> Unit:

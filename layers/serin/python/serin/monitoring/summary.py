@@ -122,15 +122,23 @@ class Units:
     """The first requests of a release's entities, by the entities' hashes; past a bound, of the lowest hashes.
 
     Which entities are kept does not depend on the order of merging, nor does which request was the first.
+    last: when anybody asked last, first request or not, in milliseconds since 1970; 0 where that was not counted.
     """
 
     firsts: dict[str, Unit]
+    last: int = 0
 
     def __add__(self, other: Self) -> Self:
         firsts = dict(self.firsts)
         for name, unit in other.firsts.items():
             firsts[name] = first_of(unit, firsts[name]) if name in firsts else unit
-        return replace(self, firsts={name: firsts[name] for name in sorted(firsts)[:KEPT_UNITS]})
+        kept = {name: firsts[name] for name in sorted(firsts)[:KEPT_UNITS]}
+        return replace(self, firsts=kept, last=max(self.last, other.last))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there may have been more entities than are kept."""
+        return len(self.firsts) >= KEPT_UNITS
 
 
 def first_of(one: Unit, other: Unit) -> Unit:
@@ -207,6 +215,7 @@ class Summary:
                 [*key, {name: _values(unit) for name, unit in part.firsts.items()}]
                 for key, part in sorted(self.releases.items())
             ],
+            "asked": [[*key, part.last] for key, part in sorted(self.releases.items()) if part.last],
             "flips": [[*key, asdict(part)] for key, part in sorted(self.flips.items())],
             "truths": {model: part.known for model, part in self.truths.items()},
         }
@@ -219,6 +228,7 @@ class Summary:
             data = json.loads(text)
             if data["format"] != FORMAT:
                 raise Unverified(f"the summary has format {data['format']}; this version of Serin reads {FORMAT}")
+            asked = {(model, release): last for model, release, last in data.get("asked", [])}
             return cls(
                 captures=data["captures"],
                 skipped=data["skipped"],
@@ -236,7 +246,9 @@ class Summary:
                     Cut(*key): Slice(**{**part, "scores": _numbers(part["scores"])}) for *key, part in data["slices"]
                 },
                 releases={
-                    (model, release): Units({name: Unit(*unit) for name, unit in firsts.items()})
+                    (model, release): Units(
+                        {name: Unit(*unit) for name, unit in firsts.items()}, asked.get((model, release), 0)
+                    )
                     for model, release, firsts in data["releases"]
                 },
                 flips={

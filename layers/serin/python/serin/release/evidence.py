@@ -47,8 +47,9 @@ class Evidence:
     """All that a turn decides on.
 
     is_verified: the version's files are what its manifest promises; finding: what is wrong with them. champion: who
-    answers now. blocked: SHA-256 of the models that were rolled back. shadow, replay: what was compared off the path
-    of answers, and before the release. replay_finding: what is to be known of the replay beside its counts.
+    answers now. asked_at: when anybody was last known to ask in this release. blocked: SHA-256 of the models that were
+    rolled back. shadow, replay: what was compared off the path of answers, and before the release. replay_finding: what
+    is to be known of the replay beside its counts.
     """
 
     status: VersionStatus
@@ -57,6 +58,7 @@ class Evidence:
     champion: int | None
     blocked: Collection[str]
     finding: str = ""
+    asked_at: datetime | None = None
     arms: Arms = Arms()
     shadow: Disagreement = UNSEEN
     replay: Disagreement = UNSEEN

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import astuple, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from serin.errors import NotFound
 from serin.monitoring.feedback import Terms, Truth, Truths, row_id
-from serin.monitoring.minutes import Minute
+from serin.monitoring.minutes import Counts, Minute
 from serin.monitoring.summary import Summary, disagreement, minutes
 from serin.monitoring.window import SUMMARIES
 from serin.registry.ports import Objects
@@ -17,8 +18,6 @@ from serin.registry.records import Release, ReleaseStatus
 from serin.release.compare import Disagreement
 from serin.release.plan import Plan
 
-ON_THE_WAY = timedelta(seconds=5)
-"""Beyond two minutes of the plan: how long captures take from the endpoint into a summary."""
 KEPT_TRUTHS = 20_000
 """Of feedback on predictions that are no unit's first: they may yet be read, or never were asked."""
 REPLACED_WITHIN = timedelta(hours=3)
@@ -26,28 +25,90 @@ REPLACED_WITHIN = timedelta(hours=3)
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """Minutes as they were counted once all of their captures had arrived.
+
+    end: they are those before this minute. judged_end: of those before this one it is known too which answers were
+    wrong.
+    """
+
+    end: int = 0
+    judged_end: int = 0
+    minutes: tuple[Minute, ...] = ()
+
+    def to_json(self) -> list[Any]:
+        rows = [[each.at, *(list(astuple(arm)) for arm in (each.champion, each.challenger))] for each in self.minutes]
+        return [self.end, self.judged_end, rows]
+
+    @classmethod
+    def from_json(cls, said: list[Any]) -> Settled:
+        end, judged_end, rows = said
+        return cls(end, judged_end, tuple(Minute(at, *(Counts(*arm) for arm in arms)) for at, *arms in rows))
+
+    def go_on(self, found: Iterable[Minute], *, end: int, judged_end: int, is_full: bool) -> Settled:
+        """Take over minutes that were counted anew; once units were left out, only what was not known before."""
+        found = [minute for minute in found if minute.at < end]
+        if not is_full:
+            return Settled(end, judged_end, tuple(found))
+        known = {minute.at: minute for minute in self.minutes}
+        for minute in found:
+            if minute.at >= self.end:
+                known[minute.at] = minute
+            elif minute.at in known and self.judged_end <= minute.at < judged_end:
+                known[minute.at] = _judged_as(minute, known[minute.at])
+        return Settled(end, judged_end, tuple(known[at] for at in sorted(known)))
+
+
+def _judged_as(found: Minute, known: Minute) -> Minute:
+    """Say of a minute that is known which of its answers were wrong."""
+    champion, challenger = (
+        replace(before, judged=after.judged, wrong=after.wrong)
+        for before, after in ((known.champion, found.champion), (known.challenger, found.challenger))
+    )
+    return Minute(known.at, champion, challenger)
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What a release's summaries told. files: those that were read, by key, with the version that was read.
 
-    since: the hour from which files are still looked for.
+    since: the hour from which files are still looked for. settled: by what captures name as release. A test may be
+    looked at whenever one likes only if its past stays: of more entities than are kept, others are left out the more
+    there are, so that a minute counted anew would be another one.
     """
 
     since: datetime
     files: dict[str, str] = field(default_factory=dict)
     told: Summary = field(default_factory=Summary)
+    settled: dict[str, Settled] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
-        document = {"since": self.since.isoformat(), "files": self.files, "told": json.loads(self.told.to_json())}
+        document = {
+            "since": self.since.isoformat(),
+            "files": self.files,
+            "told": json.loads(self.told.to_json()),
+            "settled": {name: settled.to_json() for name, settled in self.settled.items()},
+        }
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> Seen:
         document = json.loads(text)
         told = Summary.from_json(json.dumps(document["told"]).encode())
-        return cls(datetime.fromisoformat(document["since"]), document["files"], told)
+        settled = {name: Settled.from_json(said) for name, said in document.get("settled", {}).items()}
+        return cls(datetime.fromisoformat(document["since"]), document["files"], told, settled)
+
+    @property
+    def asked_at(self) -> datetime | None:
+        """When anybody was last known to ask in this release, or in its shadow or watch; None where nobody was."""
+        told = self.told.releases.values()
+        last = max(
+            (at for units in told for at in (units.last, *(unit.at for unit in units.firsts.values()))), default=0
+        )
+        return datetime.fromtimestamp(last / 1000, UTC) if last else None
 
 
-def look(data: Objects, release: Release, now: datetime) -> Seen:
+def look(data: Objects, plan: Plan, release: Release, now: datetime) -> Seen:
     """Read the summaries that came since the last look, and keep what all of them say of this release.
 
     Reading one twice changes nothing: the first requests of entities merge as a union does, and so does feedback.
@@ -63,7 +124,8 @@ def look(data: Objects, release: Release, now: datetime) -> Seen:
             files[name] = version
             told += _of(Summary.from_json(data.get(name, version)), release)
     since = max(seen.since, _hour(now - REPLACED_WITHIN))
-    found = Seen(since, {name: version for name, version in files.items() if name >= _folder(since)}, _bounded(told))
+    files = {name: version for name, version in files.items() if name >= _folder(since)}
+    found = _settle(Seen(since, files, _bounded(told), seen.settled), plan, release, now)
     if found != seen:
         data.put(key, found.to_json())
     return found
@@ -77,28 +139,44 @@ def arrived_minutes(seen: Seen, plan: Plan, release: Release, now: datetime) -> 
     In those after a promotion the previous champion stands in the challenger's place; they are turned round, so that
     `challenger` is the release's version throughout.
     """
-    terms = Terms(plan.feedback_seconds * 1000, before=_judged_ms(plan, now), tolerance=plan.tolerance)
-    trial, watch = (_minutes(seen, plan, (release.model, name), terms) for name in (release.trial, release.watch))
+    trial, watch = (
+        [
+            *(settled := seen.settled.get(name, Settled())).minutes,
+            *(minute for minute in _minutes(seen, plan, release.model, name, now) if minute.at >= settled.end),
+        ]
+        for name in (release.trial, release.watch)
+    )
     if release.status is not ReleaseStatus.WATCHING:
-        return [*trial]
+        return trial
     return [*trial, *(Minute(minute.at, minute.challenger, minute.champion) for minute in watch)]
 
 
 def complete_minutes(minutes: Iterable[Minute], plan: Plan, now: datetime) -> list[Minute]:
     """Choose those whose captures have all arrived."""
-    end = plan.minute_of(_arrived(plan, now))
+    end = _end(plan, now)
     return [minute for minute in minutes if minute.at < end]
 
 
-def _arrived(plan: Plan, now: datetime) -> datetime:
-    """Until when all captures have arrived."""
-    return now - timedelta(seconds=2 * plan.minute_seconds) - ON_THE_WAY
+def _settle(seen: Seen, plan: Plan, release: Release, now: datetime) -> Seen:
+    end, judged_end = _end(plan, now), _judged_end(plan, now)
+    settled = {
+        name: seen.settled.get(name, Settled()).go_on(
+            _minutes(seen, plan, release.model, name, now), end=end, judged_end=judged_end, is_full=units.is_full
+        )
+        for (_, name), units in seen.told.releases.items()
+        if name != release.id  # a shadow has no arms
+    }
+    return replace(seen, settled=settled)
 
 
-def _judged_ms(plan: Plan, now: datetime) -> float:
-    """Until when predictions had all the time that their feedback may take, in milliseconds since 1970."""
-    judged = plan.minute_of(_arrived(plan, now) - timedelta(seconds=plan.feedback_seconds))
-    return judged * plan.minute_seconds * 1000
+def _end(plan: Plan, now: datetime) -> int:
+    """The first minute of which captures may still arrive."""
+    return plan.minute_of(now - timedelta(seconds=plan.arrival_seconds))
+
+
+def _judged_end(plan: Plan, now: datetime) -> int:
+    """The first minute in which predictions may not yet have had all the time that their feedback may take."""
+    return plan.minute_of(now - timedelta(seconds=plan.arrival_seconds + plan.feedback_seconds))
 
 
 def shadow_of(seen: Seen, release: Release) -> Disagreement:
@@ -121,8 +199,15 @@ def feedback_of(seen: Seen) -> Feedback:
     return Feedback(len(known.keys() & units), len(known.keys() - units))
 
 
-def _minutes(seen: Seen, plan: Plan, place: tuple[str, str], terms: Terms) -> tuple[Minute, ...]:
-    return minutes(seen.told, place, slow_after_ms=plan.slow_after_ms, minute_seconds=plan.minute_seconds, terms=terms)
+def _minutes(seen: Seen, plan: Plan, model: str, name: str, now: datetime) -> tuple[Minute, ...]:
+    before = _judged_end(plan, now) * plan.minute_seconds * 1000
+    return minutes(
+        seen.told,
+        (model, name),
+        slow_after_ms=plan.slow_after_ms,
+        minute_seconds=plan.minute_seconds,
+        terms=Terms(plan.feedback_seconds * 1000, before=before, tolerance=plan.tolerance),
+    )
 
 
 def _of(summary: Summary, release: Release) -> Summary:

@@ -142,7 +142,7 @@ class _Turn:
 
     def _shadow(self) -> Decision:
         seen, needed = self.evidence.shadow, self.plan.min_requests
-        if seen.compared == 0:
+        if self._is_unasked:
             return self._no_traffic()
         if not seen.is_sound:
             return self._hold(f"what the shadow counted cannot be: {seen}")
@@ -155,10 +155,12 @@ class _Turn:
 
     def _canary(self) -> Decision:
         arms = self.evidence.arms
-        if arms.step_units == 0:
+        if self._is_unasked:
             return self._no_traffic()
         if few := self._too_few():
             return self._hold(few)
+        if arms.step_units == 0:
+            return self._hold(f"no entity asked for the first time in step {self._step}, and others are no evidence")
         if self.release.step + 1 < len(self.plan.steps):
             return Decision(Move.ADVANCE, f"no breach in step {self._step}")
         findings = [self._finding(question) for question in self.plan.margins]
@@ -173,10 +175,15 @@ class _Turn:
             return self._hold(few)
         if not self.evidence.arms.is_better:
             return self._hold(f"no difference is certain; {finding.sentence}")
-        return self._promote(f"certainly better; {finding.sentence}")
+        guards = [self._finding(question) for question in self.plan.margins if question != self.plan.question]
+        if missing := [guard for guard in guards if guard.verdict is not Verdict.PASS]:
+            return self._hold(f"certainly better; {finding.sentence}; not yet known is: {_sentences(missing)}")
+        return self._promote(f"certainly better; {_sentences([finding, *guards])}")
 
     def _no_traffic(self) -> Decision:
         reason = f"no traffic in step {self._step}"
+        if self._seconds_in_step < self.plan.steps[self.release.step].seconds + self.plan.arrival_seconds:
+            return self._hold(f"{reason}, unless captures are on their way")
         match self.plan.on_no_traffic:
             case NoTraffic.HOLD:
                 return self._hold(reason)
@@ -187,6 +194,8 @@ class _Turn:
 
     def _on_replay(self, reason: str) -> Decision:
         replay, needed = self.evidence.replay, self.plan.min_requests
+        if self.evidence.asked_at is not None:
+            return self._hold(f"{reason}, and some before: a replay alone would promote only what nobody asked")
         if not replay.is_sound or replay.compared < needed:
             return self._hold(f"{reason}; the replay compared {replay.compared} of {needed} requests")
         reason = f"{reason}; the replay {replay.sentence}"
@@ -230,6 +239,11 @@ class _Turn:
             f"the challenger answered {arms.challenger_units} units and the champion {arms.champion_units}, "
             f"of {needed} that each must have"
         )
+
+    @property
+    def _is_unasked(self) -> bool:
+        asked = self.evidence.asked_at
+        return asked is None or asked < step_began(self.release)
 
     @property
     def _is_at_its_limit(self) -> bool:

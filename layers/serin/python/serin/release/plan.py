@@ -16,6 +16,9 @@ HOLDBACK = 0.1
 """The share of entities that stays with the previous champion while a promoted version is watched."""
 
 
+ON_THE_WAY_SECONDS = 5.0  # of captures, beyond two minutes of the plan
+
+
 class StepKind(StrEnum):
     SHADOW = "shadow"
     CANARY = "canary"
@@ -57,6 +60,11 @@ class Plan:
     question: Question
     feedback_seconds: float = 0.0
     tolerance: float | None = None
+
+    @property
+    def arrival_seconds(self) -> float:
+        """How long captures take from the endpoint into a summary."""
+        return 2 * self.minute_seconds + ON_THE_WAY_SECONDS
 
     @property
     def minutes_until_judged(self) -> float:

@@ -118,13 +118,13 @@ class Releaser:
         evidence = self._known(read.scene)
         if not release.status.is_under_way:
             return next_move(plan, release, evidence, now)
-        seen = look(self.data, release, now)
+        seen = look(self.data, plan, release, now)
         minutes = arrived_minutes(seen, plan, release, now)
         arms = compare_arms(plan, release, minutes)
         if not arms.with_verdict(Verdict.BREACH):  # which alone may be seen while captures still arrive
             minutes = complete_minutes(minutes, plan, now)
             arms = compare_arms(plan, release, minutes)
-        evidence = replace(evidence, arms=arms, shadow=shadow_of(seen, release))
+        evidence = replace(evidence, asked_at=seen.asked_at, arms=arms, shadow=shadow_of(seen, release))
         evidence = self._replayed(read.scene, evidence)
         decision = next_move(plan, release, evidence, now)
         if decision.move is not Move.HOLD or decision.asks:  # people will read it
