@@ -58,6 +58,29 @@ def test_json_that_parsers_trip_over_is_a_400(world: World, body: bytes) -> None
     assert refused(world, body)[:2] == (400, "BAD_REQUEST")
 
 
+@pytest.mark.parametrize("place", ["a field's name", "a category", "an entity", "an id"])
+def test_half_of_a_character_is_a_400(world: World, place: str) -> None:
+    row = {
+        "a field's name": {**ROW, "\ud800": 1},
+        "a category": {**ROW, "education": "\ud800"},
+        "an entity": {**ROW, "applicant": "a\udfff"},
+    }.get(place, ROW)
+    assert refused(world, {"rows": [row]} if row != ROW else {"rows": [row], "id": "\ud800"})[:2] == (
+        400,
+        "BAD_REQUEST",
+    )
+    tensors = [{"name": "age", "shape": [1], "datatype": "INT64", "data": [41]}]
+    assert "\\ud800" in world.ask("POST", "/v2/models/loans/infer", {"inputs": tensors, "id": "\ud800"}).body["error"]
+    assert world.reported == []
+
+
+def test_a_whole_character_is_none_however_it_is_escaped(world: World) -> None:
+    assert (
+        world.ask("POST", PREDICT, b'{"rows": [%s]}' % json.dumps({**ROW, "education": "\U0001f424"}).encode()).status
+        == 200
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "field", "code", "allowed"),
     [

@@ -37,9 +37,15 @@ def read_json(body: bytes) -> Any:
     """Read a body as JSON. Raises BadRequest or TooLarge."""
     text = read_text(body)
     try:
-        return json.loads(
+        document = json.loads(
             text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant, parse_float=_finite
         )
+        if "\\u" in text:  # an escape can stand for half a character, which no answer could repeat
+            json.dumps(document, ensure_ascii=False).encode()
+        return document
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise BadRequest(f"the body has half of a surrogate pair, {half}, which is no character") from error
     except _NonFinite as error:
         raise BadRequest(f"{shorten(_holder(text))}: {error}", code="NON_FINITE") from None
     except RecursionError as error:
