@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,15 @@ def test_what_is_plainly_right_is_read_fast(changes: dict[str, Any]) -> None:
 )
 def test_what_needs_a_remark_is_left_to_the_careful_reader(body: bytes) -> None:
     assert DECODER.decode(body) is None
+
+
+def test_the_number_of_an_entity_that_is_a_feature_too_is_read_whole() -> None:
+    decoder = RowDecoder(replace(SPEC, entity="free"), max_rows=3)
+    small, large = a_body(a_row(free=2**53 - 1)), a_body(a_row(), a_row(free=2**53 + 1))
+    assert (fast := decoder.decode(small)) is not None
+    assert fast.entity == str(2**53 - 1)
+    assert decoder.decode(large) is None
+    assert encode(read_rows(large)[1:], replace(SPEC, entity="free")).entity == str(2**53 + 1)
 
 
 VALUES = st.one_of(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.faulty import answering_nan_above
+from serin.contract.spec import ServingSpec
 from serin.registry.records import Challenger
 from serin.serving.trial import STRIKES, Trial, bucket
 from tests.serving.asking import NAN, RAISES, TURNED, VERSION, World
@@ -66,7 +70,7 @@ def test_a_lease_runs_out_between_two_readings_of_the_route(world: World) -> Non
 
 def test_one_entity_is_answered_by_one_version_however_it_is_written(world: World) -> None:
     world.try_out(TURNED, 0.5)
-    for entity in (17, 2**53 + 1, "A1", "é\ud800", 0.5):
+    for entity in (17, 2**53 + 1, "A1", "é", 0.5):
         answered = {ask(world, entity) for _ in range(3)} | {ask(world, entity, entity)}
         said = {"inputs": tensors([ROW]), "parameters": {"entity": entity}}
         answered.add(int(world.ask("POST", INFER, said).body["model_version"]))
@@ -75,6 +79,14 @@ def test_one_entity_is_answered_by_one_version_however_it_is_written(world: Worl
         reply = world.ask("POST", "/models/loans/invocations", {"instances": [{**ROW, "applicant": entity}]})
         answered.add(int(reply.headers["X-Serin-Version"]))
         assert len(answered) == 1, entity
+
+
+def test_a_table_writes_an_entity_as_json_does(world: World) -> None:
+    world.ask("POST", PREDICT, {"rows": [{**ROW, "applicant": 7}]})
+    written = pd.DataFrame([{**ROW, "applicant": 7}, {**ROW, "applicant": None}])[:1].to_csv(index=False)
+    assert "7.0" in written
+    world.ask("POST", "/models/loans/invocations", written, content_type="text/csv")
+    assert len({line["unit"] for line in world.captured}) == 1
 
 
 def test_both_versions_answer_when_half_is_on_trial(world: World) -> None:
@@ -114,6 +126,74 @@ def test_the_champions_answers_are_the_same_to_the_byte_with_and_without_a_chall
         world.files.setdefault("models/loans/99/spec.json", b"no spec")
         world.try_out(version, weight)
         assert {form: json.dumps(send(world, form, rows)) for form in alone} == alone
+
+
+ELDER = {**ROW, "age": 90}
+LESS, STRAYS = (
+    7,
+    8,
+)  # versions: the first says less than the champion, the second gives no number for most rows, but for this one
+
+
+@pytest.fixture
+def rich(model_files: dict[str, bytes]) -> World:
+    """A world whose champion explains, and says who decides."""
+    files = dict(model_files)
+    for name in ("model.onnx", "spec.json"):
+        files[f"models/loans/{LESS}/{name}"] = files[f"models/loans/{VERSION}/{name}"]
+        files[f"models/loans/{VERSION}/{name}"] = files[f"models/cautious/{VERSION}/{name}"]
+        files[f"models/loans/{STRAYS}/{name}"] = files[f"models/cautious/{VERSION}/{name}"]
+    onnx = files[f"models/loans/{STRAYS}/model.onnx"]
+    files[f"models/loans/{STRAYS}/model.onnx"] = answering_nan_above(onnx, threshold=0.2)
+    return World(files)
+
+
+EXPLAIN = PREDICT + "?explain=true"
+DECISION = {"inputs": tensors([ROW]), "outputs": [{"name": "decision"}]}
+
+
+def test_a_challenger_that_says_less_than_is_asked_for_is_answered_for(rich: World) -> None:
+    alone = [rich.ask("POST", INFER, DECISION).body["outputs"], rich.ask("POST", EXPLAIN, {"rows": [ROW]}).body]
+    rich.try_out(LESS)
+    assert rich.ask("POST", INFER, DECISION).body["outputs"] == alone[0]
+    assert rich.ask("POST", EXPLAIN, {"rows": [ROW]}).body == alone[1]
+    assert ask(rich, "A1") == LESS, "where no more is asked for, it answers"
+    said = [(line["arm"], line["answered"], line["fault"]) for line in rich.captured[2:]]
+    assert said == [("challenger", VERSION, "raised")] * 2 + [("challenger", LESS, None)]
+
+
+def test_a_challenger_that_cannot_explain_its_answer_is_answered_for_and_given_up(rich: World) -> None:
+    alone = rich.ask("POST", EXPLAIN, {"rows": [ELDER]}).body
+    rich.try_out(STRAYS)
+    assert rich.ask("POST", PREDICT, {"rows": [ELDER]}).body["version"] == STRAYS, "the answer itself is a number"
+    for _ in range(4):
+        assert rich.ask("POST", EXPLAIN, {"rows": [ELDER]}).body == alone
+    assert [line["fault"] for line in rich.captured[2:]] == ["not_a_number"] * 4
+    assert len(rich.reported) == 3, "after the third it is not asked again"
+
+
+def test_a_champion_that_cannot_explain_its_answer_is_a_500_that_is_captured(rich: World) -> None:
+    rich.champion = STRAYS
+    reply = rich.ask("POST", EXPLAIN, {"rows": [ELDER]})
+    assert (reply.status, reply.body["error"]["code"]) == (500, "MODEL_OUTPUT")
+    assert [(line["answered"], line["fault"]) for line in rich.captured] == [(None, "not_a_number")]
+
+
+@pytest.mark.parametrize(("champion", "challenger"), [(0.3, 1.0), (1.0, 0.3)])
+def test_both_arms_are_captured_by_one_share_whoever_answers(world: World, champion: float, challenger: float) -> None:
+    for version, share in ((VERSION, champion), (RAISES, challenger), (TURNED, challenger)):
+        key = f"models/loans/{version}/spec.json"
+        spec = ServingSpec.from_json(world.files[key])
+        world.files[key] = replace(spec, capture=replace(spec.capture, share=share)).to_json()
+    kept = []
+    for version in (TURNED, RAISES):
+        world.try_out(version, 0.5)
+        world.captured.clear()
+        for number in range(100):
+            ask(world, f"A{number}")
+        kept.append({line["unit"] for line in world.captured})
+    assert kept[0] == kept[1]
+    assert 15 <= len(kept[0]) <= 45
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.1, 0.5, 0.9])

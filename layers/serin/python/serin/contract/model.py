@@ -335,7 +335,10 @@ class Capture(_Section):
 
     share: AnyShare = Field(1.0, description="of the entities; one is kept with all of its predictions or with none")
     mask: tuple[str, ...] = Field((), description="features whose values are left out")
-    hash: tuple[str, ...] = Field((), description="features of whose values only a hash is kept")
+    hash: tuple[str, ...] = Field(
+        (),
+        description="features of whose values only a hash is kept, which can be tried out: mask what is secret",
+    )
 
 
 class Automation(StrEnum):

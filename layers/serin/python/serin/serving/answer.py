@@ -6,7 +6,7 @@ and the decision, which is "automated", "review" (a person must decide) or "none
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from serin.contract.spec import ServingSpec, label_text
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from serin.serving.explain import Explained
 
 FULL, PARTIAL = "full", "partial"
+EXPLANATION = frozenset({"base", "contributions"})
 AUTOMATED, REVIEW, NONE = "automated", "review", "none"
 _WHATEVER_THE_ROW = {
     "shadow": (NONE, "nothing may be decided by this answer: automation is shadow"),
@@ -55,6 +56,16 @@ def answers(
         if lines:
             answer["notes"] = list(lines)
     return found
+
+
+def extras(spec: ServingSpec) -> Iterator[str]:
+    """Name what answers say besides prediction, score and probabilities."""
+    if spec.uncertainty:
+        yield "set" if spec.classes else "interval"
+    if spec.automation != FULL:
+        yield "decision"
+    if spec.baseline:
+        yield from sorted(EXPLANATION)
 
 
 def _of_classes(name: str, probabilities: list[float], spec: ServingSpec, labels: list[str]) -> dict[str, Any]:

@@ -101,8 +101,7 @@ class Recorder:
         """Write what was answered, where its entity is in the share that is kept. Never raises."""
         try:
             unit = short_hash(f"{model}\0{answered.entity or answered.id}")
-            veil = answered.model.veil
-            if veil.share < 1 and int(unit, 16) >= veil.share * 2**64:
+            if answered.share < 1 and int(unit, 16) >= answered.share * 2**64:
                 return
             self._write(self._line(model, answered, unit, seconds, is_cold))
         except Exception as error:  # whatever it is, the prediction is made, and its answer must arrive
@@ -150,5 +149,5 @@ class Recorder:
 
 
 def short_hash(text: str) -> str:
-    """Name a text by 16 hexadecimal digits that do not give it away."""
+    """Name a text by 16 hexadecimal digits: a pseudonym, for whoever guesses the text can tell."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

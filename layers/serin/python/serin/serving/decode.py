@@ -17,6 +17,7 @@ from serin.contract.spec import ServingSpec, SpecFeature
 from serin.serving.encode import Arrays, Encoded, PlainRow, bounds_of, entity_text
 
 _Row = tuple[Any, ...]
+MOST_EXACT = 2**53
 
 
 class RowDecoder:
@@ -74,6 +75,8 @@ class RowDecoder:
             return None
         count, entity, is_mixed = len(rows), None, False
         if self._entity is not None:
+            if self._entity < self._border and any(_is_cut(row[self._entity]) for row in rows):
+                return None
             entity = entity_text(rows[0][self._entity])
             is_mixed = count > 1 and any(entity_text(row[self._entity]) != entity for row in rows)
         values = (
@@ -109,6 +112,11 @@ def _may_be_absent(kind: Any) -> bool:
 def _codes_of(feature: SpecFeature) -> dict[Any, int]:
     codes: dict[Any, int] = {value: code for code, value in enumerate(feature.values)}
     return codes | dict.fromkeys((None, UNSET), feature.missing_code) if feature.allows_missing else codes
+
+
+def _is_cut(number: Any) -> bool:
+    """Tell whether a number may have been another one before it was read as a double."""
+    return isinstance(number, float) and abs(number) >= MOST_EXACT
 
 
 def _without_unset(values: _Row) -> _Row:

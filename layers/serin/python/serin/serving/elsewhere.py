@@ -11,6 +11,7 @@ from typing import Any
 
 from serin.errors import Unverified
 from serin.registry.records import Champion, Route
+from serin.serving.answer import EXPLANATION
 from serin.serving.endpoint import Endpoint
 from serin.serving.route import Router
 
@@ -41,7 +42,7 @@ class Elsewhere:
 
     def predict(self, rows: Sequence[Mapping[str, Any]], *, explain: bool = False) -> list[dict[str, Any]]:
         """Answer rows as the endpoint does, one object for each. Raises InvalidRows, ModelOutput, Refused."""
-        return self.endpoint.answer(self.model, rows, explain=explain).answers()
+        return self.endpoint.answer(self.model, rows, needs=EXPLANATION if explain else ()).answers()
 
 
 def _name(key: str) -> str:

@@ -146,9 +146,10 @@ def encode(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Encoded:
 
 
 def entity_text(value: Any) -> str | None:
-    """Write an entity as one text, however JSON spelled it; None where there is none."""
+    """Write an entity as one text, however JSON or a table spelled it; None where there is none."""
     if isinstance(value, str):
-        return value or None
+        # Beside missing ones, pandas writes whole numbers so.
+        return (value[:-2] if value.endswith(".0") and value[:-2].isdecimal() else value) or None
     if isinstance(value, float) and math.isfinite(value):
         return str(int(value)) if value.is_integer() else repr(value)
     return label_text(value) if isinstance(value, int) else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from serin.contract.spec import ServingSpec
 from serin.errors import BadRequest, ModelOutput, NotFound
 from serin.registry.ports import KeptAnswer
 from serin.registry.records import Champion
-from serin.serving.answer import answers, count_unsure
+from serin.serving.answer import EXPLANATION, answers, count_unsure, extras
 from serin.serving.body import MAX_BODY_BYTES, check_count, check_keys, read_json, shorten
 from serin.serving.capture import Recorder, Report, say_nothing
 from serin.serving.encode import Encoded, encode
@@ -34,7 +34,8 @@ class Answered:
     """What one version answers to the rows of one request, in whatever form they came. scores: as its spec says.
 
     asked: the version that was to answer, `version` and `model` the one that did. fault: what `asked` did wrong.
-    failure: why there are no scores. entity: None where the request names none, or several.
+    failure: why there are no scores. entity: None where the request names none, or several. share: of the entities,
+    which are captured.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Answered:
     asked: int
     release: str | None
     entity: str | None
+    share: float
     fault: Fault | None = None
     failure: str = ""
     explained: Explained | None = None
@@ -67,10 +69,6 @@ class Answered:
     def answers(self) -> list[dict[str, Any]]:
         """Write one answer for each row."""
         return answers(self.scores, self.spec, prediction_id=self.id, notes=self.notes, explained=self.explained)
-
-    def with_reasons(self) -> Answered:
-        """Say why the scores are so, by the version that gave them. Raises Refused, TooLarge."""
-        return self if self.failure else replace(self, explained=self.model.explain(self.encoded, self.scores))
 
 
 class AnswerSource(Protocol):
@@ -108,9 +106,7 @@ class Endpoint:
         """
         begun, loads = self.router.monotonic(), self.router.loads
         serving = self.router.serving(model)
-        answered = self._answer(serving, lambda loaded: _read(body, loaded), None)
-        if explain:
-            answered = answered.with_reasons()
+        answered = self._answer(serving, lambda loaded: _read(body, loaded), None, EXPLANATION if explain else ())
         said = {
             "model": model,
             "version": answered.version,
@@ -120,34 +116,37 @@ class Endpoint:
         self._settle(model, answered, begun, loads)
         return {**said, "degraded": True} if answered.is_degraded else said
 
+    def serving(self, model: str, version: str | None = None) -> Serving:
+        """Find who answers for a model; or the version that is addressed, as it stands in a path.
+
+        Raises as `predict` does.
+        """
+        return self.router.serving(model) if version is None else self.router.version(model, version)
+
     def answer(
         self,
         model: str,
         rows: Sequence[Mapping[str, Any]],
         *,
+        serving: Serving | None = None,
         entity: str | None = None,
-        version: str | None = None,
-        explain: bool = False,
+        needs: Collection[str] = (),
     ) -> Answered:
         """Answer rows, all of them by one version.
 
-        entity: whom they are about, whatever they say themselves. version: the one to ask, as it stands in a path.
-        Raises as `predict` does.
+        serving: where it was found for this request already; else the route may be another one by now. entity: whom
+        the rows are about, whatever they say themselves. needs: which of `extras` the answer must have. Raises as
+        `predict` does.
         """
         begun, loads = self.router.monotonic(), self.router.loads
-        answered = self._answer(self._serving(model, version), lambda loaded: encode(rows, loaded.spec), entity)
-        if explain:
-            answered = answered.with_reasons()
+        serving = serving or self.serving(model)
+        answered = self._answer(serving, lambda loaded: encode(rows, loaded.spec), entity, needs)
         self._settle(model, answered, begun, loads)
         return answered
 
-    def spec(self, model: str, version: str | None = None) -> ServingSpec:
-        """Find what a model takes and gives. Raises as `predict` does."""
-        return self._serving(model, version).model.spec
-
     def describe(self, model: str, version: str | None = None) -> dict[str, Any]:
         """Say what a model is, who answers, and what it takes; or what one version of it takes."""
-        serving = self._serving(model, version)
+        serving = self.serving(model, version)
         spec = serving.model.spec
         return {
             "model": model,
@@ -197,55 +196,76 @@ class Endpoint:
         self.recorder.keep(feedback_lines(model, truths, at=int(self.router.wall_clock() * 1000)))
         return {"received": len(truths)}
 
-    def _serving(self, model: str, version: str | None) -> Serving:
-        return self.router.serving(model) if version is None else self.router.version(model, version)
-
-    def _answer(self, serving: Serving, read: Read, entity: str | None) -> Answered:
+    def _answer(self, serving: Serving, read: Read, entity: str | None, needs: Collection[str]) -> Answered:
         """Ask the version whose turn it is, and where a challenger fails the champion, by whom the rows are judged."""
         encoded = read(serving.model)
+        if needs and not EXPLANATION.isdisjoint(needs):
+            from serin.serving.explain import check_explainable  # few requests ask for it
+
+            check_explainable(serving.model.spec, len(encoded))
         is_split = entity is not None or not encoded.is_mixed
         entity = entity or encoded.entity
         name, trial = self.new_id(), serving.trial
         version, model, asked = serving.version, serving.model, serving.version
         arm = Arm.CHAMPION if is_split and not serving.is_direct else Arm.DIRECT
-        scores: Scores | None = None
-        fault: Fault | None = None
-        failure = ""
+        said = _NOTHING
         if trial is not None and is_split and trial.takes(entity or name, self.router.wall_clock()):
             arm, asked = Arm.CHALLENGER, trial.challenger.version
-            other, scores, fault = self._try_challenger(trial, encoded, read)
-            if scores is not None and trial.model is not None:
+            other, said = self._try_challenger(trial, encoded, read, needs)
+            if said.scores is not None and trial.model is not None:
                 version, model, encoded = asked, trial.model, other
-        if scores is None:
-            scores, wrong, failure = _score(model, encoded)
-            fault = fault or wrong
-        if scores is None:
-            scores = np.empty((0, 1))
-        release, is_degraded = serving.release, serving.is_degraded
-        return Answered(name, version, model, encoded, scores, is_degraded, arm, asked, release, entity, fault, failure)
+        fault = said.fault
+        if said.scores is None:
+            said = _score(model, encoded, needs)
+            fault = fault or said.fault
+        scores, failure = (np.empty((0, 1)), said.reason) if said.scores is None else (said.scores, "")
+        return Answered(
+            name,
+            version,
+            model,
+            encoded,
+            scores,
+            serving.is_degraded,
+            arm,
+            asked,
+            serving.release,
+            entity,
+            serving.share,
+            fault,
+            failure,
+            said.explained,
+        )
 
     def _try_challenger(
-        self, trial: Trial, encoded: Encoded, read: Read
-    ) -> tuple[Encoded, Scores | None, Fault | None]:
+        self, trial: Trial, encoded: Encoded, read: Read, needs: Collection[str]
+    ) -> tuple[Encoded, _Said]:
         """Ask the challenger, unless this process gave it up."""
         if trial.model is None or trial.is_stopped:
-            return encoded, None, trial.fault
+            return encoded, _Said(None, fault=trial.fault)
         begun = self.router.monotonic()
+        lacking = sorted(set(needs).difference(extras(trial.model.spec))) if needs else ()
         try:
             encoded = encoded if trial.reads_alike else read(trial.model)
-            scores, fault, reason = _score(trial.model, encoded)
-        except Exception as error:  # the champion takes these rows, so that whatever is wrong is the challenger's
-            scores, fault, reason = None, Fault.RAISED, f"it does not take what the champion takes: {error}"
-        if fault is None and (seconds := self.router.monotonic() - begun) > DEADLINE_SECONDS:
-            fault, reason = Fault.LATE, f"it took {seconds:.3f} s, and has {DEADLINE_SECONDS} s"
-        if fault is None:
+            lacks = f"it does not give {' and '.join(lacking)}, which the champion gives"
+            said = _Said(None, fault=Fault.RAISED, reason=lacks) if lacking else _score(trial.model, encoded, needs)
+        except Exception as error:  # the champion can do it, so that whatever is wrong is the challenger's
+            said = _Said(None, fault=Fault.RAISED, reason=f"it does not do what the champion does: {error}")
+        # An explanation runs hundreds of rows; what that takes is no fault of a version's.
+        if (
+            said.fault is None
+            and not said.explained
+            and (seconds := self.router.monotonic() - begun) > DEADLINE_SECONDS
+        ):
+            said = _Said(None, fault=Fault.LATE, reason=f"it took {seconds:.3f} s, and has {DEADLINE_SECONDS} s")
+        if said.fault is None:
             trial.strikes = 0
-            return encoded, scores, None
-        trial.note(fault, reason)
+            return encoded, said
+        trial.note(said.fault, said.reason)
         with suppress(Exception):  # the answer comes before the word about it
             who = f"{trial.model.spec.model}@{trial.challenger.version}"
-            self.report("ChallengerFault", fault, f"the challenger {who} was answered for by the champion: {reason}")
-        return encoded, None, fault
+            told = f"the challenger {who} was answered for by the champion: {said.reason}"
+            self.report("ChallengerFault", said.fault, told)
+        return encoded, said
 
     def _settle(self, model: str, answered: Answered, begun: float, loads: int) -> None:
         """Capture an answer, and raise ModelOutput where it is none."""
@@ -262,14 +282,29 @@ def _read(body: bytes, model: LoadedModel) -> Encoded:
     return encode(read_rows(body), model.spec) if fast is None else fast
 
 
-def _score(model: LoadedModel, encoded: Encoded) -> tuple[Scores | None, Fault | None, str]:
-    """Run a model; or say what it did wrong, and how."""
+class _Said(NamedTuple):
+    """What a version said; where it said nothing, what it did wrong, and how."""
+
+    scores: Scores | None
+    explained: Explained | None = None
+    fault: Fault | None = None
+    reason: str = ""
+
+
+_NOTHING = _Said(None)
+
+
+def _score(model: LoadedModel, encoded: Encoded, needs: Collection[str]) -> _Said:
+    """Run a model, and explain what it says where that is needed."""
     try:
-        return model.predict(encoded), None, ""
+        scores = model.predict(encoded)
+        is_explained = needs and not EXPLANATION.isdisjoint(needs)
+        return _Said(scores, model.explain(encoded, scores) if is_explained else None)
     except ModelOutput as error:
-        return None, Fault.NOT_A_NUMBER, error.message
+        return _Said(None, fault=Fault.NOT_A_NUMBER, reason=error.message)
     except Exception as error:  # onnxruntime's exceptions have no common ancestor but this
-        return None, Fault.RAISED, f"the model failed: {str(error).strip().partition(chr(10))[0][:300]}"
+        reason = f"the model failed: {str(error).strip().partition(chr(10))[0][:300]}"
+        return _Said(None, fault=Fault.RAISED, reason=reason)
 
 
 def read_rows(body: bytes, *, names: tuple[str, ...] = ("rows",)) -> list[dict[str, Any]]:

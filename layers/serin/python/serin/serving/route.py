@@ -68,6 +68,12 @@ class Serving:
     release: str | None = None
     trial: Trial | None = None
 
+    @property
+    def share(self) -> float:
+        """Which share of the entities is captured: in a trial one for both arms, which are compared by it."""
+        share = self.model.veil.share
+        return share if self.trial is None or self.trial.model is None else min(share, self.trial.model.veil.share)
+
 
 @dataclass(slots=True)
 class _Loaded:

@@ -18,6 +18,7 @@ FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 CSV, JSON = "text/csv", "application/json"
 # As a CSV is read in training: serin.data.cells, which is too heavy to be imported here.
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+MOST_DIGITS = 20
 _BOOLEANS = {
     **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
@@ -30,10 +31,11 @@ def invoke(endpoint: Endpoint, model: str, kind: str, body: bytes) -> tuple[dict
     kind: the content type, JSON or CSV. Each prediction is a label or a number; with `"params": {"details": true}` it
     is what the plain form answers. Raises as `Endpoint.predict` does.
     """
-    features = {feature["name"]: feature["type"] for feature in endpoint.describe(model)["features"]}
+    serving = endpoint.serving(model)
+    features = {feature.name: feature.type for feature in serving.model.spec.features}
     rows, has_details = (_csv_rows(body, features), False) if kind == CSV else _json_rows(body, list(features))
     check_count(len(rows))
-    answered = endpoint.answer(model, rows)
+    answered = endpoint.answer(model, rows, serving=serving)
     found = answered.answers()
     headers = {"X-Serin-Version": str(answered.version), "X-Serin-Prediction-Id": answered.id}
     if noted := sum(map(bool, answered.notes)):
@@ -119,6 +121,8 @@ def _cell(text: str, kind: str) -> Any:
         return None
     if kind == "boolean":
         return _BOOLEANS.get(folded, text)
+    if len(text) < MOST_DIGITS and text.isascii() and text.isdigit():  # all of it, for it may be an entity's number
+        return int(text)
     return float(text) if _NUMBER.fullmatch(text) else text
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from serin.contract.spec import ServingSpec, label_text
 from serin.errors import BadRequest
-from serin.serving.answer import FULL, covered
+from serin.serving.answer import EXPLANATION, FULL, covered, extras
 from serin.serving.body import check_count, check_keys, read_json, shorten
 from serin.serving.encode import entity_text
 
@@ -28,7 +28,7 @@ DATATYPES: dict[str, tuple[tuple[type, ...], float, float]] = {
     "BYTES": ((str,), 0, 0),
 }
 FEATURE_DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "category": "BYTES"}
-EXPLANATION = ("base", "contributions")
+USUAL = ("prediction", "score", "probabilities")
 SERVER = {"name": "serin", "version": "1", "extensions": ["model_repository"]}
 NO_BINARY = "tensors come as JSON here, in data; with tritonclient: binary_data=False"
 
@@ -48,11 +48,12 @@ def infer(endpoint: Endpoint, model: str, version: str | None, body: bytes) -> d
     if entity is not None and entity_text(entity) is None:
         raise BadRequest("entity in parameters must be text or a number")
     rows = _rows(document.get("inputs"))
-    chosen = _chosen(document.get("outputs"), endpoint.spec(model, version))
+    serving = endpoint.serving(model, version)
+    chosen = _chosen(document.get("outputs"), serving.model.spec)
     if parameters.get("explain"):
-        chosen += [name for name in EXPLANATION if name not in chosen]
-    explain = any(name in chosen for name in EXPLANATION)
-    answered = endpoint.answer(model, rows, entity=entity_text(entity), version=version, explain=explain)
+        chosen += sorted(EXPLANATION.difference(chosen))
+    needs = [name for name in chosen if name not in USUAL]
+    answered = endpoint.answer(model, rows, serving=serving, entity=entity_text(entity), needs=needs)
     return {
         "model_name": model,
         "model_version": str(answered.version),
@@ -110,7 +111,7 @@ def _more(said: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def ready(endpoint: Endpoint, model: str, version: str | None) -> dict[str, Any]:
     """Say that the champion, or the version asked for, is loaded. Raises where it cannot be, as `describe` does."""
-    endpoint.spec(model, version)
+    endpoint.serving(model, version)
     return {"name": model, "ready": True}
 
 
@@ -176,10 +177,10 @@ def _column(tensor: dict[str, Any], place: str) -> list[Any]:
 
 
 def _chosen(outputs: Any, spec: ServingSpec) -> list[str]:
-    usual = ["prediction", "score", *(["probabilities"] if spec.classes else [])]
+    usual = [*(USUAL if spec.classes else USUAL[:2])]
     if outputs is None:
         return usual
-    known = [*usual, *_more_names(spec)]
+    known = [*usual, *extras(spec)]
     if not isinstance(outputs, list):
         raise BadRequest('outputs must be a list of {"name": …}')
     names = [_name(output, "outputs") for output in outputs]
@@ -193,16 +194,6 @@ def _chosen(outputs: Any, spec: ServingSpec) -> list[str]:
         if name not in known:
             raise BadRequest(f"there is no output {shorten(name)!r}; there are {', '.join(known)}")
     return names or usual
-
-
-def _more_names(spec: ServingSpec) -> Iterator[str]:
-    """Name the outputs that are given to whoever asks for them."""
-    if spec.uncertainty:
-        yield "set" if spec.classes else "interval"
-    if spec.automation != FULL:
-        yield "decision"
-    if spec.baseline:
-        yield from EXPLANATION
 
 
 def _name(tensor: Any, place: str) -> str:
