@@ -41,8 +41,9 @@ CHECKS: list[Any] = [
 def served(there: Reach, project: Path) -> Reach:
     training = {"budget": "9 fits", "folds": 2, "candidates": ["linear"]}
     said = {"model": MODEL, "task": "classification", "target": "approved", "features": FEATURES, "gates": []}
-    write_contract(project, **said, training=training)
-    steps = upload(there, MODEL, "rows.csv", tables.to_csv(a_table()[[*FEATURES, "approved"]]))
+    write_contract(project, **said, training=training, entity="applicant")
+    table = a_table()[[*FEATURES, "approved"]]
+    steps = upload(there, MODEL, "rows.csv", tables.to_csv(table.assign(applicant=range(len(table)))))
     assert isinstance(steps[-1], Release)
     return there
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,34 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+from serin.contract.spec import ServingSpec
 from serin.registry.ports import KeptAnswer
 from serin.serving.http import ROUTES
 from serin.serving.protocols.openapi import document, example_row
 from serin.serving.statuses import STATUS
 from tests.golden import check_golden
-from tests.serving.asking import VERSION, World
+from tests.serving.asking import FEATURES, VERSION, World
+from tests.serving.test_forms import ROW, tensors
 
 GOLDEN = Path(__file__).parent / "golden" / "openapi.json"
+# No 7.0: to JSON Schema it is the integer 7, and a category takes integers and no fractions.
+ANYTHING: list[Any] = [
+    None,
+    True,
+    0,
+    41,
+    41.5,
+    -(2**64),
+    1 - 2**64,
+    2**64 - 1,
+    2**64,
+    1e300,
+    "",
+    "x",
+    "7",
+    [7],
+    {"a": 7},
+]
 
 
 def the_document(world: World, model: str) -> dict[str, Any]:
@@ -98,7 +119,68 @@ def test_an_explained_answer_keeps_to_its_schema_and_every_field_is_described(wo
 
 
 def keeps_to(said: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
-    Draft202012Validator({**schema, "components": said["components"]}).validate(json.loads(json.dumps(value)))
+    checking(said, schema).validate(json.loads(json.dumps(value)))
+
+
+def checking(said: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validator:
+    return Draft202012Validator({**schema, "components": said["components"]})
+
+
+def with_columns(world: World, model: str, *, entity: str | None, other_columns: tuple[str, ...]) -> World:
+    """Let a model's rows carry other columns than its contract said."""
+    key = f"models/{model}/{VERSION}/spec.json"
+    spec = replace(ServingSpec.from_json(world.files[key]), entity=entity, other_columns=other_columns)
+    return World({**world.files, key: spec.to_json()})
+
+
+COLUMNS: dict[str, tuple[str | None, tuple[str, ...]]] = {
+    "entity": ("applicant", ("applicant", "applied_at", "branch")),
+    "entity among the features": ("education", ("education", "applied_at")),
+    "no entity": (None, ("branch",)),
+    "no other column": (None, ()),
+}
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+@pytest.mark.parametrize("model", ["loans", "spans"])
+def test_its_schemas_take_exactly_what_is_answered(world: World, model: str, columns: str) -> None:
+    entity, others = COLUMNS[columns]
+    world = with_columns(world, model, entity=entity, other_columns=others)
+    said = the_document(world, model)
+    names = (*FEATURES, "applicant", "applied_at", "branch", "aproved")
+    rows = [{**ROW, name: value} for name in names for value in ANYTHING]
+    rows += [{key: ROW[key] for key in ROW if key != name} for name in ROW]
+    rows += [{**ROW, **dict.fromkeys(others, "7")}]
+    agree(world, said, f"/models/{model}/predict", [{"rows": [row]} for row in rows])
+    agree(world, said, f"/models/{model}/invocations", [{"dataframe_records": [row]} for row in rows])
+    inputs = tensors([ROW])
+    added = [{"name": name, "shape": [1], "datatype": "BYTES", "data": ["7"]} for name in names if name not in ROW]
+    parameters = [{key: value} for key in ("entity", "explain", "priority") for value in (*ANYTHING, False)]
+    asked = [{"inputs": inputs}, *({"inputs": [*inputs, tensor]} for tensor in added)]
+    asked += [{"inputs": inputs, "parameters": each} for each in (*parameters, {}, [], None)]
+    agree(world, said, f"/v2/models/{model}/infer", asked)
+
+
+def agree(world: World, said: dict[str, Any], path: str, bodies: list[dict[str, Any]]) -> None:
+    """Check that what a path answers is what its schema takes, and that there are both."""
+    schema = checking(said, said["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"])
+    answered = [world.ask("POST", path, body).status == 200 for body in bodies]
+    assert [body for body, is_so in zip(bodies, answered, strict=True) if schema.is_valid(body) != is_so] == []
+    assert set(answered) == {True, False}
+
+
+def test_the_entity_and_the_other_columns_are_named(world: World) -> None:
+    world = with_columns(world, "loans", entity="applicant", other_columns=("applicant", "age", "branch"))
+    described = world.ask("GET", "/models/loans").body
+    assert (described["entity"], described["other_columns"]) == ("applicant", ["applicant", "branch"])
+    said = the_document(world, "loans")
+    keeps_to(said, said["components"]["schemas"]["Model"], described)
+    row = said["components"]["schemas"]["Row"]
+    assert "whom the row is about" in row["properties"]["applicant"]["description"]
+    assert row["required"] == ["age"]
+    page = world.ask("GET", "/models/loans/docs").body
+    assert "<td>branch</td><td>anything</td><td>may be missing</td>" in page
+    assert "whom the row is about" in page
 
 
 @pytest.mark.parametrize(
@@ -145,6 +227,7 @@ def test_a_feature_with_a_hostile_name_is_only_text() -> None:
     feature = {"name": "<script>'", "type": "category", "missing": True, "values": ["<img src=x>"]}
     said = {"model": "m", "task": "regression", "target": "<b>", "champion": {"version": 1}, "classes": []}
     said |= {"automation": "full", "coverage": None, "explains": False}
+    said |= {"entity": "<img src=y>", "other_columns": ["<img src=y>", "<script>"]}
     page = write(document({**said, "features": [feature]}))
     seen = Seen()
     seen.feed(page)

@@ -148,6 +148,7 @@ class Endpoint:
         """Say what a model is, who answers, and what it takes; or what one version of it takes."""
         serving = self.serving(model, version)
         spec = serving.model.spec
+        features = {feature.name: feature.describe() for feature in spec.features}
         return {
             "model": model,
             "task": spec.task,
@@ -158,7 +159,9 @@ class Endpoint:
                 "files": serving.champion.files,
             },
             "classes": list(spec.classes),
-            "features": [feature.describe() for feature in spec.features],
+            "features": list(features.values()),
+            "entity": spec.entity,
+            "other_columns": [name for name in spec.other_columns if name not in features],
             "automation": spec.automation,
             "coverage": spec.uncertainty.coverage if spec.uncertainty else None,
             "explains": spec.baseline is not None,

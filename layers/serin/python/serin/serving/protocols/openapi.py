@@ -17,6 +17,7 @@ _TRUE: dict[str, Any] = {"const": True}
 _NUMBER: dict[str, Any] = {"type": "number"}
 _DECISIONS = {"shadow": ["none"], "assist": ["review"], "partial": ["automated", "review"]}
 _ROW_COUNT: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": MAX_ROWS}
+_ROUTES = "while a release is under way, it decides which version answers"
 
 
 def document(said: dict[str, Any]) -> dict[str, Any]:
@@ -133,10 +134,7 @@ def _schemas(said: dict[str, Any]) -> dict[str, Any]:
     )
     problem = _object(row={"type": "integer"}, field=_TEXT, code=_TEXT, message=_TEXT)
     return {
-        "Row": _object(
-            tuple(each["name"] for each in said["features"] if each["missing"]),
-            **{each["name"]: _value(each) for each in said["features"]},
-        ),
+        "Row": _row(said),
         "Prediction": prediction,
         "Answer": answer,
         "Model": _object(
@@ -146,6 +144,8 @@ def _schemas(said: dict[str, Any]) -> dict[str, Any]:
             champion=champion,
             classes=_list({"type": ["string", "integer", "boolean"]}),
             features=_list(feature),
+            entity={"type": ["string", "null"]},
+            other_columns=_list(_TEXT),
             automation=_TEXT,
             coverage={"type": ["number", "null"]},
             explains={"type": "boolean"},
@@ -190,14 +190,27 @@ def _more_outputs(said: dict[str, Any]) -> list[str]:
     return [name for name in _more(said, {}) if name not in ("notes", "reason")]
 
 
+def _row(said: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a row. A column that is no feature may hold anything: at most its entity is read."""
+    optional = (*(each["name"] for each in said["features"] if each["missing"]), *said["other_columns"])
+    columns = {each["name"]: _value(each) for each in said["features"]}
+    columns |= {name: {"description": "may be there; the model does not read it"} for name in said["other_columns"]}
+    if (entity := said["entity"]) in columns:
+        about = "whom the row is about: text, a number or a boolean; null, empty text, a list or an object names nobody"
+        columns[entity] = {**columns[entity], "description": f"{about}. {_ROUTES.capitalize()}."}
+    return _object(optional, **columns)
+
+
 def _value(feature: dict[str, Any]) -> dict[str, Any]:
     """The schema of one feature in a row. Categories that were never seen are answered too."""
-    kinds: dict[str, list[str]] = {"boolean": ["boolean"], "category": ["string", "integer"]}
+    kinds: dict[str, list[str]] = {"boolean": ["boolean"], "category": ["string", "integer", "boolean"]}
     kind = kinds.get(feature["type"], [feature["type"]])
     value: dict[str, Any] = {"type": [*kind, "null"] if feature["missing"] else kind}
     if feature["type"] in ("number", "integer"):
         bounds = {"minimum": feature.get("min", -MAX_MAGNITUDE), "maximum": feature.get("max", MAX_MAGNITUDE)}
         return value | bounds
+    if feature["type"] == "category":  # of its numbers; as floats, for msgspec writes no larger integers
+        value |= {"exclusiveMinimum": -(2.0**64), "exclusiveMaximum": 2.0**64}
     return value | ({"examples": feature["values"][:5]} if feature.get("values") else {})
 
 
@@ -257,7 +270,7 @@ def _plain_request(said: dict[str, Any]) -> dict[str, Any]:
 def _v2_request(said: dict[str, Any]) -> dict[str, Any]:
     tensor = _object(
         ("parameters",),
-        name={"enum": [each["name"] for each in said["features"]]},
+        name={"enum": [*(each["name"] for each in said["features"]), *said["other_columns"]]},
         shape={
             **{"type": "array", "minItems": 1, "maxItems": 2},
             "prefixItems": [_ROW_COUNT, {"const": 1}],
@@ -274,7 +287,7 @@ def _v2_request(said: dict[str, Any]) -> dict[str, Any]:
     schema = _object(
         ("id", "parameters", "outputs"),
         id=_TEXT,
-        parameters={"type": "object"},
+        parameters=_v2_parameters(said),
         inputs=_list(tensor, least=1),
         outputs=_list(output),
     )
@@ -285,6 +298,18 @@ def _v2_request(said: dict[str, Any]) -> dict[str, Any]:
     chosen = {"id": "mine", "inputs": tensors, "outputs": [{"name": "score"}]}
     examples = {"all outputs": {"value": {"inputs": tensors}}, "one output": {"value": chosen}}
     return {"application/json": {"schema": schema, "examples": examples}}
+
+
+def _v2_parameters(said: dict[str, Any]) -> dict[str, Any]:
+    explained = f"also gives base and contributions, of at most {MAX_EXPLAINED_ROWS} rows"
+    explain = {"type": "boolean", "description": explained} if said["explains"] else {"const": False}
+    about = "whom all rows are about, whatever they say themselves"
+    entity = {"type": ["string", "number", "boolean", "null"], "minLength": 1, "description": f"{about}; {_ROUTES}"}
+    return {
+        "type": "object",
+        "properties": {"entity": entity, "explain": explain},
+        "additionalProperties": {"description": "is not read"},
+    }
 
 
 def _scoring(said: dict[str, Any]) -> dict[str, Any]:

@@ -37,12 +37,13 @@ def write(document: dict[str, Any]) -> str:
 def _features(row: dict[str, Any]) -> str:
     lines = []
     for name, value in row["properties"].items():
-        kinds = " or ".join(kind for kind in value["type"] if kind != "null")
+        kinds = " or ".join(kind for kind in value.get("type", ["anything"]) if kind != "null")
         limits = _limits(value["minimum"], value["maximum"]) if "minimum" in value else ""
         seen = ", ".join(value.get("examples", []))
-        missing = "may be missing" if "null" in value["type"] else "required"
-        lines.append([name, kinds, missing, limits or (f"such as {seen}" if seen else "")])
-    return _table(["feature", "type", "", "values"], lines)
+        missing = "required" if name in row.get("required", ()) else "may be missing"
+        said = [value.get("description", ""), limits or (f"such as {seen}" if seen else "")]
+        lines.append([name, kinds, missing, " ".join(filter(None, said))])
+    return _table(["column", "type", "", "values"], lines)
 
 
 def _limits(low: float, high: float) -> str:
