@@ -176,7 +176,8 @@ class Trial:
             step_units=sum(self.units),
         )
         champion = 2 if self.release.status is ReleaseStatus.WATCHING else 1
-        evidence = Evidence(VersionStatus.PASSED, "a", is_verified=True, champion=champion, blocked=(), arms=arms)
+        known = {"is_verified": True, "champion": champion, "blocked": (), "asked_at": now, "arms": arms}
+        evidence = Evidence(VersionStatus.PASSED, "a", **known)
         decision = next_move(self.plan, self.release, evidence, now)
         if decision.move is Move.ADVANCE:
             self.release = replace(self.release, step=self.release.step + 1, step_since=now.isoformat())

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from benchmarks.batch import answer_csv
+from benchmarks.release import settings, simulate
 from benchmarks.subject import draw_table, make_subject
 
 ROOT = Path(__file__).parents[1]
@@ -25,3 +26,9 @@ def test_a_batch_of_the_benchmark_answers_every_row() -> None:
     rows = draw_table(20, seed=2)
     answered = answer_csv(rows.to_csv(index=False).encode(), make_subject())
     assert answered == len(rows)
+
+
+def test_simulated_releases_come_to_their_end() -> None:
+    equal = simulate(settings()[0], seed=1, releases=20)
+    assert equal.promoted >= 0.8
+    assert equal.expired == 0
