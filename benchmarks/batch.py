@@ -97,7 +97,7 @@ def answer_csv(content: bytes, subject: Subject) -> int:
     assert job is not None, "there is a champion"
     event = workflow.started[f"{NAME}-{job}"]
     for found in list(data.list(event["files"])):
-        Splitter(registry, data).split(NAME, job, found.key)
+        Splitter(data, cast(Objects, subject)).split(NAME, job, found.key)
     for found in list(data.list(event["parts"])):
         PartPredictor(data, cast(Objects, subject), FakeAnswers()).predict(NAME, job, found.key)
     account: int = BatchCloser(data, utc_now).close(NAME, job)["answered"]

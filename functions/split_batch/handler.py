@@ -15,7 +15,7 @@ from serin.batch.split import Splitter
 @cache
 def splitter() -> Splitter:
     cloud = Cloud.from_environment()
-    return Splitter(cloud.registry, cloud.data)
+    return Splitter(cloud.data, cloud.artifacts)
 
 
 @watched

@@ -156,8 +156,8 @@ class ServiceStack(cdk.Stack):
         # files to be answered -> batch workflow
         split_batch = function("SplitBatch", name="split_batch", bundle="data", with_models=False)
         split_batch.may_read(data, "batch/", "batch-work/")
+        split_batch.may_read(artifacts, "models/")
         split_batch.may_write(data, "batch-work/", "predictions/")
-        split_batch.may_read_table()
 
         predict_batch = function("PredictBatch", name="predict_batch", bundle="evaluation", with_models=False)
         predict_batch.may_read(data, "batch-work/")

@@ -31,7 +31,7 @@ class BatchHouse:
         self.house, self.data = house, house.data
         self.workflow, self.kept = FakeWorkflow(), FakeAnswers()
         self.starter = BatchStarter(house.registry, house.data, self.workflow, house.clock)
-        self.splitter = Splitter(house.registry, house.data)
+        self.splitter = Splitter(house.data, house.artifacts)
         self.predictor = PartPredictor(house.data, house.artifacts, self.kept)
         self.closer = BatchCloser(house.data, house.clock)
 

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from serin.contract.model import Contract
-from serin.data.expect import Finding, Reason, expect
+from serin.contract.spec import ServingSpec, SpecFeature
+from serin.data.expect import Finding, Reason, expect, expect_features
 from serin.data.intake import profile_table
 from serin.data.read import RawTable
 from tests.builders import a_contract
@@ -305,3 +306,38 @@ def test_typed_cells_of_parquet_are_judged_alike() -> None:
     assert "first in row 1: '17'" in finding.reasons[0].message
     frame["age"] = frame["owner"]
     assert "TYPE" in [reason.code for reason in expect(RawTable(frame, np.arange(ROWS)), a_strict_contract()).reasons]
+
+
+ASKED = ServingSpec(
+    "loans",
+    "classification",
+    "approved",
+    (
+        SpecFeature("salary", "number", allows_missing=True),
+        SpecFeature("age", "integer", min=18),
+        SpecFeature("owner", "boolean", allows_missing=True),
+    ),
+)
+
+
+def a_file(**columns: list[str]) -> RawTable:
+    return RawTable(pd.DataFrame(columns, dtype="str"), np.arange(2, 2 + len(next(iter(columns.values())))))
+
+
+def test_of_rows_to_be_answered_a_column_may_be_absent_where_its_feature_may_be_missing() -> None:
+    finding = expect_features(a_file(age=["30", "17"], shoe=["44", "45"]), ASKED)
+    assert finding.table is not None
+    assert finding.table[["salary", "owner"]].isna().all(axis=None)
+    assert finding.is_bad.tolist() == [False, True]
+    assert [reason.column for reason in expect_features(a_file(salary=["1"]), ASKED).refusals] == ["age"]
+
+
+def test_an_absent_column_that_seems_to_have_another_name_is_not_taken_as_missing() -> None:
+    reason = only(expect_features(a_file(age=["30"], Salary=["1"]), ASKED).refusals)
+    assert (reason.code, reason.fix) == ("MISSING_COLUMN", "Rename Salary to salary.")
+    assert expect_features(a_file(age=["30"], approved=["1"], ower=["1"]), ASKED).refusals
+
+
+def test_a_table_of_none_of_the_features_is_not_answered() -> None:
+    spec = replace(ASKED, features=ASKED.features[:1])
+    assert only(expect_features(a_file(what=["1"]), spec).refusals).column == "salary"

@@ -1,6 +1,6 @@
 """How does a file become parts that can be answered side by side? Its good rows, typed, some thousand in each.
 
-The contract is that of the version that will answer: what it would refuse over HTTP is refused here, row by row.
+They are judged by the spec of the version that will answer: what it refuses over HTTP is refused here, row by row.
 """
 
 from __future__ import annotations
@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from serin.batch.job import LINE, Job, Source, contract_of, read_json, write_json
+from serin.batch.job import LINE, Job, Source, read_json, write_json
+from serin.contract.spec import ServingSpec
 from serin.data.expect import Finding, expect_features
 from serin.data.intake import write_rejected
 from serin.data.read import DEFAULT_LIMITS, RawTable, Unreadable, read_table
 from serin.data.storage import dump_table
 from serin.errors import NotFound
+from serin.registry.ids import read_verified
 from serin.registry.ports import Objects
-from serin.registry.registry import Registry
 
 PART_ROWS = 20_000  # a second or so of work, and some megabytes
 
@@ -24,11 +25,14 @@ PART_ROWS = 20_000  # a second or so of work, and some megabytes
 class Splitter:
     """Splits the files of batches. Doing it again writes the same."""
 
-    registry: Registry
     data: Objects
+    artifacts: Objects
 
     def split(self, model: str, job_name: str, file_key: str) -> None:
-        """Split one file of a job. What cannot be read is accounted for as refused."""
+        """Split one file of a job. What cannot be read is accounted for as refused.
+
+        Raises Unverified where the version's spec is not the one that the job names.
+        """
         job = Job.read(self.data, model, job_name)
         place = int(read_json(self.data, file_key)["place"])
         account = self._split(job, place, job.sources[place])
@@ -41,7 +45,7 @@ class Splitter:
             return _refused(error.code, error.message, error.fix)
         except NotFound:
             return _refused("GONE", "the object was deleted before it could be read", "Send it again.")
-        finding = expect_features(raw, contract_of(self.registry, job.model, job.version))
+        finding = expect_features(raw, self._spec(job))
         if finding.table is None:
             rows = len(raw.lines)
             return {"rows": rows, "parts": {}, "rejected": rows, "reasons": _dicts(finding.refusals)}
@@ -54,6 +58,10 @@ class Splitter:
             "rejected": rejected,
             "reasons": _dicts(finding.reasons),
         }
+
+    def _spec(self, job: Job) -> ServingSpec:
+        key, digest = f"models/{job.model}/{job.version}/spec.json", job.artifacts.get("spec.json")
+        return ServingSpec.from_json(read_verified(self.artifacts.get, key, digest))
 
     def _read(self, source: Source) -> RawTable:
         """Read a file. Raises Unreadable and NotFound."""

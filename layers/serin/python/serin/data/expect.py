@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from serin.contract.metrics import Task
 from serin.contract.model import Contract, Feature, FeatureType
-from serin.contract.spec import label_text
+from serin.contract.spec import ServingSpec, SpecFeature, label_text
 from serin.data.cells import Mask, Parsed, as_text, parse_booleans, parse_categories, parse_numbers, parse_times
 from serin.data.read import RawTable, name_some
 from serin.profile.profile import Categories, Numbers, Profile
+from serin.serving.encode import bounds_of
 
 ROWS_NAMED = 20
 MAX_CLASSES = 50
@@ -74,7 +75,7 @@ def expect(raw: RawTable, contract: Contract, previous: Profile | None = None) -
     notes = [*_new_columns(raw, contract), *_blank_rows(raw)]
     before = previous if contract.data.uploads == "append" else None
     is_bad = np.zeros(len(raw.lines), dtype=bool)
-    refusals = list(_missing_columns(raw, contract))
+    refusals = list(_missing_columns(raw, _used(contract)))
     if refusals:
         return Finding(None, is_bad, np.empty(0, dtype=object), tuple(refusals), (), tuple(notes))
     columns, faults = _read_columns(raw.frame, contract)
@@ -94,26 +95,39 @@ def expect(raw: RawTable, contract: Contract, previous: Profile | None = None) -
     return Finding(table, is_bad, _why(faults, is_bad), tuple(refusals), reasons, tuple(notes))
 
 
-def expect_features(raw: RawTable, contract: Contract) -> Finding:
-    """Judge rows that are to be answered: their features, whatever else the table holds, and however many are bad.
+def expect_features(raw: RawTable, spec: ServingSpec) -> Finding:
+    """Judge rows that are to be answered as `encode` judges those of a request, however many are bad.
 
-    The table of the finding has the entity too, where it is there.
+    The column of a feature that may be missing may be absent, and there may be any others. The table of the finding has
+    the entity too, where it is there.
     """
     is_bad = np.zeros(len(raw.lines), dtype=bool)
-    refusals = tuple(reason for reason in _missing_columns(raw, contract) if reason.column in contract.features)
+    refusals = tuple(_missing_features(raw, spec))
     if refusals:
         return Finding(None, is_bad, np.empty(0, dtype=object), refusals, (), ())
+    absent = pd.Series(np.nan, index=raw.frame.index)
     columns: dict[str, Any] = {}
     faults: list[_Fault] = []
-    for name, feature in contract.features.items():
-        columns[name], found = _read_feature(name, raw.frame[name], feature)
+    for feature in spec.features:
+        low, high = bounds_of(feature)
+        cells = raw.frame.get(feature.name, absent)
+        columns[feature.name], found = _read_feature(feature.name, cells, replace(feature, min=low, max=high))
         faults += [fault for fault in found if fault.cells.any()]
-    entity = contract.entity
-    if entity is not None and entity in raw.frame.columns and entity not in columns:
-        columns[entity], _ = parse_categories(raw.frame[entity])
+    if spec.entity is not None and spec.entity in raw.frame.columns and spec.entity not in columns:
+        columns[spec.entity], _ = parse_categories(raw.frame[spec.entity])
     is_bad = _any(faults, is_bad)
     reasons = tuple(_reason(fault, raw) for fault in faults)
     return Finding(pd.DataFrame(columns), is_bad, _why(faults, is_bad), (), reasons, ())
+
+
+def _missing_features(raw: RawTable, spec: ServingSpec) -> Iterator[Reason]:
+    """Say which features cannot be read; of a table that has none of them, that is each."""
+    features = {feature.name: f"a feature of type {feature.type}" for feature in spec.features}
+    optional = [feature.name for feature in spec.features if feature.allows_missing]
+    has_some = not raw.frame.columns.intersection(list(features)).empty
+    others = dict.fromkeys((spec.target, *spec.other_columns), "")
+    found = _missing_columns(raw, others | features, optional if has_some else ())
+    return (reason for reason in found if reason.column in features)
 
 
 def _used(contract: Contract) -> dict[str, str]:
@@ -126,8 +140,8 @@ def _used(contract: Contract) -> dict[str, str]:
     return expected
 
 
-def _missing_columns(raw: RawTable, contract: Contract) -> Iterator[Reason]:
-    used = _used(contract)
+def _missing_columns(raw: RawTable, used: Mapping[str, str], optional: Collection[str] = ()) -> Iterator[Reason]:
+    """Say which columns cannot be read. optional: those that may be absent, where no other is named much like them."""
     spare = [str(name) for name in raw.frame.columns if name not in used]
     for name, role in used.items():
         if name in raw.unusable:
@@ -139,6 +153,8 @@ def _missing_columns(raw: RawTable, contract: Contract) -> Iterator[Reason]:
             )
         elif name not in raw.frame.columns:
             near = nearest(name, spare)
+            if name in optional and not near:
+                continue
             yield Reason(
                 "MISSING_COLUMN",
                 f"there is no column {name}, {role}" + (f"; there is {near}" if near else ""),
@@ -199,11 +215,12 @@ def _read_columns(frame: pd.DataFrame, contract: Contract) -> tuple[dict[str, An
     return columns, [fault for fault in faults if fault.cells.any()]
 
 
-def _read_feature(name: str, cells: pd.Series, feature: Feature) -> tuple[Any, list[_Fault]]:
+def _read_feature(name: str, cells: pd.Series, feature: Feature | SpecFeature) -> tuple[Any, list[_Fault]]:
     match feature.type:
         case FeatureType.CATEGORY:
             values, missing = parse_categories(cells, feature.values or ())
-            faults = [] if feature.values is None else [_unlisted(name, values, feature.values)]
+            listed = feature.values if isinstance(feature, Feature) else None  # of a spec, they are those learned
+            faults = [] if listed is None else [_unlisted(name, values, listed)]
             return values, faults + ([] if feature.allows_missing else [_missing(name, missing)])
         case FeatureType.BOOLEAN:
             parsed = parse_booleans(cells)
@@ -211,7 +228,7 @@ def _read_feature(name: str, cells: pd.Series, feature: Feature) -> tuple[Any, l
         case FeatureType.INTEGER | FeatureType.NUMBER:
             parsed = parse_numbers(cells)
             fix = "Write numbers like 12.5, with a point and without units or thousands separators."
-            kind = "a whole number" if feature.type is FeatureType.INTEGER else "a number"
+            kind = "a whole number" if feature.type == FeatureType.INTEGER else "a number"
             faults = [_wrong_type(name, parsed, kind, fix), *_out_of_range(name, parsed, feature)]
     return parsed.values, faults + ([] if feature.allows_missing else [_missing(name, parsed.missing)])
 
@@ -228,13 +245,13 @@ def _missing(name: str, missing: Mask) -> _Fault:
     return _Fault("MISSING", name, missing, "is empty", fix)
 
 
-def _out_of_range(name: str, parsed: Parsed, feature: Feature) -> Iterator[_Fault]:
+def _out_of_range(name: str, parsed: Parsed, feature: Feature | SpecFeature) -> Iterator[_Fault]:
     values = parsed.values
     infinite = np.isinf(values)
     yield _Fault(
         "DOMAIN", name, infinite, "is infinite, or too large for a number", "Correct the values, or leave them empty."
     )
-    if feature.type is FeatureType.INTEGER:
+    if feature.type == FeatureType.INTEGER:
         broken = ~np.isnan(values) & ~infinite & (values != np.floor(values))
         fix = "Write whole numbers, or let the contract say `type: number`."
         yield _Fault("TYPE", name, broken, "should hold a whole number and does not", fix)
