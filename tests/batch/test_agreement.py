@@ -1,4 +1,4 @@
-"""A row in a file is answered or refused as the same row in a request is, and read as the same numbers."""
+"""A row in a file is answered or refused as the same row in a request is, read as the same numbers, and noted alike."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from serin.contract.spec import ServingSpec, SpecFeature, label_text
 from serin.data.expect import expect_features
 from serin.data.read import read_table
 from serin.data.storage import dump_table, load_columns
 from serin.errors import InvalidRows
-from serin.serving.encode import MAX_MAGNITUDE, encode, encode_columns
+from serin.serving.encode import MAX_MAGNITUDE, encode, encode_columns, notes_of
 
 Row = Mapping[str, Any]
-Read = tuple[list[float], list[int]]
+Read = tuple[list[str], list[int], tuple[str, ...]]
 
 LEARNED = ("NA", "a", "7", "(missing)")
 numbers = (
@@ -71,7 +72,7 @@ def by_request(spec: ServingSpec, row: Row) -> Read | None:
         encoded = encode([row], spec)
     except InvalidRows:
         return None
-    return plain(encoded.numeric[0]), encoded.codes[0].tolist()
+    return plain(encoded.numeric[0]), encoded.codes[0].tolist(), encoded.notes[0]
 
 
 def by_file(spec: ServingSpec, written: list[str], rows: list[Row]) -> list[Read | None]:
@@ -83,13 +84,14 @@ def by_file(spec: ServingSpec, written: list[str], rows: list[Row]) -> list[Read
     assume(len(raw.lines) == len(rows))
     columns = load_columns(dump_table(finding.table[~finding.is_bad]))
     encoded = encode_columns(columns, spec)
-    answered = iter(zip(map(plain, encoded.numeric), encoded.codes.tolist(), strict=True))
+    notes = notes_of(encoded.codes, [columns[feature.name].tolist() for feature in spec.categories], spec)
+    answered = iter(zip(map(plain, encoded.numeric), encoded.codes.tolist(), notes, strict=True))
     return [None if is_bad else next(answered) for is_bad in finding.is_bad]
 
 
-def plain(numbers: np.ndarray[Any, Any]) -> list[float]:
+def plain(numbers: NDArray[np.float64]) -> list[str]:
     """Give numbers to be compared, a missing one being equal to another."""
-    return [repr(number) for number in numbers.tolist()]  # type: ignore[misc]
+    return [repr(number) for number in numbers.tolist()]
 
 
 def as_csv(written: list[str], rows: list[Row]) -> bytes:

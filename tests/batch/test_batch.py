@@ -95,6 +95,12 @@ def test_each_row_is_answered_as_over_http(batch: BatchHouse) -> None:
     ]
 
 
+def test_a_category_never_seen_is_answered_with_a_note(batch: BatchHouse) -> None:
+    rows = ROWS[:3].assign(clinic=["north", "moon", "north"], radius=[1, 2, "large"])
+    account = batch.send(as_csv(rows), "moon.csv")
+    assert [row["notes"] for row in batch.answers(account)] == ["", "clinic: 'moon' was never seen in training"]
+
+
 def test_rows_that_break_the_contract_are_set_aside_with_their_lines(batch: BatchHouse) -> None:
     broken = ROWS.astype({"radius": object})
     broken.loc[[3, 250], "radius"] = "large"

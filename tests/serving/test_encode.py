@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from serin.contract.spec import ServingSpec, SpecFeature
 from serin.errors import InvalidRows, RowProblem
-from serin.serving.encode import MAX_MAGNITUDE, Encoded, encode, encode_columns
+from serin.serving.encode import MAX_MAGNITUDE, Encoded, encode, encode_columns, notes_of
 
 SPEC = ServingSpec(
     model="loans",
@@ -172,6 +172,8 @@ def test_stored_columns_are_encoded_as_rows_are() -> None:
     from_rows, from_columns = encode(rows, SPEC), encode_columns(columns, SPEC)
     np.testing.assert_array_equal(from_rows.numeric, from_columns.numeric)
     np.testing.assert_array_equal(from_rows.codes, from_columns.codes)
+    texts = [columns[feature.name].tolist() for feature in SPEC.categories]
+    assert from_rows.notes == tuple(notes_of(from_columns.codes, texts, SPEC))
 
 
 json_values = st.recursive(

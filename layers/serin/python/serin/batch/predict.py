@@ -17,7 +17,7 @@ from serin.data.storage import load_columns
 from serin.registry.ids import read_verified, sha256
 from serin.registry.ports import KeptAnswer, KeptAnswers, Objects
 from serin.serving.answer import answers
-from serin.serving.encode import encode_columns
+from serin.serving.encode import encode_columns, notes_of
 from serin.serving.model import FILES, LoadedModel
 
 
@@ -37,10 +37,13 @@ class PartPredictor:
         lines = columns[LINE].astype(np.int64)
         prefix, digests = f"models/{model}/{job.version}/", tuple(job.artifacts.items())
         loaded = load(self.artifacts, prefix, digests)  # type: ignore[arg-type]  # adapters hash by identity
-        scores = loaded.raw_scores(encode_columns(columns, loaded.spec))
+        encoded = encode_columns(columns, loaded.spec)
+        scores = loaded.raw_scores(encoded)
         is_number = np.isfinite(scores).all(axis=1)
         answered, lines_failed = lines[is_number].tolist(), lines[~is_number].tolist()
-        said = answers(scores[is_number], loaded.spec, prediction_id=f"{job.id}-{name}")
+        texts = [columns[feature.name][is_number].tolist() for feature in loaded.spec.categories]
+        notes = notes_of(encoded.codes[is_number], texts, loaded.spec)
+        said = answers(scores[is_number], loaded.spec, prediction_id=f"{job.id}-{name}", notes=notes)
         entity = loaded.spec.entity
         entities = columns[entity][is_number].tolist() if entity in columns else None
         if job.keep_seconds is not None and entities is not None:

@@ -107,7 +107,6 @@ def encode(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Encoded:
     unknown = (problem for place, row in enumerate(rows) for problem in _unknown_fields(place, row, spec))
     problems = list(islice(unknown, MOST_UNKNOWN))
     named = len(problems)
-    notes: list[list[str]] = [[] for _ in rows]
 
     def column(feature: SpecFeature, read: Callable[[Any, SpecFeature], Value], blank: Value) -> list[Value]:
         values = []
@@ -129,8 +128,6 @@ def encode(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Encoded:
         known[None] = feature.missing_code
         texts.append(column(feature, _category, None))
         codes[:, place] = [known.get(text, UNKNOWN) for text in texts[-1]]
-        for row in np.flatnonzero(codes[:, place] == UNKNOWN).tolist():
-            notes[row] += _note(rows[row].get(feature.name), feature)
     if problems:
         known_fields = {feature.name for feature in spec.features}.union(spec.other_columns)
         unnamed = sum(len(row.keys() - known_fields) for row in rows) - named
@@ -138,7 +135,7 @@ def encode(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Encoded:
     entities = {entity_text(row.get(spec.entity)) for row in rows} if spec.entity is not None else {None}
     return Encoded(
         Arrays(numeric, codes),
-        tuple(tuple(lines) for lines in notes),
+        tuple(notes_of(codes, texts, spec)),
         sent=_sent(rows[:MOST_SENT], numeric, texts, spec),
         entity=next(iter(entities)) if len(entities) == 1 else None,
         is_mixed=len(entities) > 1,
@@ -169,7 +166,7 @@ def _sent(
 
 
 def encode_columns(columns: Mapping[str, NDArray[Any]], spec: ServingSpec) -> Encoded:
-    """Encode the typed columns of a stored table, as `load_columns` gives them, without judging them.
+    """Encode the typed columns of a stored table, as `load_columns` gives them, without judging them, nor with notes.
 
     Raises KeyError where a feature has no column.
     """
@@ -182,7 +179,20 @@ def encode_columns(columns: Mapping[str, NDArray[Any]], spec: ServingSpec) -> En
         known: dict[str | None, int] = {value: code for code, value in enumerate(feature.values)}
         known[None] = feature.missing_code
         codes[:, place] = [known.get(value, UNKNOWN) for value in columns[feature.name]]
-    return Encoded(Arrays(numeric, codes), ((),) * rows)
+    return Encoded(Arrays(numeric, codes))
+
+
+def notes_of(
+    codes: NDArray[np.int64], texts: Sequence[Sequence[str | None]], spec: ServingSpec
+) -> list[tuple[str, ...]]:
+    """Say of each row which of its categories training never saw. texts: of each category, None where it is missing."""
+    notes: list[tuple[str, ...]] = [()] * len(codes)
+    for feature, column, known in zip(spec.categories, texts, codes.T, strict=True):
+        seen = "never, or too rarely," if feature.pools_rare else "never"
+        for row in np.flatnonzero(known == UNKNOWN).tolist():
+            if (text := column[row]) is not None:
+                notes[row] += (f"{feature.name}: {_show(text)} was {seen} seen in training",)
+    return notes
 
 
 def _unknown_fields(place: int, row: Mapping[str, Any], spec: ServingSpec) -> Iterator[RowProblem]:
@@ -265,14 +275,6 @@ def bounds_of(feature: SpecFeature) -> tuple[float, float]:
 def _allowed(feature: SpecFeature) -> str:
     low, high = bounds_of(feature)
     return f"from {low:.15g} to {high:.15g}"
-
-
-def _note(value: Any, feature: SpecFeature) -> list[str]:
-    """What to say of a category without a code; nothing of one that is missing or wrong."""
-    if not isinstance(value, str | int) or (isinstance(value, str) and value.strip().lower() in NO_CATEGORY):
-        return []
-    seen = "never, or too rarely," if feature.pools_rare else "never"
-    return [f"{feature.name}: {_show(label_text(value))} was {seen} seen in training"]
 
 
 def _show(value: Any) -> str:
