@@ -60,7 +60,7 @@ def asked(draw: st.DrawFn) -> tuple[ServingSpec, list[str], list[Row]]:
     return spec, [feature.name for feature in written], draw(st.lists(row, min_size=1, max_size=6))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(asked())
 def test_a_row_of_a_file_is_read_as_the_same_row_of_a_request(said: tuple[ServingSpec, list[str], list[Row]]) -> None:
     spec, written, rows = said

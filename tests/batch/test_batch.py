@@ -59,9 +59,14 @@ class BatchHouse:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> House:
-    folder = tmp_path_factory.mktemp("models")
+    return train(tmp_path_factory.mktemp("models"))
+
+
+def train(folder: Path, **features: Any) -> House:
+    """Train a champion that keeps its answers by patient. features: more of them."""
     (folder / "tumours").mkdir()
     contract = CONTRACT | {"entity": "patient", "batch": {"keep": "7d"}}
+    contract["features"] = {**CONTRACT["features"], **features}  # type: ignore[dict-item]
     contract["training"] = {"budget": "9 fits", "folds": 2, "candidates": ["linear"]}
     (folder / "tumours" / "model.yaml").write_text(yaml.safe_dump(contract))
     house = House(folder)
@@ -176,6 +181,13 @@ def test_answers_are_kept_by_entity_the_last_row_of_each(batch: BatchHouse) -> N
     assert kept.body["answer"]["score"] == float(answered[125]["score"])
     assert answered[125]["patient"] == "p5"
     assert (kept.body["version"], kept.body["job"]) == (1, account["job"])
+
+
+def test_an_entity_that_is_a_number_too_is_written_as_over_http(tmp_path: Path) -> None:
+    batch = BatchHouse(train(tmp_path, patient={"type": "integer", "missing": "allow"}))
+    account = batch.send(as_csv(ROWS[:3].assign(patient=["7", "", "8.0"])))
+    assert [row["patient"] for row in batch.answers(account)] == ["7", "", "8"]
+    assert sorted(batch.kept.found) == ["7", "8"]
 
 
 def test_without_a_champion_the_file_is_refused(tmp_path: Path) -> None:

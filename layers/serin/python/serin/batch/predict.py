@@ -17,7 +17,7 @@ from serin.data.storage import load_columns
 from serin.registry.ids import read_verified, sha256
 from serin.registry.ports import KeptAnswer, KeptAnswers, Objects
 from serin.serving.answer import answers
-from serin.serving.encode import encode_columns, notes_of
+from serin.serving.encode import encode_columns, entity_text, notes_of
 from serin.serving.model import FILES, LoadedModel
 
 
@@ -45,7 +45,7 @@ class PartPredictor:
         notes = notes_of(encoded.codes[is_number], texts, loaded.spec)
         said = answers(scores[is_number], loaded.spec, prediction_id=f"{job.id}-{name}", notes=notes)
         entity = loaded.spec.entity
-        entities = columns[entity][is_number].tolist() if entity in columns else None
+        entities = [*map(entity_text, columns[entity][is_number].tolist())] if entity in columns else None
         if job.keep_seconds is not None and entities is not None:
             self.kept.keep(model, _latest(job, job.keep_seconds, name, zip(entities, said, strict=True)))
         table = _csv(answered, said, {} if entities is None else {str(entity): entities})
