@@ -181,6 +181,7 @@ def test_answers_are_kept_by_entity_the_last_row_of_each(batch: BatchHouse) -> N
     assert kept.body["answer"]["score"] == float(answered[125]["score"])
     assert answered[125]["patient"] == "p5"
     assert (kept.body["version"], kept.body["job"]) == (1, account["job"])
+    assert "id" not in {*kept.body["answer"], *answered[125]}, "it takes no feedback"
 
 
 def test_an_entity_that_is_a_number_too_is_written_as_over_http(tmp_path: Path) -> None:

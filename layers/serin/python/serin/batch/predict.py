@@ -43,7 +43,9 @@ class PartPredictor:
         answered, lines_failed = lines[is_number].tolist(), lines[~is_number].tolist()
         texts = [columns[feature.name][is_number].tolist() for feature in loaded.spec.categories]
         notes = notes_of(encoded.codes[is_number], texts, loaded.spec)
-        said = answers(scores[is_number], loaded.spec, prediction_id=f"{job.id}-{name}", notes=notes)
+        said = answers(scores[is_number], loaded.spec, prediction_id="", notes=notes)
+        for answer in said:
+            del answer["id"]  # no capture has these rows: feedback on one would never be joined
         entity = loaded.spec.entity
         entities = [*map(entity_text, columns[entity][is_number].tolist())] if entity in columns else None
         if job.keep_seconds is not None and entities is not None:
@@ -82,7 +84,7 @@ def _latest(
 def _csv(lines: Sequence[int], said: Sequence[dict[str, Any]], beside: dict[str, list[Any]]) -> bytes:
     """Write answers as a table: the line of each row in its file, what identifies it, and all that was answered."""
     flat = [dict(_flat(answer)) for answer in said]
-    names = list(dict.fromkeys(name for answer in flat for name in answer if name != "id"))
+    names = list(dict.fromkeys(name for answer in flat for name in answer))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["line", *beside, *names])
