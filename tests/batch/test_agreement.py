@@ -76,12 +76,11 @@ def by_request(spec: ServingSpec, row: Row) -> Read | None:
 
 
 def by_file(spec: ServingSpec, written: list[str], rows: list[Row]) -> list[Read | None]:
-    assume(any(str(cell).strip() for row in rows for cell in row.values() if cell is not None))
-    raw = read_table(as_csv(written, rows))
+    assume(any(cell not in (None, "") for row in rows for cell in row.values()))
+    raw = read_table(as_csv(written, rows)).with_blank()
     finding = expect_features(raw, spec)
     if finding.table is None:
         return [None] * len(rows)
-    assume(len(raw.lines) == len(rows))
     columns = load_columns(dump_table(finding.table[~finding.is_bad]))
     encoded = encode_columns(columns, spec)
     notes = notes_of(encoded.codes, [columns[feature.name].tolist() for feature in spec.categories], spec)

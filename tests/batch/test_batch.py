@@ -21,6 +21,7 @@ from serin.errors import Unverified
 from tests.e2e.test_journey_on_fakes import CONTRACT, House, as_csv, table
 from tests.fakes import FakeAnswers, FakeWorkflow
 
+FEATURES: dict[str, dict[str, Any]] = CONTRACT["features"]  # type: ignore[assignment]
 ROWS = table()[["radius", "texture", "perimeter", "area", "clinic"]]
 
 
@@ -66,7 +67,7 @@ def train(folder: Path, **features: Any) -> House:
     """Train a champion that keeps its answers by patient. features: more of them."""
     (folder / "tumours").mkdir()
     contract = CONTRACT | {"entity": "patient", "batch": {"keep": "7d"}}
-    contract["features"] = {**CONTRACT["features"], **features}  # type: ignore[dict-item]
+    contract["features"] = {**FEATURES, **features}
     contract["training"] = {"budget": "9 fits", "folds": 2, "candidates": ["linear"]}
     (folder / "tumours" / "model.yaml").write_text(yaml.safe_dump(contract))
     house = House(folder)
@@ -116,6 +117,17 @@ def test_rows_that_break_the_contract_are_set_aside_with_their_lines(batch: Batc
     rejected = batch.data.get(account["files"][0]["rejected_rows"]).decode().splitlines()
     assert [line.split(",")[:2] for line in rejected[1:]] == [["5", "radius: TYPE"], ["252", "radius: TYPE"]]
     assert {5, 252}.isdisjoint(int(row["line"]) for row in batch.answers(account))
+
+
+def test_a_row_in_which_nothing_is_written_is_accounted_for(batch: BatchHouse, tmp_path: Path) -> None:
+    account = batch.send(as_csv(ROWS[:2]).replace(b"\n", b"\n\n,,,,\n", 1) + b"\n", "holes.csv")
+    assert (account["status"], counts(account)) == ("partial", (4, 2, 2, 0))
+    assert account["files"][0]["reasons"][0]["rows"] == [2, 3]
+    batch = BatchHouse(train(tmp_path, **{name: said | {"missing": "allow"} for name, said in FEATURES.items()}))
+    account = batch.send(as_csv(ROWS[:2]) + b",,,,\n", "hole.csv")
+    assert (account["status"], counts(account)) == ("done", (3, 3, 0, 0))
+    online = batch.house.predict("tumours", [{}])["predictions"][0]["score"]
+    assert float(batch.answers(account)[2]["score"]) == online
 
 
 def test_what_is_no_table_of_its_features_is_refused_and_says_why(batch: BatchHouse) -> None:

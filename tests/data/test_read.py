@@ -202,11 +202,19 @@ def test_rows_in_which_nothing_is_written_are_left_out_and_lines_stay_right() ->
     table = read_table(b'\na,b,,\n1,"x\ny",,\n,,,\n\n2,z,,\n,,,\n')
     assert table.frame.to_numpy().tolist() == [["1", "x\ny"], ["2", "z"]]
     assert table.lines.tolist() == [3, 7]
-    assert table.blank.tolist() == [5, 8]
+    assert table.blank.tolist() == [5, 6, 8]
 
 
 def test_rows_in_which_nothing_is_written_are_found_beside_odd_quotes_too() -> None:
-    assert read_table(b'a,b\n1,5" pipe\n,\n\n2,x\n').blank.tolist() == [3]
+    assert read_table(b'\na,b\n1,5" pipe\n,\n\n2,x\n\n').blank.tolist() == [4, 5]
+
+
+@pytest.mark.parametrize("cell", [b"1", b'5" pipe'])
+def test_rows_in_which_nothing_is_written_can_be_had_in_their_places(cell: bytes) -> None:
+    table = read_table(b",\n\na,b\n" + cell + b",x\n,\n\n2,y\n,\n\n\n").with_blank()
+    assert table.frame.to_numpy().tolist() == [[cell.decode(), "x"], ["", ""], ["", ""], ["2", "y"], ["", ""]]
+    assert table.lines.tolist() == [4, 5, 6, 7, 8]
+    assert not len(table.blank)
 
 
 def test_quotes_in_odd_places_are_read_as_the_csv_module_does() -> None:

@@ -1,5 +1,6 @@
 """How does a file become parts that can be answered side by side? Its good rows, typed, some thousand in each.
 
+A row in which nothing is written is a row too, in which all is missing.
 They are judged by the spec of the version that will answer: what it refuses over HTTP is refused here, row by row.
 """
 
@@ -69,7 +70,7 @@ class Splitter:
         if size > DEFAULT_LIMITS.max_bytes:
             message = f"{size / 2**20:,.0f} MiB are more than the {DEFAULT_LIMITS.max_bytes // 2**20} MiB of one file"
             raise Unreadable("TOO_LARGE", message, fix="Split it into several files under one prefix.")
-        return read_table(self.data.get(source.key, source.version))
+        return read_table(self.data.get(source.key, source.version)).with_blank()
 
     def _write_parts(self, job: Job, place: int, raw: RawTable, finding: Finding) -> dict[str, int]:
         """Write the good rows in parts, and tell how many each has."""

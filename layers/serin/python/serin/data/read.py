@@ -57,7 +57,7 @@ class RawTable:
 
     lines: where each row of `frame` stands in the file, from 1; place: what that counts, `line` or `row`.
     unusable: columns of Parquet that hold no single values, with their type; they are not in `frame`.
-    blank: where rows stand that have separators and no cell in which anything is written; they are not in `frame`.
+    blank: where rows stand in which nothing is written; they are not in `frame`. Of empty lines, those between rows.
     """
 
     frame: pd.DataFrame
@@ -65,6 +65,15 @@ class RawTable:
     place: str = "line"
     unusable: dict[str, str] = field(default_factory=dict)
     blank: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def with_blank(self) -> RawTable:
+        """Give the same table with a row of empty cells for each blank one, in its place."""
+        if not len(self.blank):
+            return self
+        lines = np.concatenate((self.lines, self.blank))
+        order = np.argsort(lines)
+        frame = self.frame.reindex(range(len(lines)), fill_value="").iloc[order].reset_index(drop=True)
+        return RawTable(frame, lines[order], self.place, self.unusable)
 
 
 def read_table(content: bytes, limits: Limits = DEFAULT_LIMITS) -> RawTable:
@@ -196,7 +205,7 @@ class _Rows:
     """Where the rows of a CSV text are; those in which nothing is written are left out.
 
     fields: how many each has; lines: in which line each starts; starts, ends: its bytes, without the newline.
-    blank: the lines of those left out that have separators.
+    blank: the lines of those left out, below the first that is written and above the empty lines at the end.
     """
 
     fields: NDArray[np.int64]
@@ -223,8 +232,8 @@ def _read_csv(text: bytes, limits: Limits) -> RawTable:
     width = int(rows.fields[0])
     if width > limits.max_columns:
         raise Unreadable("TOO_LARGE", f"the table has {width:,} columns; {limits.max_columns:,} are allowed")
-    if len(rows.fields) - 1 > limits.max_rows:
-        message = f"the table has {len(rows.fields) - 1:,} rows; {limits.max_rows:,} are allowed"
+    if (count := len(rows.fields) - 1 + len(rows.blank)) > limits.max_rows:
+        message = f"the table has {count:,} rows; {limits.max_rows:,} are allowed"
         raise Unreadable("TOO_LARGE", message, fix="Send it in several smaller uploads.")
     _check_widths(rows)
     if cells is None:
@@ -276,7 +285,10 @@ def _find_rows(text: bytes, delimiter: str) -> _Rows | None:
             _raise_long_field(1 + int(np.searchsorted(newlines, starts[row])))
     written = ends - starts > inner
     lines = np.searchsorted(newlines, starts) + 1
-    return _Rows(inner[written] + 1, lines[written], starts[written], ends[written], lines[~written & (inner > 0)])
+    blank = ~written
+    blank[: np.argmax(written)] = False
+    blank[len(starts) - np.argmax(ends[::-1] > starts[::-1]) :] = False
+    return _Rows(inner[written] + 1, lines[written], starts[written], ends[written], lines[blank])
 
 
 def _parse(text: bytes, rows: _Rows, delimiter: str) -> pd.DataFrame:
@@ -310,7 +322,7 @@ def _parse_slowly(text: bytes, delimiter: str) -> tuple[_Rows, list[list[str]]]:
             if any(row):
                 lines.append(line)
                 cells.append(row)
-            elif len(row) > 1:
+            elif cells:
                 blank.append(line)
             line = reader.line_num + 1
     except csv.Error as error:
