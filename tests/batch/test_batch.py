@@ -207,6 +207,7 @@ def test_without_a_champion_the_file_is_refused(tmp_path: Path) -> None:
     batch = BatchHouse(House(tmp_path))
     account = batch.send(as_csv(ROWS[:5]))
     assert (account["status"], account["files"][0]["reasons"][0]["code"]) == ("refused", "NO_CHAMPION")
+    assert (account["version"], counts(account), batch.answers(account)) == (None, (0, 0, 0, 0), [])
     assert not batch.workflow.started
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from serin.batch.job import Job, manifest_key, read_json, results_prefix, write_json
+from serin.batch.job import Job, Source, manifest_key, read_json, write_json
 from serin.errors import NotFound
 from serin.registry.ports import Clock, Objects
 
@@ -23,30 +23,19 @@ class BatchCloser:
         if self.data.exists(key):
             return read_json(self.data, key)
         job = Job.read(self.data, model, job_name)
-        files = [{**asdict(source), **self._file(job, place)} for place, source in enumerate(job.sources)]
-        counts = {what: sum(file[what] for file in files) for what in ("rows", "answered", "rejected", "failed")}
-        account = {
-            "job": job.id,
-            "model": model,
-            "version": job.version,
-            "status": _status(counts, files),
-            **counts,
-            **({"error": error} if error else {}),
-            "results": results_prefix(model, job.id),
-            "files": files,
-            "started_at": job.started_at,
-            "ended_at": self.now().isoformat(),
-        }
+        files = [self._file(job, place, source) for place, source in enumerate(job.sources)]
+        account = account_of(job, files, ended_at=self.now().isoformat(), error=error)
         write_json(self.data, key, account)
         return account
 
-    def _file(self, job: Job, place: int) -> dict[str, Any]:
+    def _file(self, job: Job, place: int, source: Source) -> dict[str, Any]:
         split = self._found(f"{job.work}split/{place:05d}.json")
         if split is None:
             reason = {"code": "FAILED", "message": "it could not be split", "fix": "Send it again, in smaller files."}
-            return {"rows": 0, "answered": 0, "rejected": 0, "failed": 0, "parts": [], "reasons": [reason]}
+            return unread(source, reason)
         parts = [self._part(job, name, rows) for name, rows in split["parts"].items()]
         return {
+            **asdict(source),
             "rows": split["rows"],
             "answered": sum(part["answered"] for part in parts),
             "rejected": split["rejected"],
@@ -69,6 +58,29 @@ class BatchCloser:
             return read_json(self.data, key)
         except NotFound:
             return None
+
+
+def account_of(job: Job, files: list[dict[str, Any]], *, ended_at: str, error: str | None = None) -> dict[str, Any]:
+    """Make the account of a batch out of those of its files."""
+    counts = {what: sum(file[what] for file in files) for what in ("rows", "answered", "rejected", "failed")}
+    return {
+        "job": job.id,
+        "model": job.model,
+        "version": job.version,
+        "status": _status(counts, files),
+        **counts,
+        **({"error": error} if error else {}),
+        "results": job.results,
+        "files": files,
+        "started_at": job.started_at,
+        "ended_at": ended_at,
+    }
+
+
+def unread(source: Source, reason: dict[str, Any]) -> dict[str, Any]:
+    """Account for a file of which no row was read."""
+    counts = {"rows": 0, "answered": 0, "rejected": 0, "failed": 0}
+    return {**asdict(source), **counts, "parts": [], "reasons": [reason]}
 
 
 def _status(counts: dict[str, int], files: list[dict[str, Any]]) -> str:

@@ -38,12 +38,13 @@ class Source:
 class Job:
     """One batch. version, artifacts: the model version that answers every row, with its files' SHA-256.
 
-    keep_seconds: how long answers can be read by entity; None where they are not kept.
+    version: None where the model has no champion, and so nothing is started. keep_seconds: how long answers can be read
+    by entity; None where they are not kept.
     """
 
     id: str
     model: str
-    version: int
+    version: int | None
     artifacts: dict[str, str]
     sources: tuple[Source, ...]
     started_at: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 
+from serin.batch.close import account_of, unread
 from serin.batch.job import Job, Source, contract_of, job_id, manifest_key, work_prefix, write_json
 from serin.contract.model import NAME
 from serin.registry.ports import Clock, Objects, Workflow
@@ -72,17 +73,6 @@ class BatchStarter:
             "fix": f"Look at serin versions {model}; once there is a champion, send the file again.",
         }
         at = self.now().isoformat()
-        account = {
-            "job": job,
-            "model": model,
-            "version": None,
-            "status": "refused",
-            "rows": 0,
-            "answered": 0,
-            "rejected": 0,
-            "failed": 0,
-            "files": [{**asdict(source), "rows": 0, "reasons": [reason]} for source in sources],
-            "started_at": at,
-            "ended_at": at,
-        }
+        refused = Job(id=job, model=model, version=None, artifacts={}, sources=sources, started_at=at)
+        account = account_of(refused, [unread(source, reason) for source in sources], ended_at=at)
         write_json(self.data, manifest_key(model, job), account)
