@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from chalice.local import LocalGateway
 
 from functions.api import handler
 from serin import errors
+from serin.contract.spec import ServingSpec
 from serin.errors import ModelOutput, NotFound, SerinError, TooLarge, Unavailable
 from serin.serving.body import MAX_BODY_BYTES
 from serin.serving.endpoint import Endpoint, read_rows
@@ -35,6 +36,9 @@ class StubEndpoint:
         if self.error:
             raise self.error
         return {"model": model, "features": []}
+
+    def serving(self, model: str) -> SimpleNamespace:
+        return SimpleNamespace(model=SimpleNamespace(spec=ServingSpec(model, "regression", "y", ())))
 
 
 @pytest.fixture
