@@ -85,8 +85,10 @@ def _container(version: ModelVersion, files: Files) -> Files:
         pins,
         f"build: docker build -t {version.model}:{version.number} .",
         f"run: docker run --rm -p 8080:8080 {version.model}:{version.number}",
-        f"ask: POST /models/{version.model}/predict, GET /models/{version.model}, GET /health",
-        'SageMaker: POST /invocations with {"rows": [...]} or {"instances": [...]}, GET /ping',
+        f"ask: POST /models/{version.model}/predict",
+        f"Open Inference Protocol V2: POST /v2/models/{version.model}/infer",
+        f"MLflow and SageMaker: POST /invocations and GET /ping, also under /models/{version.model}",
+        f"each path, with examples: GET /models/{version.model}/docs and /models/{version.model}/openapi.json",
     )
     return {
         "Dockerfile": _DOCKERFILE.format(model=version.model, version=version.number).encode(),

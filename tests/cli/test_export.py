@@ -6,6 +6,7 @@ import base64
 import csv
 import hashlib
 import http.client
+import io
 import json
 import os
 import subprocess
@@ -30,6 +31,7 @@ from serin.registry.records import Champion, ModelVersion, Route, VersionStatus
 from serin.serving.elsewhere import Elsewhere
 from serin.serving.encode import encode
 from serin.serving.endpoint import Endpoint
+from serin.serving.protocols import openapi
 from serin.serving.route import Router
 from serin.training.train import train
 from tests.builders import a_contract, a_version
@@ -37,6 +39,12 @@ from tests.fakes import FakeObjects
 
 ROOT = Path(__file__).parents[2]
 MODELS = ("loans", "house-prices")
+FEATURES = {
+    "age": {"type": "integer", "min": 18, "max": 100},
+    "salary": {"type": "number", "min": 0, "missing": "allow"},
+    "education": {"type": "category", "missing": "allow"},
+    "owner": {"type": "boolean"},
+}
 
 
 def a_table(rows: int = 300) -> pd.DataFrame:
@@ -58,19 +66,13 @@ def a_table(rows: int = 300) -> pd.DataFrame:
 def artifacts() -> FakeObjects:
     """Two real models, as they lie in the bucket: one of classes, one of numbers."""
     stored, table = FakeObjects(), a_table()
-    features = {
-        "age": {"type": "integer", "min": 18, "max": 100},
-        "salary": {"type": "number", "min": 0, "missing": "allow"},
-        "education": {"type": "category", "missing": "allow"},
-        "owner": {"type": "boolean"},
-    }
     for model, task, target in (("loans", "classification", "approved"), ("house-prices", "regression", "price")):
         training = {"budget": "9 fits", "folds": 2, "candidates": ["boosting"]}
         explains = {"explain": model == "loans"}
         contract = a_contract(
-            model=model, task=task, target=target, features=features, training=training, serving=explains
+            model=model, task=task, target=target, features=FEATURES, training=training, serving=explains
         )
-        trained = train(table[[*features, target]], contract)
+        trained = train(table[[*FEATURES, target]], contract)
         files = {"model.onnx": trained.onnx, "spec.json": trained.spec.to_json(), "profile.json": b"{}"}
         manifest = {"model": model, "version": 7, "files": {name: sha256(content) for name, content in files.items()}}
         for name, content in {**files, "manifest.json": json.dumps(manifest).encode()}.items():
@@ -252,14 +254,38 @@ def container(
         server.stdout.close()
 
 
-def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
+def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """Send a body: a text as CSV, else as JSON. Gives what comes as JSON, or its text."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    headers = {"Content-Type": "application/json"} if body is not None else {}
-    connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+    is_csv = isinstance(body, str)
+    headers = {"Content-Type": "text/csv" if is_csv else "application/json"} if body is not None else {}
+    connection.request(method, path, body.encode() if is_csv else json.dumps(body) if body else None, headers)
     answer = connection.getresponse()
-    said = json.loads(answer.read())
+    text, is_json = answer.read(), answer.headers["Content-Type"] == "application/json"
     connection.close()
-    return answer.status, said
+    return answer.status, json.loads(text) if is_json else text.decode()
+
+
+def tables(rows: list[dict[str, Any]]) -> list[Any]:
+    """Write rows in each of the forms of MLflow and SageMaker."""
+    names = sorted({name for row in rows for name in row})
+    lists = [[row.get(name) for name in names] for row in rows]
+    written = io.StringIO()
+    csv.writer(written).writerows([names, *lists])
+    return [
+        {"dataframe_split": {"columns": names, "data": lists}},
+        {"dataframe_records": rows},
+        {"instances": rows},
+        {"inputs": {name: [row.get(name) for row in rows] for name in names}},
+        written.getvalue(),
+    ]
+
+
+def tensors(rows: list[dict[str, Any]], metadata: dict[str, Any]) -> dict[str, Any]:
+    """Write rows as an inference request, by what the model says of its inputs."""
+    inputs = metadata["inputs"]
+    shaped = [{"name": each["name"], "datatype": each["datatype"], "shape": [len(rows)]} for each in inputs]
+    return {"inputs": [{**each, "data": [row.get(each["name"]) for row in rows]} for each in shaped]}
 
 
 def test_the_container_answers_as_the_endpoint(artifacts: FakeObjects, container: tuple[str, Outside, int]) -> None:
@@ -268,11 +294,44 @@ def test_the_container_answers_as_the_endpoint(artifacts: FakeObjects, container
     status, answer = ask(port, "POST", f"/models/{model}/predict", {"rows": rows})
     assert (status, answer["model"], answer["version"]) == (200, model, 7)
     assert without_ids(answer["predictions"]) == expected
-    for name in ("rows", "instances"):
-        status, answer = ask(port, "POST", "/invocations", {name: rows})
-        assert (status, list(answer)) == (200, ["predictions"])
-        assert without_ids(answer["predictions"]) == expected
-    assert outside.ours("import serin.serving.server") == []
+    labels = [row["prediction"] for row in expected]
+    for path in (f"/models/{model}/invocations", "/invocations"):
+        for table in tables(rows):
+            assert ask(port, "POST", path, table) == (200, {"predictions": labels})
+        ordered = [[row.get(feature) for feature in FEATURES] for row in rows]
+        assert ask(port, "POST", path, {"instances": ordered}) == (200, {"predictions": labels})
+    assert (
+        outside.ours("import serin.serving.server, serin.serving.protocols.page, serin.serving.protocols.openapi") == []
+    )
+
+
+def test_the_container_infers_as_the_endpoint(artifacts: FakeObjects, container: tuple[str, Outside, int]) -> None:
+    model, _, port = container
+    rows, expected = golden_of(artifacts, model)
+    for path in (f"/v2/models/{model}", f"/v2/models/{model}/versions/7"):
+        _, metadata = ask(port, "GET", path)
+        status, answer = ask(port, "POST", f"{path}/infer", tensors(rows, metadata))
+        found = {output["name"]: output["data"] for output in answer["outputs"]}
+        assert (status, answer["model_version"]) == (200, "7")
+        assert found["prediction"] == [row["prediction"] for row in expected]
+        assert found["score"] == [row["score"] for row in expected]
+        shares = [share for row in expected for share in row.get("probabilities", {}).values()]
+        assert found.get("probabilities", []) == shares
+    assert ask(port, "GET", f"/v2/models/{model}/versions/8")[0] == 404
+    listed = [{"name": model, "version": "7", "state": "READY", "reason": ""}]
+    assert ask(port, "POST", "/v2/repository/index") == (200, listed)
+
+
+def test_the_container_says_how_it_is_asked(artifacts: FakeObjects, container: tuple[str, Outside, int]) -> None:
+    model, _, port = container
+    expected = openapi.document(endpoint_of(artifacts, version_of(artifacts, model)).describe(model))
+    assert ask(port, "GET", f"/models/{model}/openapi.json") == (200, json.loads(json.dumps(expected)))
+    for path, methods in expected["paths"].items():
+        for method in methods:
+            status, said = ask(port, method.upper(), path)
+            assert (status != 405, "there is nothing at" in str(said)) == (True, False), (method, path)
+    status, page = ask(port, "GET", f"/models/{model}/docs")
+    assert (status, page[:15]) == (200, "<!doctype html>")
 
 
 def test_the_container_describes_itself_as_the_endpoint(
@@ -282,8 +341,14 @@ def test_the_container_describes_itself_as_the_endpoint(
     expected = endpoint_of(artifacts, version_of(artifacts, model)).describe(model)
     expected["champion"]["since"] = ""
     assert ask(port, "GET", f"/models/{model}") == (200, expected)
-    for path in ("/ping", "/health"):
+    for path in ("/ping", f"/models/{model}/ping", "/health"):
         assert ask(port, "GET", path) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("kind", ["onnx", "wheel"])
+def test_what_is_no_server_carries_no_protocol(artifacts: FakeObjects, kind: Kind) -> None:
+    files = export(version_of(artifacts, "loans"), artifacts, kind)
+    assert not any(b"Open Inference Protocol" in content for content in files.values())
 
 
 def test_a_container_whose_model_was_changed_does_not_start(artifacts: FakeObjects, tmp_path: Path) -> None:

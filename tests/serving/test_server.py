@@ -1,25 +1,32 @@
-"""The server of an export speaks HTTP/1.1: however the bytes come, and with an answer for whatever comes."""
+"""The server of an export speaks HTTP/1.1, with an answer for whatever comes; its paths are those of the endpoint."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from serin.registry.ids import sha256
 from serin.serving import server
 from serin.serving.body import MAX_BODY_BYTES
+from serin.serving.elsewhere import Elsewhere
 from serin.serving.endpoint import read_rows
+from serin.serving.http import ROUTES, Route
 from serin.serving.server import App, Head, serve
+from tests.serving.asking import VERSION, World
 
 
 class StubEndpoint:
     def predict(self, model: str, body: bytes, *, explain: bool) -> dict[str, Any]:
         rows = read_rows(body)
         if "fail" in rows[0]:
-            raise RuntimeError("a defect")
+            raise RuntimeError("a\ndefect")
+        if "odd" in rows[0]:
+            return {"no JSON": object()}
         return {"rows": len(rows), **({"explained": True} if explain else {})}
 
     def describe(self, model: str) -> dict[str, Any]:
@@ -27,10 +34,7 @@ class StubEndpoint:
 
 
 class StubVersion:
-    model, endpoint = "loans", StubEndpoint()
-
-    def predict(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [{"prediction": len(rows)}]
+    model, version, endpoint = "loans", 7, StubEndpoint()
 
 
 Answer = tuple[int, dict[str, str], Any]
@@ -103,10 +107,11 @@ def test_a_body_in_chunks_is_read(size: int) -> None:
 
 def test_an_explanation_is_asked_for_in_the_query() -> None:
     body = b'{"rows": [{}]}'
-    asked = [post(body, path=b"/models/loans/predict?" + query) for query in (b"explain=true", b"x=1", b"explain=1")]
-    explained, plain, wrong = send(*asked, answers=3)
+    queries = (b"explain=true", b"x=1", b"explain=1", b"explain=")
+    asked = [post(body, path=b"/models/loans/predict?" + query) for query in queries]
+    explained, plain, *wrong = send(*asked, answers=4)
     assert (explained[2], plain[2]) == ({"rows": 1, "explained": True}, {"rows": 1})
-    assert (wrong[0], "true or false" in wrong[2]["error"]["message"]) == (400, True)
+    assert [(status, "true or false" in said["error"]["message"]) for status, _, said in wrong] == [(400, True)] * 2
 
 
 def test_who_asks_to_continue_is_told_to() -> None:
@@ -147,9 +152,9 @@ def test_head_has_no_body() -> None:
         (b"GET /nothing HTTP/1.1\r\n\r\n", 404, "NOT_FOUND"),
         (b"GET /models/loans/predict HTTP/1.1\r\n\r\n", 405, "METHOD"),
         (post(b"{"), 400, "BAD_REQUEST"),
-        (post(b"a,b", b"Content-Type: text/csv"), 415, "MEDIA_TYPE"),
-        (post(b'{"rows": [{"fail": 1}]}'), 500, "ERROR"),
-        (post(b'{"rows": [{}], "instances": [{}]}', path=b"/invocations"), 400, "BAD_REQUEST"),
+        (post(b"a,b", b"Content-Type: text/csv"), 415, "CONTENT_TYPE"),
+        (post(b'{"rows": [{"fail": 1}]}'), 500, "UNEXPECTED"),
+        (post(b'{"rows": [{"odd": 1}]}'), 500, "UNEXPECTED"),
     ],
 )
 def test_a_refusal_keeps_the_connection(request_: bytes, status: int, code: str) -> None:
@@ -214,4 +219,100 @@ def test_who_does_not_finish_a_request_is_hung_up_on(monkeypatch: pytest.MonkeyP
 
 def test_a_query_and_a_media_type_with_parameters_are_understood() -> None:
     head = Head.parse(b"POST /a?b=c HTTP/1.1\r\nContent-Type: Application/JSON; charset=utf-8\r\nContent-Length: 3")
-    assert (head.path, head.media_type, head.length, head.is_last) == ("/a", "application/json", 3, False)
+    assert (head.path, head.query, head.length, head.is_last) == ("/a", {"b": "c"}, 3, False)
+    assert send(post(b'{"rows": [{}]}', b"Content-Type: Application/JSON; charset=utf-8"))[0][0] == 200
+
+
+def test_what_nobody_foresaw_is_one_line_of_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    send(post(b'{"rows": [{"fail": 1}]}') + post(b'{"rows": [{"odd": 1}]}') + post(b"{"), answers=3)
+    raised, unwritten = capfd.readouterr().err.splitlines()
+    assert raised.startswith("NoAnswer UNEXPECTED: a defect (RuntimeError in ")
+    assert "TypeError in " in unwritten
+
+
+@pytest.fixture
+def app(model_files: dict[str, bytes]) -> App:
+    """The server over an export of `loans`, whose ids are those of the tests' endpoint."""
+    files = {name: model_files[f"models/loans/{VERSION}/{name}"] for name in ("model.onnx", "spec.json")}
+    digests = {name: sha256(content) for name, content in files.items()}
+    files["manifest.json"] = json.dumps({"model": "loans", "version": VERSION, "files": digests}).encode()
+    version = Elsewhere.open(files.__getitem__)
+    return App(replace(version, endpoint=replace(version.endpoint, new_id=lambda: "p1")))
+
+
+def ask(app: App, method: str, path: str, body: bytes = b"", *headers: bytes) -> tuple[int, dict[str, str], str]:
+    top = b"\r\n".join([f"{method} {path} HTTP/1.1".encode(), *headers])
+    head, _, text = app.answer(Head.parse(top), body).partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    return int(status.split()[1]), dict(line.lower().split(": ", 1) for line in lines), text.decode()
+
+
+ROW = {"age": 41, "salary": 50.5, "owner": True, "education": "degree"}
+TENSORS = [
+    {"name": name, "shape": [1], "datatype": kind, "data": [value]}
+    for (name, value), kind in zip(ROW.items(), ("INT64", "FP64", "BOOL", "BYTES"), strict=True)
+]
+BODIES = {"predict": {"rows": [ROW]}, "invocations": {"instances": [ROW]}, "infer": {"inputs": TENSORS}}
+CSV = b"age,salary,owner,education\n41,50.5,true,degree\n"
+BY_MODEL = [route for route in ROUTES if not route.path.endswith("/feedback")]  # which a container does not keep
+
+
+@pytest.mark.parametrize("route", BY_MODEL, ids=lambda route: f"{route.method} {route.path}")
+def test_each_path_is_answered_as_by_the_endpoint(app: App, world: World, route: Route) -> None:
+    world.names = ("loans",)
+    path = route.path.format(model="loans", version=VERSION) + ("?entity=x" if "answers" in route.path else "")
+    said = BODIES.get(path.rpartition("/")[2])
+    body = json.dumps(said).encode() if said else b""
+    expected = world.ask(route.method, path, body)
+    status, headers, text = ask(app, route.method, path, body)
+    assert (status, text) == (expected.status, expected.text.replace("2026-01-01T00:00:00+00:00", ""))
+    sent = {name.lower(): value.lower() for name, value in expected.headers.items()}
+    assert {"content-type": "application/json", **sent}.items() <= headers.items()
+
+
+def test_the_bare_paths_are_those_of_the_one_model(app: App) -> None:
+    body = json.dumps(BODIES["invocations"]).encode()
+    for asked in ((body, b"Content-Type: application/json"), (CSV, b"Content-Type: text/csv")):
+        bare = ask(app, "POST", "/invocations", *asked)
+        assert bare[::2] == ask(app, "POST", "/models/loans/invocations", *asked)[::2] == (200, bare[2])
+        assert (bare[1]["x-serin-version"], bare[1]["x-serin-prediction-id"]) == (str(VERSION), "p1")
+    assert ask(app, "GET", "/ping")[::2] == ask(app, "GET", "/models/loans/ping")[::2] == (200, '{"status":"ok"}')
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/models/lo%61ns", 200, None),
+        ("HEAD", "/v2/models/loans/ready", 200, None),
+        ("GET", f"/v2/models/loans/versions/%{ord(str(VERSION)):x}/ready", 200, None),
+        ("GET", "/v2/models/loans/versions/4", 404, "text"),
+        ("GET", "/v2/models/loans/versions/03", 404, "text"),
+        ("GET", "/v2/models/worths", 404, "text"),
+        ("GET", "/v2/nothing", 404, "text"),
+        ("GET", "/v2/models/loans/infer", 405, "text"),
+        ("POST", "/v2", 405, "text"),
+        ("GET", "/models/worths", 404, "NO_CHAMPION"),
+        ("GET", "/models/lo%2Fans", 404, "UNKNOWN_MODEL"),
+        ("GET", "/models%2Floans", 404, "NOT_FOUND"),
+        ("POST", "/models//predict", 404, "NOT_FOUND"),
+        ("GET", "/v2x", 404, "NOT_FOUND"),
+        ("POST", "/models/loans/feedback", 404, "NO_FEEDBACK_KEPT"),
+    ],
+)
+def test_a_path_is_matched_part_by_part(app: App, method: str, path: str, status: int, code: str | None) -> None:
+    found, headers, text = ask(app, method, path)
+    assert found == status
+    assert ("allow" in headers) == (status == 405)
+    if code is not None:
+        error = json.loads(text)["error"]
+        assert code == ("text" if isinstance(error, str) else error["code"])
+
+
+def test_a_body_that_is_too_long_is_refused_in_the_form_of_its_path() -> None:
+    top = b"POST /v2/models/loans/infer HTTP/1.1\r\n"
+    for length in (
+        b"Content-Length: %d\r\n\r\n" % (MAX_BODY_BYTES + 1),
+        b"Transfer-Encoding: chunked\r\n\r\nFFFFFFF\r\n",
+    ):
+        status, _, said = send(top + length)[0]
+        assert (status, list(said), type(said["error"])) == (413, ["error"], str)

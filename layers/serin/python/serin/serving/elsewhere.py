@@ -38,7 +38,8 @@ class Elsewhere:
             raise Unverified(f"manifest.json cannot be read: {error}") from error
         router = Router(lambda model: route if model == name else None, lambda key: read(_name(key)), time.monotonic)
         router.serving(name)
-        return cls(name, route.champion.version, Endpoint(router, new_id=lambda: secrets.token_hex(8)))
+        endpoint = Endpoint(router, new_id=lambda: secrets.token_hex(8), names=lambda: [name])
+        return cls(name, route.champion.version, endpoint)
 
     def predict(self, rows: Sequence[Mapping[str, Any]], *, explain: bool = False) -> list[dict[str, Any]]:
         """Answer rows as the endpoint does, one object for each. Raises InvalidRows, ModelOutput, Refused."""

@@ -15,16 +15,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
-from functools import lru_cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from serin.errors import BadRequest, NotFound, SerinError, TooLarge
-from serin.serving.body import MAX_BODY_BYTES, dump_json, read_flag
+from serin.serving.body import MAX_BODY_BYTES, dump_json
 from serin.serving.elsewhere import Elsewhere
-from serin.serving.endpoint import read_rows
+from serin.serving.http import ROUTES, UNEXPECTED, Reply, Route, respond
 from serin.serving.statuses import body_of, status_of
 
 MAX_HEAD_BYTES = 16 * 1024
@@ -33,76 +32,90 @@ REQUEST_SECONDS = 20.0  # within which a request that began must have arrived
 SWEEP_SECONDS = 5.0
 LINGER_SECONDS = 1.0  # to let a refusal be read by whoever is still sending
 
-Work = Callable[[bytes, Mapping[str, str]], dict[str, Any]]  # of a body and a query
-
-
-class _Refusal(Exception):
-    """When a request is not answered by the model but by HTTP."""
-
-    def __init__(self, status: int, error: SerinError, headers: str = "") -> None:
-        super().__init__(error.message)
-        self.status, self.error, self.headers = status, error, headers
+BARE = ("/invocations", "/ping")  # as SageMaker asks a container, which serves one model
 
 
 class App:
-    """From a method, a path and a body to an answer."""
+    """From a method, a path and a body to an answer: to every path of the endpoint, and to the bare ones."""
 
     def __init__(self, version: Elsewhere) -> None:
-        model, endpoint = version.model, version.endpoint
-
-        def predict(body: bytes, query: Mapping[str, str]) -> dict[str, Any]:
-            return endpoint.predict(model, body, explain=read_flag(query.get("explain", "false"), "explain"))
-
-        self._routes: dict[str, tuple[str, Work]] = {
-            "/ping": ("GET", _is_well),
-            "/health": ("GET", _is_well),
-            "/invocations": ("POST", lambda body, _: {"predictions": version.predict(_rows_or_instances(body))}),
-            f"/models/{model}": ("GET", lambda *_: endpoint.describe(model)),
-            f"/models/{model}/predict": ("POST", predict),
-        }
+        self._endpoint = lambda: version.endpoint
+        self._model = version.model
+        served = {"model": version.model, "version": str(version.version)}
+        self._places: dict[str, tuple[Route, dict[str, str]]] = {}  # found at once, as what is asked for mostly is
+        for route in ROUTES:
+            parameters = {name: value for name, value in served.items() if f"{{{name}}}" in route.path}
+            self._places[route.path.format(**parameters)] = route, parameters
+        for bare in BARE:
+            self._places[bare] = self._places[f"/models/{version.model}{bare}"]
 
     def answer(self, head: Head, body: bytes) -> bytes:
         """Answer a request, whatever becomes of it, with the bytes of a response."""
         try:
-            return response(200, self._find(head)(body, head.query), head=head)
-        except _Refusal as error:
-            return response(error.status, body_of(error.error), head=head, headers=error.headers)
-        except SerinError as error:
-            return response(status_of(error), body_of(error), head=head)
-        except Exception:  # one request must not take the server along; the log has what a person needs
-            traceback.print_exc()
-            return response(500, body_of(SerinError("the server failed; its log says why")), head=head)
+            return response(self._reply(head, body), head=head)
+        except Exception as error:  # such as an answer that cannot be written: it must not take the connection along
+            log("NoAnswer", "UNEXPECTED", str(error))
+            return response(refusal(SerinError(UNEXPECTED, code="UNEXPECTED"), head.path), head=head)
 
-    def _find(self, head: Head) -> Work:
-        found = self._routes.get(head.path) or self._routes.get(unquote(head.path))
+    def _reply(self, head: Head, body: bytes) -> Reply:
+        found = self._places.get(head.path) or match(head.path)
         if found is None:
-            places = ", ".join(f"{method} {path}" for path, (method, _) in self._routes.items())
-            raise NotFound(f"there is nothing at {head.path[:200]}; there is {places}")
-        method, work = found
-        if head.method != method and (head.method, method) != ("HEAD", "GET"):
-            raise _Refusal(405, BadRequest(f"ask {head.path} by {method}", code="METHOD"), f"Allow: {method}\r\n")
-        if method == "POST" and head.media_type not in ("", "application/json"):
-            raise _Refusal(415, BadRequest("the body must be application/json", code="MEDIA_TYPE"))
-        return work
+            said = f"there is nothing at {head.path[:200]}; GET /models/{self._model}/docs says what there is"
+            return refusal(NotFound(said), head.path)
+        route, parameters = found
+        if head.method != route.method and (head.method, route.method) != ("HEAD", "GET"):
+            error = BadRequest(f"ask {head.path[:200]} by {route.method}", code="METHOD")
+            return refusal(error, head.path)._replace(status=405, headers={"Allow": route.method})
+        return respond(
+            route,
+            endpoint=self._endpoint,
+            parameters=parameters,
+            headers=head.headers,
+            body=body,
+            query=head.query,
+            report=log,
+        )
 
 
-def _is_well(*_: object) -> dict[str, Any]:
-    return {"status": "ok"}
+def match(path: str) -> tuple[Route, dict[str, str]] | None:
+    """Find the route of a path and its parameters, percent-decoded, as API Gateway does."""
+    segments = [unquote(segment) for segment in path.split("/")]
+    for route in ROUTES:
+        wanted = route.path.split("/")
+        if len(wanted) != len(segments):
+            continue
+        pairs = list(zip(wanted, segments, strict=True))
+        if all(segment if name.startswith("{") else segment == name for name, segment in pairs):
+            return route, {name[1:-1]: segment for name, segment in pairs if name.startswith("{")}
+    return None
 
 
-def _rows_or_instances(body: bytes) -> list[dict[str, Any]]:
-    return read_rows(body, names=("rows", "instances"))
+def refusal(error: SerinError, path: str) -> Reply:
+    """Say an error in the form that errors have at a path."""
+    is_v2 = f"{path}/".startswith("/v2/")
+    return Reply({"error": error.message} if is_v2 else body_of(error), status_of(error))
+
+
+def log(metric: str, code: str, reason: str) -> None:
+    """Say in one line what a person must see, and where it was raised if nobody foresaw it."""
+    raised, where = sys.exception(), ""
+    if raised is not None and not isinstance(raised, SerinError):
+        place = traceback.extract_tb(raised.__traceback__)[-1]
+        where = f" ({type(raised).__name__} in {place.filename}:{place.lineno})"
+    with suppress(OSError):  # of a log that nobody reads any more
+        sys.stderr.write(f"{metric} {code}: {' '.join(reason.split())[:500]}{where}\n")
+        sys.stderr.flush()
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands above a body. length: of the body in bytes, None where it comes in chunks."""
+    """What stands above a body. headers: by their names in lower case. length: of the body in bytes, None in chunks."""
 
     method: str
     path: str
     query: Mapping[str, str]
     length: int | None
-    media_type: str
+    headers: Mapping[str, str]
     is_last: bool
     expects: bool
 
@@ -127,9 +140,9 @@ class Head:
         return cls(
             method=words[0],
             path=path,
-            query=dict(parse_qsl(query)),
+            query=dict(parse_qsl(query, keep_blank_values=True)),
             length=_body_length(headers, is_old=words[2] == "HTTP/1.0"),
-            media_type=headers.get("content-type", "").partition(";")[0].strip().lower(),
+            headers=headers,
             is_last="close" in connection or (words[2] == "HTTP/1.0" and "keep-alive" not in connection),
             expects=headers.get("expect", "").lower() == "100-continue",
         )
@@ -208,15 +221,21 @@ class _Body:
         self._missing, self._is_trailer = (size + 2, False) if size else (0, True)
 
 
-def response(status: int, said: dict[str, Any], *, head: Head | None, headers: str = "") -> bytes:
+def response(reply: Reply, *, head: Head | None) -> bytes:
     """Write a response. head: of the request; None where it could not be read, and nothing more will be."""
-    body = dump_json(said)
-    more = headers + ("Connection: close\r\n" if head is None or head.is_last else "")
-    top = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\nDate: {_date(int(time.time()))}\r\n{more}\r\n"
-    )
+    body = reply.body.encode() if isinstance(reply.body, str) else dump_json(reply.body)
+    more = "Connection: close\r\n" if head is None or head.is_last else ""
+    if reply.headers:
+        more += "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
+    if "Content-Type" not in reply.headers:
+        more += "Content-Type: application/json\r\n"
+    top = f"{_status_line(reply.status)}Content-Length: {len(body)}\r\nDate: {_date(int(time.time()))}\r\n{more}\r\n"
     return top.encode() if head is not None and head.method == "HEAD" else top.encode() + body
+
+
+@cache
+def _status_line(status: int) -> str:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
 
 
 @lru_cache(maxsize=1)
@@ -261,8 +280,9 @@ class _Connection(asyncio.Protocol):
             while not self._is_over and self._take_request():
                 self._begun = self._seen
         except SerinError as error:
-            status = 431 if error.code == "HEAD_SIZE" else status_of(error)
-            self._transport.write(response(status, body_of(error), head=None))
+            said = refusal(error, self._head.path if self._head else "")
+            said = said._replace(status=431) if error.code == "HEAD_SIZE" else said
+            self._transport.write(response(said, head=None))
             self._end()
 
     def is_stale(self, now: float) -> bool:
@@ -296,7 +316,8 @@ class _Connection(asyncio.Protocol):
             return False
         head = Head.parse(bytes(self._buffer[:end]))
         del self._buffer[: end + 4]
-        self._head, self._body = head, _Body(head.length)
+        self._head = head  # before its body, which may be refused
+        self._body = _Body(head.length)
         if head.expects and not self._buffer:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return True
