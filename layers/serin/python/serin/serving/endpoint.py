@@ -310,16 +310,12 @@ def _score(model: LoadedModel, encoded: Encoded, needs: Collection[str]) -> _Sai
         return _Said(None, fault=Fault.RAISED, reason=reason)
 
 
-def read_rows(body: bytes, *, names: tuple[str, ...] = ("rows",)) -> list[dict[str, Any]]:
-    """Read `{"rows": [{…}, …]}` strictly. names: the keys under one of which they may stand.
-
-    Raises BadRequest or TooLarge.
-    """
+def read_rows(body: bytes) -> list[dict[str, Any]]:
+    """Read `{"rows": [{…}, …]}` strictly. Raises BadRequest or TooLarge."""
     document = read_json(body)
-    name = next((name for name in names if isinstance(document, dict) and name in document), names[0])
-    rows = document.get(name) if isinstance(document, dict) else None
+    rows = document.get("rows") if isinstance(document, dict) else None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-        raise BadRequest(f'the body must be {{"{name}": [{{"<feature>": <value>, …}}, …]}} with at least one row')
-    check_keys(document, (name,), "the body")
+        raise BadRequest('the body must be {"rows": [{"<feature>": <value>, …}, …]} with at least one row')
+    check_keys(document, ("rows",), "the body")
     check_count(len(rows))
     return rows
