@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,16 @@ from numpy.typing import NDArray
 
 from serin.errors import Unverified
 from serin.profile import profile as module
-from serin.profile.profile import Categories, Numbers, Profile, bin_bounds, profile_columns
+from serin.profile.profile import (
+    MOST_BINS,
+    Categories,
+    Numbers,
+    Profile,
+    bin_bounds,
+    profile_columns,
+    profile_numbers,
+    read_column,
+)
 
 ROWS = st.lists(st.tuples(st.floats(), st.none() | st.text(max_size=3)), max_size=30)
 
@@ -23,7 +35,7 @@ def columns(rows: list[tuple[float, str | None]]) -> dict[str, NDArray[Any]]:
     return {"n": np.array([row[0] for row in rows], dtype=np.float64), "t": texts}
 
 
-@pytest.mark.parametrize("kept", [1000, 3])
+@pytest.mark.parametrize("kept", [1000, 3])  # categories, and bins
 @settings(deadline=None, max_examples=50)
 @given(a=ROWS, b=ROWS, c=ROWS)
 def test_the_profile_of_two_tables_is_the_sum_of_their_profiles(
@@ -31,10 +43,43 @@ def test_the_profile_of_two_tables_is_the_sum_of_their_profiles(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "KEPT_CATEGORIES", kept)
+        patch.setattr(module, "MOST_BINS", kept)
         one, two, three = (profile_columns(columns(rows)) for rows in (a, b, c))
         assert one + two == profile_columns(columns(a + b))
         assert (one + two).to_json() == (two + one).to_json()
         assert (one + two) + three == one + (two + three)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    centre=st.floats(-1e6, 1e6),
+    width=st.floats(1e-6, 1e3),
+    parts=st.lists(st.integers(0, 400), min_size=1, max_size=6),
+)
+def test_numbers_close_together_or_far_apart_are_counted_the_same_however_they_were_divided(
+    centre: float, width: float, parts: list[int]
+) -> None:
+    values = np.random.default_rng(len(parts)).normal(centre, width, sum(parts))
+    added = [profile_numbers(part) for part in np.split(values, np.cumsum(parts)[:-1])]
+    assert reduce(add, added) == reduce(add, reversed(added)) == profile_numbers(values)
+
+
+def test_the_bins_of_a_narrow_range_are_fine_and_of_a_wide_one_coarse() -> None:
+    random = np.random.default_rng(5)
+    narrow, wide = profile_numbers(random.normal(290.5, 0.8, 20_000)), profile_numbers(random.lognormal(10, 5, 20_000))
+    assert MOST_BINS / 2 < len(narrow.bins) <= MOST_BINS
+    assert (wide.fineness, len(wide.bins) > MOST_BINS) == (0, True)
+
+
+def test_what_was_summarised_before_bins_grew_finer_is_read_and_added() -> None:
+    values = np.random.default_rng(5).normal(290.5, 0.8, 200)
+    fine = profile_numbers(values)
+    before = {"missing": 0, "minimum": float(values.min()), "maximum": float(values.max()), "bins": fine.bins_at(0)}
+    told = read_column(json.loads(json.dumps(before)))
+    assert isinstance(told, Numbers)
+    both = told + fine
+    assert both.fineness == 0
+    assert both.bins == {index: 2 * count for index, count in told.bins.items()}
 
 
 @settings(deadline=None, max_examples=50)
@@ -61,7 +106,7 @@ def test_a_value_lies_within_its_bin(value: float) -> None:
     numbers = profile_columns({"n": np.array([value])}).columns["n"]
     assert isinstance(numbers, Numbers)
     (index,) = numbers.bins
-    low, high = bin_bounds(index)
+    low, high = bin_bounds(index, numbers.fineness)
     assert low == value if value == 0 else abs(low) <= abs(value) < abs(high)
 
 

@@ -23,6 +23,7 @@ LEAST_ROWS = 100  # with fewer on either side, chance alone moves a column by mo
 SOME, LARGE = 0.1, 0.2
 FALSE_ALARMS = 0.0001  # of the checks of what is steady, all columns together: by the hour, one a year
 CELLS = 10
+LEAST_CELLS = 5  # of numbers that have as many; in fewer, a column may move far and stay where it was
 MOST_CATEGORIES = 20
 LEAST_EXPECTED = 5  # in a cell; Cochran (1954), Biometrics 10, for tests by chi-square
 
@@ -113,10 +114,12 @@ def compare_column(name: str, reference: Column, window: Column, *, tests: int) 
     index = population_stability_index(before, now)
     noise, most_noise = index_by_chance(before, now, false_alarms=FALSE_ALARMS / tests)
     effect = max(index - noise, 0.0)
-    verdict = Verdict.STEADY
+    verdict, detail = Verdict.STEADY, _detail(reference, window)
     if index > most_noise and effect >= SOME:
         verdict = Verdict.DRIFTED if effect >= LARGE else Verdict.MOVED
-    return Shift(name, verdict, round(effect, 6), missing, _detail(reference, window))
+    elif _is_too_coarse(reference, window):
+        return Shift(name, Verdict.NOT_ENOUGH, None, missing, f"{detail}; the bins are too coarse to tell more")
+    return Shift(name, verdict, round(effect, 6), missing, detail)
 
 
 def population_stability_index(reference: Counts, current: Counts) -> float:
@@ -153,17 +156,20 @@ def sum_up(features: tuple[Shift, ...], predictions: tuple[Shift, ...]) -> tuple
     if drifted:
         return Verdict.DRIFTED, f"drifted: {', '.join(drifted)}"
     if not shifts or all(shift.verdict is Verdict.NOT_ENOUGH for shift in shifts):
-        return Verdict.NOT_ENOUGH, f"at least {LEAST_ROWS} rows are needed on both sides"
+        return Verdict.NOT_ENOUGH, f"at least {LEAST_ROWS} rows are needed on both sides, in bins that are fine enough"
     moved = [shift.column for shift in shifts if shift.verdict is Verdict.MOVED]
     if moved:
         return Verdict.MOVED, f"moved, yet by less than is called a drift: {', '.join(moved)}"
-    return Verdict.STEADY, "nothing moved by more than chance and habit explain"
+    untold = [shift.column for shift in shifts if shift.verdict is Verdict.NOT_ENOUGH]
+    others = f"; there is not enough to tell of {', '.join(untold)}" if untold else ""
+    return Verdict.STEADY, f"nothing moved by more than chance and habit explain{others}"
 
 
 def _cells(reference: Column, window: Column) -> tuple[Counts, Counts]:
     """Count both over the same cells, the missing last; cells that both leave empty are left out."""
     if isinstance(reference, Numbers) and isinstance(window, Numbers):
-        cells = _number_cells(reference.bins, window.bins)
+        fineness = min(reference.fineness, window.fineness)
+        cells = _number_cells(reference.bins_at(fineness), window.bins_at(fineness))
     elif isinstance(reference, Categories) and isinstance(window, Categories):
         cells = _category_cells(reference, window)
     else:
@@ -187,6 +193,23 @@ def _number_cells(reference: Mapping[int, int], window: Mapping[int, int]) -> li
         cell[1] += window.get(index, 0)
         below += here
     return [(before, now) for before, now in cells]
+
+
+def _is_too_coarse(reference: Column, window: Column) -> bool:
+    """Tell whether the coarser bins of one hide how the numbers of the other lie: most of them in a few bins.
+
+    So it is with what was summarised before bins grew finer, and where values far out leave the others few bins.
+    """
+    if not isinstance(reference, Numbers) or not isinstance(window, Numbers):
+        return False
+    fineness = min(reference.fineness, window.fineness)
+    return any(
+        _cells_in_use(side.bins_at(fineness)) < LEAST_CELLS <= _cells_in_use(side.bins) for side in (reference, window)
+    )
+
+
+def _cells_in_use(bins: Mapping[int, int]) -> int:
+    return sum(before > 0 for before, _ in _number_cells(bins, {}))
 
 
 def _category_cells(reference: Categories, window: Categories) -> list[tuple[int, int]]:
@@ -232,6 +255,6 @@ def _median(numbers: Numbers) -> float:
     for index, count in sorted(numbers.bins.items()):
         seen += count
         if seen >= half:
-            low, high = bin_bounds(index)
+            low, high = bin_bounds(index, numbers.fineness)
             return (low + high) / 2
     return math.nan

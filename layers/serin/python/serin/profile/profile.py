@@ -1,13 +1,16 @@
 """What does a table look like? A summary of its columns that merges by addition, exactly.
 
-`profile_columns(a) + profile_columns(b) == profile_columns(a and b)`: all counts are integers, the bins of numbers do
-not depend on the data, and which categories are kept is decided by their hash, not by their frequency.
+`profile_columns(a) + profile_columns(b) == profile_columns(a and b)`: all counts are integers, and which categories are
+kept is decided by their hash, not by their frequency. Bins of numbers are as fine as the number of those in use allows:
+a narrow range far from 0 has as many as a wide one. They lie within each other, and a part never needs coarser ones
+than the whole, so that adding parts gives just the whole. OpenTelemetry's exponential histograms are scaled likewise.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -19,7 +22,9 @@ from numpy.typing import NDArray
 from serin.errors import Unverified
 
 FORMAT = 1
-BINS_PER_OCTAVE = 32
+BINS_PER_OCTAVE = 32  # of the coarsest bins; each degree of fineness doubles them
+FINEST = 15
+MOST_BINS = 128  # in use; a column whose coarsest bins are more keeps those
 KEPT_CATEGORIES = 1000
 _LOWEST_EXPONENT = -1074  # of the smallest float64 above 0
 
@@ -28,22 +33,34 @@ _LOWEST_EXPONENT = -1074  # of the smallest float64 above 0
 class Numbers:
     """A column of numbers. bins: how many values fell in each bin, by its index (see `bin_bounds`); none of 0 counts.
 
-    minimum, maximum: None where all are missing.
+    minimum, maximum: None where all are missing. fineness: of the bins, the highest of which at most `MOST_BINS` are in
+    use; 0 for profiles of before, which do not say.
     """
 
     missing: int
     minimum: float | None
     maximum: float | None
     bins: dict[int, int]
+    fineness: int = 0
 
     def __add__(self, other: Numbers) -> Numbers:
         ends = [end for end in (self.minimum, self.maximum, other.minimum, other.maximum) if end is not None]
+        fineness = min(self.fineness, other.fineness)
+        bins = Counter(self.bins_at(fineness)) + Counter(other.bins_at(fineness))
+        while len(bins) > MOST_BINS and fineness:
+            fineness -= 1
+            bins = _coarsened(bins, 1)
         return Numbers(
             missing=self.missing + other.missing,
             minimum=min(ends, default=None),
             maximum=max(ends, default=None),
-            bins=dict(sorted((Counter(self.bins) + Counter(other.bins)).items())),
+            bins=dict(sorted(bins.items())),
+            fineness=fineness,
         )
+
+    def bins_at(self, fineness: int) -> Mapping[int, int]:
+        """Count the values over bins of a fineness, which is at most this column's."""
+        return _coarsened(self.bins, self.fineness - fineness) if fineness < self.fineness else self.bins
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,32 +125,61 @@ def profile_numbers(values: NDArray[np.float64]) -> Numbers:
     """Summarise one column of numbers, NaN where missing."""
     present = values[~np.isnan(values)].astype(np.float64) + 0.0  # + 0.0 makes -0.0 one with 0.0
     if not len(present):
-        return Numbers(len(values), None, None, {})
+        return Numbers(len(values), None, None, {}, FINEST)
     largest = np.finfo(np.float64).max
     present = np.clip(present, -largest, largest)
     fraction, exponent = np.frexp(np.abs(present))  # exact, unlike a logarithm
-    part = ((fraction - 0.5) * (2 * BINS_PER_OCTAVE)).astype(np.int64)
-    index = (exponent.astype(np.int64) - _LOWEST_EXPONENT) * BINS_PER_OCTAVE + part + 1
-    bins, counts = np.unique(np.where(present == 0, 0, np.sign(present).astype(np.int64) * index), return_counts=True)
+    parts = BINS_PER_OCTAVE << FINEST
+    part = ((fraction - 0.5) * (2 * parts)).astype(np.int64)
+    index = (exponent.astype(np.int64) - _LOWEST_EXPONENT) * parts + part + 1
+    index = np.where(present == 0, 0, np.sign(present).astype(np.int64) * index)
+    fineness = _fineness(np.unique(index))
+    bins, counts = np.unique(_coarser(index, FINEST - fineness), return_counts=True)
     return Numbers(
         missing=len(values) - len(present),
         minimum=float(present.min()),
         maximum=float(present.max()),
         bins=dict(zip(bins.tolist(), counts.tolist(), strict=True)),
+        fineness=fineness,
     )
 
 
-def bin_bounds(index: int) -> tuple[float, float]:
+def _fineness(used: NDArray[np.int64]) -> int:
+    """Find the highest fineness at which few enough bins are in use. used: the finest bins in use, in their order."""
+
+    def in_use(fineness: int) -> int:
+        return 1 + int(np.count_nonzero(np.diff(_coarser(used, FINEST - fineness))))
+
+    return max(bisect_right(range(FINEST + 1), MOST_BINS, key=in_use) - 1, 0)
+
+
+def _coarser(index: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
+    """Tell in which bin each bin lies where they are coarser by so many steps."""
+    coarser: NDArray[np.int64] = np.sign(index) * (((np.abs(index) - 1) >> steps) + 1)
+    return coarser
+
+
+def _coarsened(bins: Mapping[int, int], steps: int) -> Counter[int]:
+    counts = Counter[int]()
+    coarser = _coarser(np.fromiter(bins, dtype=np.int64, count=len(bins)), steps).tolist()
+    for index, count in zip(coarser, bins.values(), strict=True):
+        counts[index] += count
+    return counts
+
+
+def bin_bounds(index: int, fineness: int) -> tuple[float, float]:
     """Give the values that fall in a bin: from the first, included, to the second, excluded, away from zero.
 
-    Bin 0 is 0 itself. The others are 32 equal parts of each octave, so that whole numbers below 64 have a bin each.
+    Bin 0 is 0 itself. The others are equal parts of each octave, 32 at fineness 0, so that whole numbers below 64 have
+    a bin each.
     """
     if index == 0:
         return 0.0, 0.0
-    octave, part = divmod(abs(index) - 1, BINS_PER_OCTAVE)
+    parts = BINS_PER_OCTAVE << fineness
+    octave, part = divmod(abs(index) - 1, parts)
     sign = 1 if index > 0 else -1
     with np.errstate(over="ignore"):  # the last bin ends at infinity
-        low, high = np.ldexp(0.5 + np.array([part, part + 1]) / (2 * BINS_PER_OCTAVE), octave + _LOWEST_EXPONENT)
+        low, high = np.ldexp(0.5 + np.array([part, part + 1]) / (2 * parts), octave + _LOWEST_EXPONENT)
     return float(sign * low), float(sign * high)
 
 
