@@ -88,7 +88,7 @@ def test_drift_names_the_feature_tells_people_and_asks_for_a_training(bench: Ben
     )
     assert report.verdict is Verdict.DRIFTED
     assert {shift.column for shift in report.features if shift.verdict is Verdict.DRIFTED} == {"age", "salary"}
-    assert bench.requests.messages == [{"model": "loans", "by": "drift"}]
+    assert bench.requests.messages == [{"model": "loans", "by": "drift", "id": "drift of 1 since ever"}]
     assert subject == "loans@1: what it is asked has drifted"
     assert "age: median" in text
     assert "serin drift loans" in text
@@ -156,6 +156,8 @@ def test_of_two_checks_at_once_one_tells(bench: Bench, monkeypatch: pytest.Monke
     monkeypatch.setattr(Registry, "drift", lambda *_: state)
     bench.check()
     assert (len(bench.notifier.told), len(bench.registry.history("loans"))) == (1, 1)
+    first, second = bench.requests.messages
+    assert first == second, "a training answers one of them"
 
 
 def test_a_check_writes_over_nothing_that_was_written_meanwhile(bench: Bench) -> None:
@@ -202,7 +204,7 @@ def test_the_function_checks_each_model_and_one_that_fails_stops_no_other(
         handler.handler({}, CONTEXT)
     assert deployed.registry.drift("loans").value.verdict == "drifted"
     sent = boto3.client("sqs").receive_message(QueueUrl=deployed.names["TRAINING_QUEUE_URL"])["Messages"]
-    assert [json.loads(message["Body"]) for message in sent] == [{"model": "loans", "by": "drift"}]
+    assert [json.loads(message["Body"])["by"] for message in sent] == ["drift"]
     counted = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert counted[0]["model"] == "loans"
     assert counted[0]["DriftEffect"][0] > 1

@@ -135,6 +135,58 @@ def test_data_that_came_meanwhile_is_trained_on_when_the_run_ends(bench: Bench) 
     assert bench.registry.run("loans", second or "").value.datasets == ("d1", "d2")
 
 
+def test_drift_that_is_told_while_a_run_is_under_way_is_answered_when_it_ends(bench: Bench) -> None:
+    bench.accept("d1")
+    first = bench.starter.consider("loans", "upload").running or ""
+    bench.accept("d2", rows=300)
+    assert bench.starter.consider("loans", "drift", "told-1").is_drift_waiting
+    bench.closer.close("loans", first, attempt=1, version=1, passed=True)
+    second = bench.starter.consider("loans", "run")
+    assert "has drifted, and there are 300 new rows" in second.decision
+    assert (second.running in (None, first), second.is_drift_waiting) == (False, False)
+    bench.accept("d3", rows=10)
+    assert not bench.starter.consider("loans", "drift", "told-1").is_drift_waiting, "a redelivery asks nothing anew"
+    bench.closer.close("loans", second.running or "", attempt=1, version=2, passed=True)
+    assert "10 new rows of the 1,000" in bench.starter.consider("loans", "run").decision
+
+
+@pytest.mark.parametrize("by", ["tick", "upload", "run"])
+def test_drift_waits_for_a_contract_that_can_be_read(bench: Bench, by: str) -> None:
+    bench.accept("d1")
+    first = bench.starter.consider("loans", "upload").running or ""
+    bench.closer.close("loans", first, attempt=1, version=1, passed=True)
+    bench.accept("d2", rows=300)
+    file = bench.starter.contracts.folder / "loans" / "model.yaml"
+    text = file.read_text()
+    file.write_text("model: loans\n")
+    assert bench.starter.consider("loans", "drift", "told-1").is_drift_waiting
+    file.write_text(text)
+    assert bench.starter.consider("loans", by).running not in (None, first)
+
+
+def test_drift_waits_for_the_data_after_those_on_which_a_run_failed(bench: Bench) -> None:
+    bench.accept("d1")
+    first = bench.starter.consider("loans", "upload").running or ""
+    bench.closer.close("loans", first, attempt=1, version=1, passed=True)
+    bench.accept("d2", rows=1000)
+    second = bench.starter.consider("loans", "upload").running or ""
+    bench.starter.consider("loans", "drift", "told-1")
+    bench.closer.close("loans", second, attempt=1, version=None, passed=False, error="out of memory")
+    rested = bench.starter.consider("loans", "run")
+    assert ("failed on these very inputs" in rested.decision, rested.is_drift_waiting) == (True, True)
+    assert not bench.starter.consider("loans", "hand").is_drift_waiting
+
+
+def test_drift_that_the_run_under_way_learned_everything_about_waits_no_longer(bench: Bench) -> None:
+    bench.accept("d1")
+    first = bench.starter.consider("loans", "upload").running or ""
+    bench.starter.consider("loans", "drift", "told-1")
+    bench.closer.close("loans", first, attempt=1, version=1, passed=True)
+    assert not bench.starter.consider("loans", "run").is_drift_waiting
+    bench.accept("d2", rows=10)
+    assert bench.starter.consider("loans", "upload").running is None
+
+
 def test_each_dataset_is_marked_once_a_decision_knew_of_it(bench: Bench) -> None:
     names = [f"d{number}" for number in range(MARKED_AT_ONCE + 5)]
     for name in names:

@@ -61,7 +61,9 @@ class Checker:
         is_news = is_alarm and self._is_past(state.value.alarmed_at, plan.cooldown, at)
         retrains = is_news and report.verdict is Verdict.DRIFTED and contract.training.retrain.on_drift
         if retrains:
-            self.training_requests.send({"model": model, "by": BY_DRIFT})  # before the state: lost, it comes again
+            # Before the state: lost, it comes again, by the same id as long as people were not told of it.
+            request = f"drift of {version.number} since {state.value.alarmed_at or 'ever'}"
+            self.training_requests.send({"model": model, "by": BY_DRIFT, "id": request})
         if self._save(report, key, state, at, is_news=is_news) and is_news:
             self._tell(report, retrains=retrains)
         return report

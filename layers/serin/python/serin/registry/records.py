@@ -95,7 +95,8 @@ class Run:
 class TrainingState:
     """Whether a training runs, and what was decided last, so that everybody can see why none does.
 
-    answered: the ids of the last requests by hand. last_version: the highest version number ever given.
+    answered: the ids of the last requests by hand and for drift. last_version: the highest version number ever given.
+    is_drift_waiting: a training was asked for because of drift, and could not start yet.
     """
 
     running: str | None = None
@@ -103,6 +104,7 @@ class TrainingState:
     decided_at: str = ""
     answered: tuple[str, ...] = ()
     last_version: int = 0
+    is_drift_waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

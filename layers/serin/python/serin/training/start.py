@@ -30,9 +30,10 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Do not train now."""
+    """Do not train now. is_postponed: what was asked for was not decided; it is when the next look is taken."""
 
     reason: str
+    is_postponed: bool = False
 
 
 def decide(
@@ -56,7 +57,7 @@ def decide(
     if not datasets:
         return Rest("there is no accepted data yet")
     if running:
-        return Rest(f"run {running} is under way; what arrived meanwhile is looked at when it ends")
+        return Rest(f"run {running} is under way; what arrived meanwhile is looked at when it ends", is_postponed=True)
     usable = tuple(datasets if contract.data.uploads == "append" else datasets[-1:])
     if by == BY_HAND:
         return Train(usable, "asked for by hand")
@@ -106,7 +107,8 @@ class Starter:
     def consider(self, model: str, by: str, request: str = "") -> TrainingState:
         """Decide whether `model` is to be trained, start it if so, and remember the decision with its reason.
 
-        request: the id of a request by hand; one that was answered before is not answered again.
+        request: the id of a request by hand or for drift; one that was answered before is not answered again. Drift
+        that is told while no run can start is remembered: the next look is taken as if it were told then.
         """
         return self.patience.insist(lambda: self._consider_once(model, by, request))
 
@@ -137,12 +139,15 @@ class Starter:
         request: str,
         now: datetime,
     ) -> TrainingState:
-        choice, contract = self._decide(model, datasets, state.value, by, now)
+        is_for_drift = by == BY_DRIFT or state.value.is_drift_waiting
+        asked_by = BY_DRIFT if is_for_drift and by != BY_HAND else by
+        choice, contract = self._decide(model, datasets, state.value, asked_by, now)
         decided = replace(
             state.value,
             decision=choice.reason,
             decided_at=now.isoformat(),
             answered=(*state.value.answered, request)[-10:] if request else state.value.answered,
+            is_drift_waiting=is_for_drift and (isinstance(choice, Train) or choice.is_postponed),
         )
         if isinstance(choice, Rest) or contract is None:
             self.registry.save(put_training(model, decided, expected_revision=state.revision))
@@ -156,7 +161,7 @@ class Starter:
         try:
             contract = self.contracts.load(model)
         except (ContractError, NotFound) as error:
-            return Rest(f"there is no contract to train by: {error}"), None
+            return Rest(f"there is no contract to train by: {error}", is_postponed=True), None
         runs = self.registry.runs(model)
         choice = decide(
             contract,
@@ -186,6 +191,7 @@ class Starter:
                 decision=f"run {name} failed on these very inputs; try it again with: serin train {contract.model}"
                 if is_failed
                 else f"run {name} trained on these very inputs already",
+                is_drift_waiting=decided.is_drift_waiting and is_failed,
             )
             self.registry.save(put_training(contract.model, rested, expected_revision=revision))
             return rested
@@ -203,7 +209,7 @@ class Starter:
             request=request,
             attempt=earlier.value.attempt + 1 if earlier else 1,
         )
-        started = replace(decided, running=name)
+        started = replace(decided, running=name, is_drift_waiting=False)
         self.registry.save(
             put(run, expected_revision=earlier.revision if earlier else 0),
             put_training(contract.model, started, expected_revision=revision),
