@@ -87,11 +87,14 @@ def init(
 def check(
     model: Annotated[str | None, typer.Argument(help="a model; all where left out")] = None, as_json: AsJson = False
 ) -> None:
-    """Check contracts. Exit status 1 where one is wrong."""
+    """Check contracts, and say how long their releases will take. Exit status 1 where one is wrong."""
     from serin.contract.advice import advise
+    from serin.release.forecast import foretell
+    from serin.release.plan import resolve_plan
 
     output, contracts = Output(as_json=as_json), project.contracts()
     findings: list[dict[str, Any]] = []
+    forecasts: dict[str, str] = {}
     names = [model] if model else contracts.names()
     for name in names:
         try:
@@ -104,11 +107,14 @@ def check(
         output.say(
             f"{name}: fine. {contract.task} of {contract.target}, {len(contract.features)} features", style="green"
         )
+        plan = resolve_plan(contract.model_dump(mode="json")["release"], seconds_per_plan_minute=60)
+        forecasts[name] = foretell(plan, "entities" if contract.entity else "requests")
+        output.say(f"  {forecasts[name]}")
         for advice in advise(contract):
             output.say(f"  {advice}", style="yellow")
     if not names:
         output.say("no contract yet; write one with: serin init <model> --data <file> --target <column>")
-    output.document({"checked": names, "problems": findings})
+    output.document({"checked": names, "problems": findings, "releases": forecasts})
     if findings:
         raise AnsweredNo
 

@@ -14,7 +14,7 @@ from cli.show import Output, moment
 from serin.aws.cloud import Cloud
 from serin.errors import Unavailable
 from serin.registry.records import HistoryEntry, Release, ReleaseStatus, Route
-from serin.release.forecast import minutes_left
+from serin.release.forecast import in_words, minutes_left
 from serin.release.move import Move
 from serin.release.plan import Plan, resolve_plan
 
@@ -185,12 +185,4 @@ def _forecast(plan: Plan, release: Release) -> str:
     left = minutes_left(plan, release, datetime.now(UTC))
     if not isfinite(left):
         return "no traffic to reckon with"
-    seconds = left * plan.minute_seconds
-    text = (
-        f"{seconds:.0f} s"
-        if seconds < 120
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.1f} h"
-    )
-    return f"about {text} more, at this traffic and if both are equally good"
+    return f"about {in_words(left * plan.minute_seconds)} more, at this traffic and if both are equally good"

@@ -79,6 +79,13 @@ def test_a_folder_in_the_contracts_place_is_told(folder: Path, serin: Serin) -> 
     assert "is a folder" in serin("versions", "credit", status=2)[1]
 
 
+def test_a_check_forecasts_the_release(folder: Path, serin: Serin) -> None:
+    file = folder / "models" / "loans" / "model.yaml"
+    file.write_text(f"{CONTRACT}entity: who\nrelease: {{strategy: canary}}\n")
+    assert "a release takes at least 30 min; if both" in serin("check", status=0)[0]
+    assert "10 entities a minute" in json.loads(serin("check", "--json", status=0)[0])["releases"]["loans"]
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="names of files are always UTF-8 there")
 def test_a_files_name_that_is_not_utf8_is_told(folder: Path, serin: Serin) -> None:
     name = os.fsdecode(b"caf\xe9.csv")

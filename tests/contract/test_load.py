@@ -66,6 +66,21 @@ def test_the_first_lines_are_enough() -> None:
             "release: {strategy: canary, limit: 2h, feedback_within: 3h, margins: {wrong: 2%}}",
             *(6, "release.feedback_within", "as limit"),
         ),
+        (
+            "release:\n  strategy: canary\n  shadow: 2h\n  limit: 4h\n  feedback_within: 3h\n  margins: {wrong: 2%}",
+            *(10, "release.feedback_within", "after the shadow, is as long as limit"),
+        ),
+        (
+            "release:\n  strategy: canary\n  bake: 3d",
+            *(8, "release.bake", "no trial in a promotion: shadow and steps last 216 h, limit 168 h"),
+        ),
+        (
+            "release: {strategy: canary, shadow: 10m, bake: 10m, limit: 40m}",
+            6,
+            "release.limit",
+            "no trial in a promotion",
+        ),
+        ("release: {strategy: canary, shadow: 7d}", 6, "release.shadow", "no trial in a promotion"),
         ("release: {disagreement: 5%}", 6, "release.disagreement", "asks for neither"),
         ("release: {replay: 8d}", 6, "release.replay", "more than 7d"),
         ("release: {replay: 1h}\nserving: {capture: {mask: [age]}}", 6, "release.replay", "do not hold age"),

@@ -114,6 +114,10 @@ Fits = Annotated[
 ]
 
 
+def _hours(duration: timedelta) -> str:
+    return f"{duration / timedelta(hours=1):,.4g} h"
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -502,6 +506,11 @@ class Contract(_Section):
                     "is 0: that two versions are exactly equal can never be shown; write a margin, or null not to ask",
                 )
         yield from self._comparison_misfits()
+        least = (plan.shadow or timedelta()) + len(plan.steps) * plan.bake
+        if plan.strategy is Strategy.CANARY and least >= plan.limit:
+            written = next((key for key in ("limit", "bake", "shadow") if key in plan.model_fields_set), "steps")
+            message = f"ends no trial in a promotion: shadow and steps last {_hours(least)}, limit {_hours(plan.limit)}"
+            yield ("release", written), message
         if plan.strategy is Strategy.AB and not getattr(plan.margins, plan.question):
             yield ("release", "question"), f"needs a margin: an ab release that asks {plan.question} must also guard it"
         if not any(margin for _, margin in plan.margins):
@@ -521,8 +530,9 @@ class Contract(_Section):
             yield ("release", "margins", "wrong"), message
         end = {Strategy.CANARY: "limit", Strategy.AB: "horizon", Strategy.BLUE_GREEN: "watch"}[plan.strategy]
         lasts = getattr(plan, end)
-        if lasts and plan.feedback_within >= lasts:
-            yield ("release", "feedback_within"), f"is as long as {end}: nothing could be judged before that ends"
+        if lasts and (plan.shadow or timedelta()) + plan.feedback_within >= lasts:
+            until = f"after the shadow, is as long as {end}" if plan.shadow else f"is as long as {end}"
+            yield ("release", "feedback_within"), f"{until}: nothing could be judged before that ends"
 
     def _comparison_misfits(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Find what hinders the comparisons off the path of answers: the challenger is asked what captures hold."""

@@ -1,14 +1,49 @@
-"""How much longer will a trial take, at the traffic that it has seen? For people to read; nothing is decided by it."""
+"""How long will a trial take: at the traffic that it has seen, and before it begins at some?
+
+For people to read; nothing is decided by it.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from math import inf, log
 
+from serin.contract.model import Strategy
 from serin.registry.records import Release
 from serin.release.compare import PASS_LEVEL, units_needed
 from serin.release.evidence import step_began
-from serin.release.plan import Plan, StepKind
+from serin.release.plan import Plan, StepKind, expected_minutes
+
+PACES = (10, 100, 1_000)  # units a minute
+
+
+def foretell(plan: Plan, units: str) -> str:
+    """Say how long a release will take, before it begins. units: what it counts, such as requests."""
+    match plan.strategy:
+        case Strategy.BLUE_GREEN:
+            return "a release takes over at once"
+        case Strategy.AB:
+            return f"a release is decided within {in_words(plan.limit_seconds)}"
+        case Strategy.CANARY:
+            least = in_words(sum(step.seconds for step in plan.steps))
+            first, *others = (f"{_at_pace(plan, pace)} at {pace:,}" for pace in PACES)
+            paces = ", ".join((f"{first} {units} a minute", *others))
+            return f"a release takes at least {least}; if both versions are equally good: {paces}"
+
+
+def _at_pace(plan: Plan, pace: int) -> str:
+    seconds = expected_minutes(plan, units_per_minute=pace, rates={}) * plan.minute_seconds
+    return (
+        in_words(seconds) if seconds < plan.limit_seconds else f"more than its limit of {in_words(plan.limit_seconds)}"
+    )
+
+
+def in_words(seconds: float) -> str:
+    """Write a duration as people say it."""
+    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.{0 if seconds >= 10 * size else 1}f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def minutes_left(plan: Plan, release: Release, now: datetime) -> float:
