@@ -136,6 +136,7 @@ def _schemas(said: dict[str, Any]) -> dict[str, Any]:
     return {
         "Row": _row(said),
         "Prediction": prediction,
+        "KeptPrediction": _without("id", prediction),
         "Answer": answer,
         "Model": _object(
             model=_TEXT,
@@ -230,7 +231,7 @@ def _kept_answers(said: dict[str, Any]) -> dict[str, Any]:
         version={"type": "integer"},
         job={**_TEXT, "description": "the batch that answered"},
         at={**_TEXT, "format": "date-time", "description": "when that batch began"},
-        answer=_ref("Prediction"),
+        answer=_ref("KeptPrediction"),
     )
     described = _get("What the last batch answered for an entity, where the contract has such answers kept", schema)
     described["responses"] |= _errors(("400",), v2=False)
@@ -374,6 +375,12 @@ def _index() -> dict[str, Any]:
 
 def _ref(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _without(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The same object without one of its keys."""
+    properties = {key: each for key, each in schema["properties"].items() if key != name}
+    return {**schema, "properties": properties, "required": [key for key in schema["required"] if key != name]}
 
 
 def _object(optional: tuple[str, ...] = (), /, **properties: Any) -> dict[str, Any]:
