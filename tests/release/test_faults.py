@@ -389,6 +389,24 @@ def test_an_approval_of_evidence_that_changed_promotes_nothing(bench: Bench) -> 
     assert finish(bench) is Move.PROMOTE
 
 
+def test_an_approval_does_not_outlive_the_champion_that_it_was_given_against(bench: Bench) -> None:
+    for number in (1, 2):
+        bench.start(number)
+        bench.turn(number)
+    bench.section = {"strategy": "blue_green", "approval": "required"}
+    bench.start(3)
+    bench.turn(3)
+    seen = shown(bench, 3)
+    answer(bench.registry, "loans", 3, is_approved=True, seen=seen, by="ann", now=bench.clock)
+    take_back(bench.releaser, "loans", "2 is bad")
+    bench.turn(3)
+    assert (bench.champion, "STALE" in bench.last(3).reason) == (1, True)
+    assert bench.last(3).is_asking
+    answer(bench.registry, "loans", 3, is_approved=True, seen=shown(bench, 3), by="ann", now=bench.clock)
+    bench.turn(3)
+    assert bench.champion == 3
+
+
 def test_when_nobody_answers_it_expires(bench: Bench) -> None:
     until_asked(bench)
     bench.turn(2, after=24 * 60)

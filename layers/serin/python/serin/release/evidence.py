@@ -97,6 +97,7 @@ def digest(plan: Plan, release: Release, evidence: Evidence) -> str:
         "step": release.step,
         "has_begun": bool(release.step_since),
         "model": evidence.model_sha256,
+        "champion": evidence.champion,
         "verdicts": {name: finding.verdict for name, finding in sorted(evidence.arms.findings.items())},
         "is_better": evidence.arms.is_better,
         "disagrees": is_too_much(evidence.shadow, plan.disagreement),
