@@ -230,6 +230,39 @@ def test_a_champion_taken_back_in_mid_canary_halts_the_trial(bench: Bench) -> No
     assert bench.champion == 1
 
 
+def test_a_champion_is_taken_back_after_a_challenger_was_and_not_twice(bench: Bench) -> None:
+    for number in (1, 2):
+        bench.start(number)
+        bench.turn(number)
+    bench.section = CANARY
+    bench.start(3)
+    bench.turn(3)
+    finish(bench, 3, bad={3: 0.6})
+    assert (bench.last(3).status, bench.champion) == (ReleaseStatus.ROLLED_BACK, 2)
+    take_back(bench.releaser, "loans", "2 is bad too")
+    assert bench.champion == 1
+    with pytest.raises(Conflict, match="was rolled back to version 1 already"):
+        take_back(bench.releaser, "loans", "the same command again")
+
+
+def test_after_a_rollback_by_itself_a_person_must_name_what_to_take_back(bench: Bench) -> None:
+    for number in (1, 2):
+        bench.start(number)
+        bench.turn(number)
+    bench.section = WATCHED
+    bench.start(3)
+    bench.turn(3)
+    while bench.last(3).status is ReleaseStatus.LIVE:
+        bench.traffic(minutes=3)
+        bench.turn(3)
+    finish(bench, 3, bad={3: 0.5}, a_minute=200)
+    assert bench.champion == 2
+    with pytest.raises(Conflict, match="was rolled back to version 2 already"):
+        take_back(bench.releaser, "loans", "meant 3")
+    take_back(bench.releaser, "loans", "means 2", version=2)
+    assert bench.champion == 1
+
+
 def test_a_champion_that_changed_behind_a_trial_halts_it(bench: Bench) -> None:
     bench.champion_and_trial(CANARY)
     bench.register(3)

@@ -24,7 +24,7 @@ def take_back(releaser: Releaser, model: str, reason: str, *, version: int | Non
     """
     route = _route(releaser, model)
     meant = route.value.champion.version
-    _check_meant(releaser, model, meant, version)
+    _check_meant(releaser, route.value, version)
     if route.value.champion.replaced is None:
         raise Conflict(f"{model}@{meant} is the first champion; there is none before it to go back to")
     back = releaser.patience.insist(lambda: _take_back(releaser, model, reason, meant))
@@ -87,12 +87,14 @@ def _route(releaser: Releaser, model: str) -> Found[Route]:
     return route
 
 
-def _check_meant(releaser: Releaser, model: str, champion: int, version: int | None) -> None:
-    if version is not None and version != champion:
-        raise Conflict(f"{model}@{version} does not answer now, {model}@{champion} does; nothing was changed")
-    moved = [entry for entry in releaser.registry.history(model) if entry.move in (Move.PROMOTE, Move.ROLL_BACK)]
-    if version is None and moved and moved[-1].move == Move.ROLL_BACK:
+def _check_meant(releaser: Releaser, route: Route, version: int | None) -> None:
+    model, champion = route.model, route.champion
+    if version is not None and version != champion.version:
+        raise Conflict(f"{model}@{version} does not answer now, {model}@{champion.version} does; nothing was changed")
+    # A challenger's end is a rollback too; one that made the champion is of the moment since which that one answers.
+    made_by = [entry.move for entry in releaser.registry.history(model) if entry.at == champion.since]
+    if version is None and Move.ROLL_BACK in made_by:
         raise Conflict(
-            f"{model} was rolled back to version {champion} already, at {moved[-1].at[:19]}; "
-            f"to go back further, name what to take back: serin rollback {model}@{champion}"
+            f"{model} was rolled back to version {champion.version} already, at {champion.since[:19]}; "
+            f"to go back further, name what to take back: serin rollback {model}@{champion.version}"
         )
