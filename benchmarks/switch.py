@@ -25,12 +25,12 @@ from benchmarks.report import Figure, say, tell
 from benchmarks.subject import CONTRACT, NAME, Subject, draw_table, make_subject
 from cli.drill import enough_by
 from cli.faulty import answering_nan_above, register, slowed
-from serin.aws.cloud import PATIENCE, Cloud, utc_now
+from serin.aws.cloud import Cloud, utc_now
+from serin.aws.releasing import releaser_in
 from serin.monitoring.captures import Capture, read_lines
 from serin.registry.ids import sha256
 from serin.registry.records import Release, ReleaseStatus, Run, RunStatus, TrainingState
 from serin.registry.registry import put, put_training
-from serin.release.start import ReleaseStarter
 
 CLIENTS = 8
 PAUSE_SECONDS = 0.04  # of a client between two requests
@@ -244,7 +244,7 @@ def run(
     with Clients(there.target, rows, pause_seconds=pause_seconds) as clients, Watch(cloud) as watch:
         time.sleep(ALONE_SECONDS)
         begun = time.time()
-        name = ReleaseStarter(cloud.registry, cloud.release_workflow, utc_now, PATIENCE).start(NAME, number).id
+        name = releaser_in(cloud, actor="benchmark").starter.start(NAME, number).id
         while cloud.registry.release(NAME, name).value.status.is_under_way:
             time.sleep(LOOK_SECONDS)
         time.sleep(AFTER_SECONDS)

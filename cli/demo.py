@@ -23,12 +23,11 @@ from cli.story import tell, tell_drift, tell_gates, tell_predictions
 from cli.traffic import Traffic, ever_new
 from cli.twin import own_twin
 from serin.aws.checking import checker_in
-from serin.aws.cloud import PATIENCE, utc_now
+from serin.aws.releasing import releaser_in
 from serin.errors import SerinError
 from serin.monitoring.drift import Report, Verdict
 from serin.registry.ids import release_id
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, VersionStatus
-from serin.release.start import ReleaseStarter
 from serin.training.start import BY_HAND
 
 MODEL = "tumours"
@@ -151,7 +150,7 @@ class Story:
         )
         self._say("answers as fast as before and the opposite; soon after each answer comes what the biopsy found")
         version = register(self.cloud, MODEL, self._plan_in_a_hurry(), partial(mistaken, shift=0.0))
-        starter = ReleaseStarter(self.cloud.registry, self.cloud.release_workflow, utc_now, PATIENCE)
+        starter = releaser_in(self.cloud, actor="demo").starter
         release = self._follow_release(starter.start_by_hand(MODEL, version).id)
         _must(release.status is ReleaseStatus.ROLLED_BACK, f"version {version} is {release.status}: {release.reason}")
         self._say(

@@ -25,7 +25,7 @@ from cli.story import tell
 from cli.traffic import Row, Traffic, ever_new
 from cli.twin import own_twin, state_folder
 from serin.aws.checking import checker_in
-from serin.aws.cloud import PATIENCE, Cloud, utc_now
+from serin.aws.cloud import Cloud, utc_now
 from serin.aws.releasing import releaser_in
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
@@ -38,7 +38,6 @@ from serin.release.compare import Verdict
 from serin.release.evidence import compare_arms
 from serin.release.gather import arrived_minutes, look
 from serin.release.plan import resolve_plan
-from serin.release.start import ReleaseStarter
 from serin.training.start import BY_HAND
 
 TRAINED_SHARE = 0.8
@@ -109,8 +108,8 @@ class Drill:
 
     def _approved(self, asking: Release, follower: Follower) -> Release:
         """Approve a first version, as its contract demands; what is drilled is not the person."""
-        registry, number = self.there.cloud.registry, asking.version
-        answer(registry, self.model, number, is_approved=True, seen=asking.asked, by="drill", now=utc_now)
+        releaser, number = releaser_in(self.there.cloud, actor="drill"), asking.version
+        answer(releaser, self.model, number, is_approved=True, seen=asking.asked)
         return follower.release(self.model, number)
 
     @property
@@ -162,7 +161,7 @@ class Drill:
         traffic.ask(self._asked(self.rows) if injection.has_traffic else iter(()))
         asked, failed = traffic.asked, traffic.failed
         number = register(cloud, self.model, {**PLAN, "tolerance": self.spread, **injection.plan}, injection.edit)
-        release = ReleaseStarter(cloud.registry, cloud.release_workflow, utc_now, PATIENCE).start(self.model, number)
+        release = releaser_in(cloud, actor="drill").starter.start(self.model, number)
         with self.output.waiting("its release is under way"):
             release = self._until_ended(release, injection, traffic)
         self.safe_at[number] = time.time()

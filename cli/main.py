@@ -468,11 +468,10 @@ def release(
 ) -> None:
     """Start a release of a version by hand, under its contract's plan."""
     from cli.reach import reach
-    from serin.aws.cloud import PATIENCE, utc_now
-    from serin.release.start import ReleaseStarter
+    from serin.aws.releasing import releaser_in
 
     output, (model, number), there = Output(as_json=as_json), _version(which), reach(env)
-    starter = ReleaseStarter(there.cloud.registry, there.cloud.release_workflow, utc_now, PATIENCE)
+    starter = releaser_in(there.cloud, actor=there.caller).starter
     started = starter.start_by_hand(model, number, unblocked_by=there.caller if override_block else "")
     output.say(f"release {started.id} of {model}@{number} is {started.status}: {started.strategy}")
     output.say(f"watch it: serin releases {model} --follow")
@@ -515,12 +514,12 @@ def reject(which: Which, seen: Seen, env: Env = "local", as_json: AsJson = False
 
 def _answer(which: str, seen: str, env: str, *, is_approved: bool, output: Output) -> None:
     from cli.reach import reach
-    from serin.aws.cloud import utc_now
+    from serin.aws.releasing import releaser_in
     from serin.release.approve import answer
 
     (model, number), there = _version(which), reach(env)
-    registry, caller = there.cloud.registry, there.caller
-    answered = answer(registry, model, number, is_approved=is_approved, seen=seen, by=caller, now=utc_now)
+    releaser = releaser_in(there.cloud, actor=there.caller)
+    answered = answer(releaser, model, number, is_approved=is_approved, seen=seen)
     output.say(f"{'approved' if is_approved else 'rejected'}: the next turn of release {answered.id} acts on it")
     output.document(asdict(answered))
 

@@ -107,8 +107,12 @@ class ServiceStack(cdk.Stack):
         register_model.may_write(artifacts, "models/")
         register_model.may_change_table()
 
-        start_release = function("StartRelease", name="start_release", bundle="base", variables=release_workflow)
+        start_release = function(
+            "StartRelease", name="start_release", bundle="base", variables=topic | release_workflow
+        )
         start_release.may_change_table()
+        start_release.may_publish(alarms.topic.topic_arn)
+        start_release.may_put_events(bus_arn)
         start_release.may_start(release_arn)
 
         close_run = function("CloseRun", name="close_run", bundle="base", variables=topic | training_queue)

@@ -14,7 +14,6 @@ from cli.show import Output
 from serin.aws.cloud import Cloud
 from serin.errors import Unavailable
 from serin.registry.records import Approval, Release, ReleaseStatus
-from serin.release.approve import answer
 from tests.release.bench import CANARY, Bench
 
 
@@ -69,7 +68,7 @@ def test_who_is_waited_for_reads_how_to_answer_and_nothing_of_it_once_it_is_answ
         f"    serin reject loans@2 --seen {shown}",
     ]
     assert "forecast" not in lines_of(bench)
-    answer(bench.registry, "loans", 2, is_approved=True, seen=shown, by="ann", now=bench.clock)
+    bench.answer(2, is_approved=True, seen=shown)
     assert ways_to_answer(bench.last(2)) == []
 
 

@@ -44,7 +44,7 @@ def test_the_demo_tells_the_whole_loop(there: Reach, project: Path, capsys: pyte
         (3, "rolled_back"),
     ]
     moves = [entry.move for entry in there.cloud.registry.history(MODEL) if entry.release == releases[1].id]
-    assert moves == ["start", "advance", "advance", "promote"]
+    assert moves == ["live", "start", "advance", "advance", "promote"]
     traffic = [step for step in story.steps if step["step"] == "traffic"]
     assert [step["failed"] for step in traffic] == [0, 0]
     assert all(f"{step['asked']:,} requests" in said for step in traffic)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from serin.registry.lineage import explain_version
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus
 from serin.registry.register import Registrar
 from serin.registry.registry import Registry
-from serin.release.start import ReleaseStarter
+from serin.release.chronicle import Chronicle
 from serin.release.take_back import take_back
 from serin.release.turn import Releaser
 from serin.serving.endpoint import Endpoint
@@ -56,19 +57,19 @@ class House:
         self.trainer = Trainer(self.registry, self.data)
         self.evaluator = Evaluator(self.registry, self.data, self.artifacts)
         self.registrar = Registrar(self.registry, self.data, self.artifacts, self.clock, RESTLESS)
-        self.release_starter = ReleaseStarter(self.registry, self.releasing, self.clock, RESTLESS)
         ids = iter(range(1, 10_000))
+
+        def new_id(now: datetime) -> str:
+            return ulid(now, next(ids).to_bytes(10, "big"))
+
         self.releaser = Releaser(
             registry=self.registry,
             data=self.data,
             artifacts=self.artifacts,
             workflow=self.releasing,
-            notifier=self.notifier,
-            events=FakeEvents(),
+            chronicle=Chronicle(FakeEvents(), self.notifier, new_id, self.clock, "test"),
             now=self.clock,
-            new_id=lambda now: ulid(now, next(ids).to_bytes(10, "big")),
             patience=RESTLESS,
-            actor="test",
         )
         self.closer = Closer(self.registry, self.requests, self.notifier, self.clock, RESTLESS)
         router = Router(self._route, self._file, monotonic=lambda: self.clock().timestamp())
@@ -85,7 +86,7 @@ class House:
         self.trainer.train(model, state.running)
         passed = self.evaluator.evaluate(model, state.running)
         version = self.registrar.register(model, state.running)
-        release = self.release_starter.start(model, version.number) if passed else None
+        release = self.releaser.starter.start(model, version.number) if passed else None
         if release:
             self.releaser.turn(model, release.id)
         self.closer.close(model, state.running, attempt=1, version=version.number, passed=passed)
@@ -170,7 +171,7 @@ def test_from_an_upload_to_an_answer_and_back(house: House) -> None:
         "uploads/tumours/first.csv",
         "uploads/tumours/second.csv",
     ]
-    assert [entry["move"] for entry in lineage["history"]] == ["promote", "roll back"]
+    assert [entry["move"] for entry in lineage["history"]] == ["live", "promote", "roll back"]
     assert lineage["gates"][-1]["gate"] == "beats champion by -0.05"
 
 

@@ -107,7 +107,7 @@ def steps_of(house: House) -> list[Callable[[], Any]]:
         return house.registry.runs("small")[0].id
 
     def release() -> None:
-        house.release_starter.start("small", 1)
+        house.releaser.starter.start("small", 1)
 
     return [
         lambda: house.intake.receive(Upload("uploads/small/a.csv", "1")),
@@ -152,8 +152,8 @@ def fuse_house(house: House, fuse: Fuse) -> None:
             house.trainer,
             house.evaluator,
             house.registrar,
-            house.release_starter,
             house.releaser,
+            house.releaser.chronicle,
             house.closer,
         ):
             for name in part.__slots__:
@@ -360,7 +360,7 @@ def assert_one_of_each(there: Reach, model: str) -> None:
     assert len(registry.datasets(model)) == 1
     assert [str(run.status) for run in registry.runs(model)] == ["registered"]
     assert [version.number for version in registry.versions(model)] == [1]
-    assert [entry.move for entry in registry.history(model)] == ["promote"]
+    assert [entry.move for entry in registry.history(model)] == ["live", "promote"]
     assert registry.releases(model)[0].status is ReleaseStatus.PROMOTED
     assert registry.training(model).value.running is None
     receipts = [json.loads(there.cloud.data.get(item.key)) for item in there.cloud.data.list(f"receipts/{model}/")]

@@ -22,10 +22,9 @@ from cli.reach import Reach
 from cli.show import Output
 from cli.traffic import Traffic, ever_new
 from local.twin import Twin
-from serin.aws.cloud import PATIENCE, utc_now
+from serin.aws.releasing import releaser_in
 from serin.monitoring.captures import Capture, read_lines
 from serin.registry.records import Release, ReleaseStatus
-from serin.release.start import ReleaseStarter
 from tests.e2e.conftest import upload, write_contract
 from tests.serving.asking import FEATURES, a_table
 from tests.serving.test_forms import ROW
@@ -73,7 +72,7 @@ def events(there: Reach) -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
 def release(there: Reach, number: int) -> Release:
     """Start its release, and follow it until it ends."""
-    ReleaseStarter(there.cloud.registry, there.cloud.release_workflow, utc_now, PATIENCE).start(MODEL, number)
+    releaser_in(there.cloud, actor="a test").starter.start(MODEL, number)
     return Follower(there.cloud, timeout_seconds=120).release(MODEL, number)
 
 
@@ -90,6 +89,7 @@ def test_a_healthy_challenger_is_promoted(served: Reach, events: Callable[[], li
     assert {event["detail-type"] for event in told} == {"Release Changed"}
     details = [event["detail"] for event in told]
     assert [(said["move"], said["status"], said["champion"], said["weight"]) for said in details] == [
+        ("live", "live", 1, 0.0),
         ("start", "live", 1, 0.5),
         ("promote", "promoted", 2, 0.0),
     ]
@@ -112,7 +112,7 @@ def test_a_drill_passes(served: Reach, twin: Twin) -> None:
     ]
     assert "serin-local-challenger-fault" in alarms, "it rang, and a turn was taken beside those of the workflow"
     moves = [entry.move for entry in served.cloud.registry.history(MODEL) if entry.release == done[0].outcome.release]
-    assert moves == ["start", "roll back"]
+    assert moves == ["live", "start", "roll back"]
 
 
 def is_captured(there: Reach, version: int) -> bool:

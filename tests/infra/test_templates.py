@@ -17,7 +17,8 @@ from tests.golden import check_golden
 from tests.infra.conftest import ENVIRONMENTS, Synthesised
 
 GOLDEN = Path(__file__).parent / "golden"
-FUNCTIONS = {folder.name for folder in (Path(__file__).resolve().parents[2] / "functions").iterdir() if folder.is_dir()}
+FUNCTIONS_ROOT = Path(__file__).resolve().parents[2] / "functions"
+FUNCTIONS = {folder.name for folder in FUNCTIONS_ROOT.iterdir() if folder.is_dir()}
 FUNCTIONS -= {"__pycache__"}
 WITHOUT_MODELS = {"api", "start_batch", "split_batch", "predict_batch", "close_batch", "summarise"}
 
@@ -242,6 +243,19 @@ def test_who_only_reads_the_table_may_only_read_a_row(prod: Synthesised, functio
     if function not in ("api", "train_model", "evaluate_model", "start_batch", "summarise"):
         expected |= {"dynamodb:Query", "dynamodb:PutItem"}
     assert {action for action in actions if action.startswith("dynamodb:")} == expected
+
+
+def test_who_changes_releases_may_tell_programs_and_people_and_no_one_else_puts_events(prod: Synthesised) -> None:
+    may = {
+        name: {action for statement in prod.statements_of(name) for action in listed(statement["Action"])}
+        for name in FUNCTIONS - {"close_batch"}
+    }
+    assert {name for name, actions in may.items() if "events:PutEvents" in actions} == {
+        file.parent.name
+        for file in FUNCTIONS_ROOT.glob("*/handler.py")
+        if re.search("ReleaseStarter|releaser_in", file.read_text())
+    }
+    assert not [name for name, actions in may.items() if "events:PutEvents" in actions and "sns:Publish" not in actions]
 
 
 def test_the_api_only_reads(prod: Synthesised) -> None:

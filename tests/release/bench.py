@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from serin.contract.model import Release as Section
@@ -15,6 +15,8 @@ from serin.registry.ids import sha256, ulid
 from serin.registry.ports import Objects, Rows
 from serin.registry.records import Release, ReleaseStatus, Route
 from serin.registry.registry import Registry, put
+from serin.release.approve import answer
+from serin.release.chronicle import Chronicle
 from serin.release.start import ReleaseStarter
 from serin.release.turn import Releaser, Turned
 from serin.serving.trial import bucket
@@ -52,9 +54,9 @@ class Bench:
         self.data, self.artifacts = self.seam.over(data or FakeObjects()), self.seam.over(artifacts or FakeObjects())
         self.notifier, self.events = self.seam.over(FakeNotifier()), self.seam.over(FakeEvents())
         self.workflow, self.clock = self.seam.over(FakeWorkflow()), FakeClock()
-        self.starter = ReleaseStarter(self.registry, self.workflow, self.clock, RESTLESS)
         self.score: Score = by_age
         self.ids: Iterator[int] = iter(range(1_000_000))
+        self.entries: Iterator[int] = iter(range(1_000_000))
         self.releaser = self.releaser_over(self.rows)
 
     def releaser_over(self, rows: Rows, *, actor: str = "test") -> Releaser:
@@ -64,14 +66,22 @@ class Bench:
             data=self.data,
             artifacts=self.artifacts,
             workflow=self.workflow,
-            notifier=self.notifier,
-            events=self.events,
+            chronicle=Chronicle(self.events, self.notifier, self._new_id, self.clock, actor),
             now=self.clock,
-            new_id=lambda now: ulid(now, next(self.ids).to_bytes(10, "big")),
             patience=RESTLESS,
-            actor=actor,
             score=lambda *asked: self.score(*asked),
         )
+
+    def _new_id(self, now: datetime) -> str:
+        return ulid(now, next(self.entries).to_bytes(10, "big"))
+
+    @property
+    def starter(self) -> ReleaseStarter:
+        return self.releaser.starter
+
+    def answer(self, number: int, *, is_approved: bool, seen: str, by: str = "ann") -> Release:
+        """Let a person answer for the live release of a version."""
+        return answer(self.releaser_over(self.rows, actor=by), "loans", number, is_approved=is_approved, seen=seen)
 
     def register(self, number: int, content: bytes | None = None, spec: bytes = b"", **changes: Any) -> None:
         """Register a version that passed its gates."""
@@ -186,7 +196,9 @@ class Bench:
 
     @property
     def moves(self) -> list[str]:
-        return [str(entry.move) for entry in self.registry.history("loans")]
+        """What the history says that was done to releases since they were under way."""
+        moves = [str(entry.move) for entry in self.registry.history("loans")]
+        return [move for move in moves if move not in ("live", "queued", "superseded")]
 
 
 def _falls(number: int, share: float) -> bool:

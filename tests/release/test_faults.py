@@ -12,7 +12,6 @@ from serin.registry.ports import Write
 from serin.registry.reconcile import DEAD_AFTER, Dead
 from serin.registry.records import ReleaseStatus, VersionStatus
 from serin.registry.registry import put
-from serin.release.approve import answer
 from serin.release.enact import LEASE
 from serin.release.move import MAX_TURNS, Move
 from serin.release.plan import HOLDBACK
@@ -72,7 +71,7 @@ def shown(bench: Bench, number: int = 2) -> str:
 
 
 def say(bench: Bench, *, is_approved: bool, seen: str, by: str = "ann") -> None:
-    answer(bench.registry, "loans", 2, is_approved=is_approved, seen=seen, by=by, now=bench.clock)
+    bench.answer(2, is_approved=is_approved, seen=seen, by=by)
 
 
 def test_a_healthy_challenger_is_promoted_step_by_step(bench: Bench) -> None:
@@ -430,12 +429,12 @@ def test_an_approval_does_not_outlive_the_champion_that_it_was_given_against(ben
     bench.start(3)
     bench.turn(3)
     seen = shown(bench, 3)
-    answer(bench.registry, "loans", 3, is_approved=True, seen=seen, by="ann", now=bench.clock)
+    bench.answer(3, is_approved=True, seen=seen)
     take_back(bench.releaser, "loans", "2 is bad")
     bench.turn(3)
     assert (bench.champion, "STALE" in bench.last(3).reason) == (1, True)
     assert bench.last(3).is_asking
-    answer(bench.registry, "loans", 3, is_approved=True, seen=shown(bench, 3), by="ann", now=bench.clock)
+    bench.answer(3, is_approved=True, seen=shown(bench, 3))
     bench.turn(3)
     assert bench.champion == 3
 
@@ -454,15 +453,80 @@ def test_a_shadow_answers_nobody_and_then_lots_are_drawn(bench: Bench) -> None:
     assert bench.registry.version("loans", 2).value.served
 
 
-def test_every_move_is_an_event(bench: Bench) -> None:
-    bench.champion_and_trial(CANARY)
-    finish(bench, bad={2: 0.3})
-    seen = [(kind, detail["move"], detail["version"], detail["weight"]) for kind, detail in bench.events.found]
-    assert seen == [
-        ("Release Changed", "promote", 1, 0.0),
-        ("Release Changed", "start", 2, 0.25),
-        ("Release Changed", "roll back", 2, 0.0),
+def events_of(bench: Bench) -> list[tuple[int, str, str | None, int | None, float]]:
+    """What events told, and that each is of a row of the history, which all of them are."""
+    assert {kind for kind, _ in bench.events.found} == {"Release Changed"}
+    told = [detail for _, detail in bench.events.found]
+    same = ("model", "release", "version", "move", "reason", "actor", "at")
+    history = bench.registry.history("loans")
+    assert [[said[key] for key in same] for said in told] == [[getattr(each, key) for key in same] for each in history]
+    return [(said["version"], said["move"], said["status"], said["champion"], said["weight"]) for said in told]
+
+
+def test_every_change_of_state_is_in_the_history_and_an_event(bench: Bench) -> None:
+    until_asked(bench)
+    bench.start(3)
+    bench.start(4)
+    say(bench, is_approved=False, seen=shown(bench))
+    bench.turn(2)
+    assert events_of(bench) == [
+        (1, "live", "live", None, 0.0),
+        (1, "promote", "promoted", 1, 0.0),
+        (2, "live", "live", 1, 0.0),
+        (2, "start", "live", 1, 0.25),
+        (2, "advance", "live", 1, 0.5),
+        (3, "queued", "queued", 1, 0.5),
+        (3, "superseded", "superseded", 1, 0.5),
+        (4, "queued", "queued", 1, 0.5),
+        (2, "rejected", "live", 1, 0.5),
+        (2, "refused", "refused", 1, 0.0),
+        (4, "live", "live", 1, 0.0),
     ]
+    assert ("loans@3 was not released", "version 4 came while it waited") in [
+        (subject, text.split("\n")[0]) for subject, text in bench.notifier.told
+    ]
+    (answered,) = [entry for entry in bench.registry.history("loans") if entry.move == "rejected"]
+    assert (answered.actor, answered.evidence["approval"]["evidence"]) == ("ann", shown(bench))
+
+
+def test_who_takes_a_champion_back_tells_of_it_and_of_the_trial_that_ends(bench: Bench) -> None:
+    for number in (1, 2):
+        bench.start(number)
+        bench.turn(number)
+    bench.section = CANARY
+    bench.start(3)
+    bench.turn(3)
+    take_back(bench.releaser, "loans", "people complain")
+    assert events_of(bench)[-2:] == [(2, "roll back", None, 1, 0.0), (3, "halted", "halted", 1, 0.0)]
+    assert [subject for subject, _ in bench.notifier.told[-2:]] == [
+        "loans: rolled back to version 1",
+        "loans@3 was not released",
+    ]
+
+
+def test_who_takes_a_watched_champion_back_ends_its_release(bench: Bench) -> None:
+    watch(bench)
+    take_back(bench.releaser, "loans", "people complain")
+    assert events_of(bench)[-1] == (2, "roll back", "rolled_back", 1, 0.0)
+    last = bench.registry.history("loans")[-1]
+    assert (last.release, last.evidence["from"], last.evidence["to"]) == (bench.last(2).id, 2, 1)
+    assert last.evidence["files"] == bench.registry.version("loans", 2).value.files
+
+
+def test_a_bus_and_a_topic_that_are_out_of_reach_undo_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise Unavailable("it is out of reach")
+
+    monkeypatch.setattr(bench.notifier, "tell", fail)
+    monkeypatch.setattr(bench.events, "put", fail)
+    until_asked(bench)
+    bench.start(3)
+    assert bench.start(4).status is ReleaseStatus.QUEUED
+    say(bench, is_approved=True, seen=shown(bench))
+    assert finish(bench) is Move.PROMOTE
+    assert bench.last(4).execution in bench.workflow.started
+    take_back(bench.releaser, "loans", "people complain")
+    assert bench.champion == 1
 
 
 def test_summaries_are_read_once_and_a_replaced_one_changes_nothing(bench: Bench) -> None:

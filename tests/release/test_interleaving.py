@@ -17,7 +17,6 @@ import pytest
 from serin.registry.ports import Row, Rows, Write
 from serin.registry.reconcile import Dead
 from serin.registry.records import Release
-from serin.release.approve import answer
 from serin.release.move import MAX_TURNS
 from serin.release.take_back import take_back
 from tests.interleave import OvertakenRows, at_every_call, overtake_every_row
@@ -115,7 +114,7 @@ def rejected(bench: Bench) -> None:
 
 def _say(bench: Bench, *, is_approved: bool) -> None:
     seen = str(bench.last(3).evidence["digest"])
-    answer(bench.registry, "loans", 3, is_approved=is_approved, seen=seen, by=str(is_approved), now=bench.clock)
+    bench.answer(3, is_approved=is_approved, seen=seen, by=str(is_approved))
     bench.notifier.tell("answered", str(is_approved))
 
 
@@ -270,6 +269,12 @@ def holds(bench: Bench, when: str) -> None:
         assert under_way, when
         assert route.challenger.release in (under_way[0].trial, under_way[0].watch), when
 
+    told = [(said["release"], said["move"], said["at"]) for _, said in bench.events.found]
+    assert Counter(told) == Counter((entry.release, entry.move, entry.at) for entry in history), when
+    assert {(said["release"], said["status"]) for _, said in bench.events.found} >= {
+        (release.id, release.status) for release in releases
+    }, when
+
     begun = [release for release in releases if release.status not in ("queued", "superseded")]
     assert set(bench.workflow.started) == {
         f"loans-{release.id}" + (f"-{number}" if number > 1 else "")
@@ -291,11 +296,11 @@ def holds(bench: Bench, when: str) -> None:
     [
         ("it has not begun", (turn,), 4),
         ("nothing is due", (turn,), 2),
-        ("nothing is due", (trained, also_trained, given_up), 2 + 3 + 4 + 2),
-        ("nothing is due", (rolled_back_by_hand,), 5),
+        ("nothing is due", (trained, also_trained, given_up), 3 + 5 + 4 + 3),
+        ("nothing is due", (rolled_back_by_hand,), 6),
         ("a promotion is due", (turn,), 5),
         ("a breach is due", (turn,), 5),
-        ("a person is asked", (approved, turn), 1 + 5),
+        ("a person is asked", (approved, turn), 2 + 5),
         ("it is watched", (promoted_one_rolled_back,), 5),
         ("it is watched", (too_late,), 4),
     ],

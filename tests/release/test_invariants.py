@@ -7,12 +7,15 @@ of the champion's answers in tests/serving/test_trial.py.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from math import isfinite
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -35,7 +38,6 @@ from serin.registry.records import (
     VersionStatus,
 )
 from serin.registry.registry import decode, partition, put
-from serin.release.approve import answer
 from serin.release.move import MAX_TURNS
 from serin.release.plan import HOLDBACK, ON_THE_WAY_SECONDS
 from serin.release.take_back import take_back
@@ -86,6 +88,8 @@ KINDS: dict[str, type] = {
     "VERSION": ModelVersion,
 }
 BOUNDS = ("lower", "upper")
+ROOT = Path(__file__).parents[2]
+WORD = re.compile("`([^`]+)`")
 
 
 class Killed(BaseException):
@@ -223,10 +227,10 @@ class Walk:
             return
         is_current, is_approved = self._draws(0.7), self._draws(0.8)
         seen = str(live.evidence["digest"]) if is_current else "0" * 12
-        now, before = self.bench.clock, live.approval
+        before = live.approval
 
         def say() -> None:
-            answer(self.registry, "loans", live.version, is_approved=is_approved, seen=seen, by="ann", now=now)
+            self.bench.answer(live.version, is_approved=is_approved, seen=seen)
             assert is_current
             assert before is None or before.evidence != seen
 
@@ -479,13 +483,25 @@ def _be_killed() -> None:
 
 def test_what_must_always_hold_holds() -> None:
     entered: Counter[str] = Counter()
-    steps = 0
+    steps, told = 0, set[tuple[str, str | None]]()
     for seed in range(WALKS):
         walk = Walk(seed, entered)
         walk.take(STEPS_A_WALK)
         steps += walk.steps
+        told |= {(str(said["move"]), said["status"]) for _, said in walk.bench.events.found}
     assert steps >= 20_000
     assert {status: entered[status] for status in ReleaseStatus if entered[status] < 100} == {}
+    moves, statuses = documented_words()
+    assert ({move for move, _ in told}, {str(status) for _, status in told if status}) == (moves, statuses)
+
+
+def documented_words() -> tuple[set[str], set[str]]:
+    """Read from docs/events.md which moves and which statuses events name."""
+    lines = (ROOT / "docs" / "events.md").read_text().splitlines()
+    table = lines[lines.index("| move | the release |") + 2 :]
+    moves = {word for line in takewhile(bool, table) for word in WORD.findall(line.split("|")[1])}
+    (statuses,) = (line for line in lines if line.startswith("| `status` |"))
+    return moves, set(WORD.findall(statuses)[1:])
 
 
 @pytest.mark.parametrize("seed", [1000, 1001, 1002])

@@ -17,7 +17,6 @@ from serin.registry.ports import StoredObject
 from serin.registry.records import ReleaseStatus
 from serin.registry.registry import put
 from serin.release import replay as module
-from serin.release.approve import answer
 from serin.release.take_back import take_back
 from tests.builders import a_capture_file
 from tests.fakes import FakeObjects
@@ -98,9 +97,9 @@ def test_too_much_disagreement_waits_for_a_person_before_anybody_meets_it(bench:
     assert len(told) == 1
     assert "the replay disagrees on 20 of 40 requests" in told[0]
     shown = str(bench.last(2).evidence["digest"])
-    answer(bench.registry, "loans", 2, is_approved=True, seen=shown, by="ann", now=bench.clock)
+    bench.answer(2, is_approved=True, seen=shown)
     bench.turn(2)
-    assert (bench.weight, bench.moves) == (0.25, ["promote", "start"])
+    assert (bench.weight, bench.moves) == (0.25, ["promote", "approved", "start"])
     assert bench.registry.history("loans")[-1].evidence["approval"]["by"] == "ann"
     bench.traffic(minutes=13)
     bench.turn(2)
@@ -113,7 +112,7 @@ def test_who_says_no_to_a_replay_ends_it_and_nobody_does_it_expires(bench: Bench
     bench.asked(*[20] * 40)
     begin(bench)
     shown = str(bench.last(2).evidence["digest"])
-    answer(bench.registry, "loans", 2, is_approved=False, seen=shown, by="ann", now=bench.clock)
+    bench.answer(2, is_approved=False, seen=shown)
     bench.turn(2)
     assert (bench.last(2).status, bench.champion) == (ReleaseStatus.REFUSED, 1)
     bench.asked(*[20] * 40)

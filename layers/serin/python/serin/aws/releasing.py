@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from serin.aws.cloud import PATIENCE, Cloud, new_ulid, utc_now
+from serin.release.chronicle import Chronicle
 from serin.release.turn import Releaser
 
 
@@ -13,11 +14,8 @@ def releaser_in(cloud: Cloud, *, actor: str) -> Releaser:
         data=cloud.data,
         artifacts=cloud.artifacts,
         workflow=cloud.release_workflow,
-        notifier=cloud.notifier,
-        events=cloud.events,
+        chronicle=Chronicle(cloud.events, cloud.notifier, new_ulid, utc_now, actor),
         now=utc_now,
-        new_id=new_ulid,
         patience=PATIENCE,
-        actor=actor,
         seconds_per_minute=cloud.seconds_per_minute,
     )

@@ -58,7 +58,7 @@ def explain_version(registry: Registry, data: Objects, model: str, number: int) 
 
 
 def _concerns(evidence: dict[str, Any], version: int | None, number: int) -> bool:
-    return version == number or evidence.get("from") == number
+    return number in (version, evidence.get("from"), evidence.get("to"))
 
 
 def _upload(registry: Registry, data: Objects, model: str, name: str) -> dict[str, Any]:

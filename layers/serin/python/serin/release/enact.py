@@ -16,6 +16,7 @@ from serin.registry.records import (
     Route,
     VersionStatus,
 )
+from serin.release.chronicle import word_end
 from serin.release.move import Decision, Move
 from serin.release.plan import HOLDBACK, Plan, StepKind
 
@@ -219,15 +220,8 @@ def _end(
 ) -> Change:
     """End a release without changing who answers."""
     ended = replace(release, status=status, ended_at=now.isoformat(), reason=reason)
-    name = f"{release.model}@{release.version}"
-    return Change(
-        ended,
-        _alone(route, release),
-        move=move or str(status),
-        reason=reason,
-        subject=f"{name} is watched no longer" if status is ReleaseStatus.PROMOTED else f"{name} was not released",
-        text=f"{reason}\nVersion {_champion(route)} goes on answering. Look: serin why {name}",
-    )
+    subject, text = word_end(ended, _champion(route))
+    return Change(ended, _alone(route, release), None, move or str(status), reason, subject, text)
 
 
 def _trying(scene: Scene) -> Route | None:

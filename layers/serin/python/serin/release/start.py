@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from serin.errors import Conflict, Refused
 from serin.registry.ids import release_id
 from serin.registry.patience import Patience
-from serin.registry.ports import Clock, Workflow, Write
+from serin.registry.ports import Clock, Workflow
 from serin.registry.records import Release, ReleaseStatus, Releasing, VersionStatus
 from serin.registry.registry import Found, Registry, put, put_releasing
+from serin.release.chronicle import Chronicle, News, word_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,7 @@ class ReleaseStarter:
 
     registry: Registry
     workflow: Workflow
+    chronicle: Chronicle
     now: Clock
     patience: Patience
 
@@ -47,22 +50,19 @@ class ReleaseStarter:
 
     def start_next(self, model: str) -> Release | None:
         """Start the release that waits; None where none does, or another is under way."""
-        state = self.registry.releasing(model)
+        state, now = self.registry.releasing(model), self.now()
         if state.value.live is not None or state.value.queued is None:
             return None
         waiting = self.registry.release(model, state.value.queued)
         release = replace(
             waiting.value,
             status=ReleaseStatus.LIVE,
-            started_at=self.now().isoformat(),
+            started_at=now.isoformat(),
             champion_before=self._champion(model),
             reason="",
         )
         try:
-            self.registry.save(
-                put(release, expected_revision=waiting.revision),
-                put_releasing(model, Releasing(live=release.id), expected_revision=state.revision),
-            )
+            self._save([Found(release, waiting.revision)], state, Releasing(live=release.id), now)
         except Conflict:
             return None
         self.workflow.start(release.execution, release.task)
@@ -80,7 +80,7 @@ class ReleaseStarter:
             return found.value
         version = self.registry.version(model, number).value
         plan = self.registry.run(model, version.run).value.contract["release"]
-        state, now = self.registry.releasing(model), self.now().isoformat()
+        state, now = self.registry.releasing(model), self.now()
         is_free = state.value.live is None
         release = Release(
             id=name,
@@ -89,29 +89,45 @@ class ReleaseStarter:
             strategy=plan["strategy"],
             status=ReleaseStatus.LIVE if is_free else ReleaseStatus.QUEUED,
             champion_before=self._champion(model),
-            started_at=now,
+            started_at=now.isoformat(),
             reason="" if is_free else f"waits for the end of release {state.value.live}",
             unblocked_by=unblocked_by,
         )
-        self.registry.save(
-            put(release, expected_revision=0),
-            put_releasing(
-                model,
-                Releasing(live=name) if is_free else replace(state.value, queued=name),
-                expected_revision=state.revision,
-            ),
-            *self._superseded(model, state, by=number, at=now),
-        )
+        place = Releasing(live=name) if is_free else replace(state.value, queued=name)
+        self._save([*self._superseded(model, state, by=number, at=now), Found(release, 0)], state, place, now)
         return release
 
-    def _superseded(self, model: str, state: Found[Releasing], *, by: int, at: str) -> list[Write]:
+    def _superseded(self, model: str, state: Found[Releasing], *, by: int, at: datetime) -> list[Found[Release]]:
         """End the release that waited so far."""
         if state.value.queued is None:
             return []
         waiting = self.registry.release(model, state.value.queued)
         reason = f"version {by} came while it waited"
-        ended = replace(waiting.value, status=ReleaseStatus.SUPERSEDED, ended_at=at, reason=reason)
-        return [put(ended, expected_revision=waiting.revision)]
+        ended = replace(waiting.value, status=ReleaseStatus.SUPERSEDED, ended_at=at.isoformat(), reason=reason)
+        return [Found(ended, waiting.revision)]
+
+    def _save(self, changed: list[Found[Release]], state: Found[Releasing], place: Releasing, now: datetime) -> None:
+        """Store releases and who has the model's place, all or nothing, and tell of each release. state: who had it."""
+        model = changed[0].value.model
+        news = [self._news(each.value, now) for each in changed]
+        self.registry.save(
+            *(put(each.value, expected_revision=each.revision) for each in changed),
+            *(put(each.entry, expected_revision=0) for each in news),
+            put_releasing(model, place, expected_revision=state.revision),
+        )
+        route = self.registry.route(model)
+        self.chronicle.tell(route.value if route else None, *news)
+
+    def _news(self, release: Release, now: datetime) -> News:
+        entry = self.chronicle.entry(
+            release,
+            move=str(release.status),
+            reason=release.reason or "no other release is under way",
+            at=now,
+            evidence={"unblocked_by": release.unblocked_by} if release.unblocked_by else {},
+        )
+        said = word_end(release, self._champion(release.model)) if release.ended_at else ()
+        return News(entry, release.status, *said)
 
     def _champion(self, model: str) -> int | None:
         route = self.registry.route(model)

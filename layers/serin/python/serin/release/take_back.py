@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from serin.errors import Conflict, NotFound, SerinError
-from serin.registry.ports import Write
-from serin.registry.records import HistoryEntry, ReleaseStatus, Route, VersionStatus
+from serin.errors import Conflict, NotFound
+from serin.registry.records import HistoryEntry, ModelVersion, Release, ReleaseStatus, Route, VersionStatus
 from serin.registry.register import verify_version
 from serin.registry.registry import Found, put
+from serin.release.chronicle import News, word_end
 from serin.release.enact import champion_of
 from serin.release.move import Move
 from serin.release.turn import Releaser
@@ -28,10 +27,6 @@ def take_back(releaser: Releaser, model: str, reason: str, *, version: int | Non
     if route.value.champion.replaced is None:
         raise Conflict(f"{model}@{meant} is the first champion; there is none before it to go back to")
     back = releaser.patience.insist(lambda: _take_back(releaser, model, reason, meant))
-    with suppress(SerinError):  # it is done, whether or not people can be reached
-        releaser.notifier.tell(
-            f"{model}: rolled back to version {back.champion.version}", f"Version {meant} no longer answers: {reason}"
-        )
     releaser.start_next(model)
     return back
 
@@ -45,39 +40,56 @@ def _take_back(releaser: Releaser, model: str, reason: str, meant: int) -> Route
     bad, good = registry.version(model, current.version), registry.version(model, current.replaced).value
     verify_version(good, releaser.artifacts)
     back = Route(model, champion_of(good, now, replaced=releaser.replaced_by(model, good.number)))
-    entry = HistoryEntry(
-        id=releaser.new_id(releaser.now()),
-        model=model,
-        at=now.isoformat(),
-        actor=releaser.actor,
-        move=Move.ROLL_BACK,
-        reason=reason,
-        version=good.number,
-        evidence={"from": current.version, "to": good.number, "files": good.files},
-    )
+    ended = _ended(releaser, model, meant, reason, now)
+    news = _news(releaser, bad.value, back, ended.value if ended else None, reason, now)
     registry.save(
         put(back, expected_revision=route.revision),
         put(replace(bad.value, status=VersionStatus.ROLLED_BACK), expected_revision=bad.revision),
-        put(entry, expected_revision=0),
-        *_ended(releaser, model, meant, reason, now),
+        *([put(ended.value, expected_revision=ended.revision), *releaser.freed(ended.value)] if ended else []),
+        *(put(each.entry, expected_revision=0) for each in news),
     )
+    releaser.chronicle.tell(back, *news)
     return back
 
 
-def _ended(releaser: Releaser, model: str, meant: int, reason: str, now: datetime) -> list[Write]:
+def _ended(releaser: Releaser, model: str, meant: int, reason: str, now: datetime) -> Found[Release] | None:
     """End the release that watches the version, or that compares another one with it."""
     live = releaser.registry.releasing(model).value.live
     if live is None:
-        return []
+        return None
     found = releaser.registry.release(model, live)
     release = found.value
     if not release.step_since:
-        return []  # nothing was compared yet
+        return None  # nothing was compared yet
     is_own = release.version == meant
     status = ReleaseStatus.ROLLED_BACK if is_own else ReleaseStatus.HALTED
     why = reason if is_own else f"version {meant}, which it was compared with, was rolled back"
-    ended = replace(release, status=status, ended_at=now.isoformat(), reason=why)
-    return [put(ended, expected_revision=found.revision), *releaser.freed(release)]
+    return Found(replace(release, status=status, ended_at=now.isoformat(), reason=why), found.revision)
+
+
+def _news(
+    releaser: Releaser, bad: ModelVersion, back: Route, ended: Release | None, reason: str, now: datetime
+) -> list[News]:
+    """Word what becomes of the version, and of a release that ends with it: its own, or one that it was compared in."""
+    to, chronicle = back.champion.version, releaser.chronicle
+    own = ended if ended and ended.version == bad.number else None
+    entry = HistoryEntry(
+        id=chronicle.new_id(chronicle.now()),
+        model=bad.model,
+        at=now.isoformat(),
+        actor=chronicle.actor,
+        move=Move.ROLL_BACK,
+        reason=reason,
+        version=bad.number,
+        release=own.id if own else None,
+        evidence={"from": bad.number, "to": to, "files": bad.files, "manifest": bad.manifest_sha256},
+    )
+    subject, text = f"{bad.model}: rolled back to version {to}", f"Version {bad.number} no longer answers: {reason}"
+    news = [News(entry, own.status if own else None, subject, text)]
+    if ended and not own:
+        halted = chronicle.entry(ended, move=str(ended.status), reason=ended.reason, at=now, evidence=ended.evidence)
+        news.append(News(halted, ended.status, *word_end(ended, to)))
+    return news
 
 
 def _route(releaser: Releaser, model: str) -> Found[Route]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from serin.errors import NotFound, SerinError, Unverified
 from serin.monitoring.rescore import Score, score_in_child
 from serin.registry.patience import Patience
-from serin.registry.ports import Clock, Events, Notifier, Objects, Workflow, Write
+from serin.registry.ports import Clock, Objects, Workflow, Write
 from serin.registry.records import HistoryEntry, ModelVersion, Release, ReleaseStatus, Route, VersionStatus
 from serin.registry.register import verify_version
 from serin.registry.registry import Registry, put, put_releasing
+from serin.release.chronicle import Chronicle, News
 from serin.release.compare import Disagreement, Finding, Verdict
 from serin.release.enact import Change, Scene, abort, enact
 from serin.release.evidence import Evidence, compare_arms, digest
@@ -22,12 +23,6 @@ from serin.release.move import Decision, Move, must_hand_over, next_move
 from serin.release.plan import Plan, resolve_plan
 from serin.release.replay import Replayer
 from serin.release.start import ReleaseStarter
-
-
-class NewId(Protocol):
-    """Makes an id that sorts by time."""
-
-    def __call__(self, now: datetime) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +53,15 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Releaser:
-    """Moves releases. actor: who does so, for the history. seconds_per_minute: how long a minute of a plan lasts.
-
-    score: how a replay runs a challenger.
-    """
+    """Moves releases. seconds_per_minute: how long a minute of a plan lasts. score: how a replay runs a challenger."""
 
     registry: Registry
     data: Objects
     artifacts: Objects
     workflow: Workflow
-    notifier: Notifier
-    events: Events
+    chronicle: Chronicle
     now: Clock
-    new_id: NewId
     patience: Patience
-    actor: str
     seconds_per_minute: float = 60.0
     score: Score = score_in_child
 
@@ -110,7 +99,12 @@ class Releaser:
     def start_next(self, model: str) -> None:
         """Start the release that waits, where none is under way. Where that fails, `tick` does it later."""
         with suppress(SerinError):
-            ReleaseStarter(self.registry, self.workflow, self.now, self.patience).start_next(model)
+            self.starter.start_next(model)
+
+    @property
+    def starter(self) -> ReleaseStarter:
+        """Who starts releases, in the same name."""
+        return ReleaseStarter(self.registry, self.workflow, self.chronicle, self.now, self.patience)
 
     def _turn(self, model: str, name: str, *, is_last: bool) -> Decision:
         now, read = self.now(), self.read(model, name)
@@ -148,10 +142,14 @@ class Releaser:
             writes.append(put(change.version, expected_revision=known.version))
         if not release.status.is_under_way:
             writes.extend(self.freed(release))
-        if change.move:
-            writes.append(self._history(change, now))
-        self.registry.save(*writes)
-        self._tell(change, change.route or before, now)
+        if not change.move:
+            self.registry.save(*writes)
+            if change.subject:
+                self.chronicle.tell_people(change.subject, change.text)
+            return
+        entry = self._entry(change, now)
+        self.registry.save(*writes, put(entry, expected_revision=0))
+        self.chronicle.tell(change.route or before, News(entry, release.status, change.subject, change.text))
 
     def freed(self, release: Release) -> list[Write]:
         """Give the model's one place back that a release had."""
@@ -241,44 +239,12 @@ class Releaser:
         seen = Disagreement(found.requests, found.disagreeing, found.faults)
         return replace(evidence, replay=seen, replay_finding=found.finding)
 
-    def _history(self, change: Change, now: datetime) -> Write:
+    def _entry(self, change: Change, now: datetime) -> HistoryEntry:
         release = change.release
         approval = {"approval": asdict(release.approval)} if release.approval else {}
         unblocked = {"unblocked_by": release.unblocked_by} if release.unblocked_by else {}
         evidence = {**release.evidence, **change.facts, **approval, **unblocked}
-        entry = HistoryEntry(
-            id=self.new_id(self.now()),
-            model=release.model,
-            at=now.isoformat(),
-            actor=self.actor,
-            move=change.move,
-            reason=change.reason,
-            version=release.version,
-            release=release.id,
-            evidence=evidence,
-        )
-        return put(entry, expected_revision=0)
-
-    def _tell(self, change: Change, route: Route | None, now: datetime) -> None:
-        """Tell people and programs what was done. It stays done where they cannot be reached: the history has it."""
-        release = change.release
-        if change.move:
-            detail = {
-                "model": release.model,
-                "release": release.id,
-                "version": release.version,
-                "move": change.move,
-                "status": release.status,
-                "reason": change.reason,
-                "champion": route.champion.version if route else None,
-                "weight": route.challenger.weight if route and route.challenger else 0.0,
-                "at": now.isoformat(),
-            }
-            with suppress(SerinError):
-                self.events.put("Release Changed", detail)
-        if change.subject:
-            with suppress(SerinError):
-                self.notifier.tell(change.subject, change.text)
+        return self.chronicle.entry(release, move=change.move, reason=change.reason, at=now, evidence=evidence)
 
 
 def blocked_digests(versions: list[ModelVersion]) -> set[str]:
