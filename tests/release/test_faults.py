@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from serin.errors import Conflict, Refused, Unavailable
+from serin.registry.ids import sha256
 from serin.registry.ports import Write
 from serin.registry.reconcile import DEAD_AFTER, Dead
 from serin.registry.records import ReleaseStatus, VersionStatus
@@ -324,6 +326,46 @@ def test_what_was_rolled_back_is_blocked_until_a_person_names_it(bench: Bench) -
     assert (release.id, bench.weight) == ("00000003-2", 0.25)
     finish(bench, 3)
     assert (bench.champion, bench.registry.history("loans")[-1].evidence["unblocked_by"]) == (3, "ann")
+
+
+@pytest.mark.parametrize(
+    "version", [{"content": b"bad"}, {"status": VersionStatus.REJECTED}], ids=["blocked", "rejected"]
+)
+def test_what_may_not_be_released_takes_nobodys_place(bench: Bench, version: dict[str, Any]) -> None:
+    bench.start(1)
+    bench.turn(1)
+    bench.start(2, content=b"bad")
+    bench.turn(2)
+    take_back(bench.releaser, "loans", "worse")
+    bench.section = CANARY
+    bench.start(3)
+    bench.turn(3)
+    bench.start(4)
+    refused = bench.start(5, **version)
+    with pytest.raises(Refused):
+        bench.starter.start_by_hand("loans", 5)
+    assert bench.starter.start("loans", 5) == refused
+    assert (refused.status, refused.execution in bench.workflow.started) == (ReleaseStatus.REFUSED, False)
+    assert refused.reason in (
+        "version 5 is rejected, and only one that passed its gates is released",
+        f"DIGEST_BLOCKED: the same model was rolled back before ({sha256(b'bad')[:16]})",
+    )
+    assert bench.registry.releasing("loans").value.queued == bench.last(4).id
+    assert events_of(bench)[-1] == (5, "refused", "refused", 1, 0.25)
+    subject, text = bench.notifier.told[-1]
+    assert (subject, text.split("\n")[0]) == ("loans@5 was not released", refused.reason)
+    finish(bench, 3)
+    assert bench.last(4).status is ReleaseStatus.LIVE
+
+
+def test_what_a_person_allows_again_takes_the_place_of_who_waits(bench: Bench) -> None:
+    bench.champion_and_trial(CANARY)
+    finish(bench, bad={2: 0.3})
+    bench.start(3)
+    bench.turn(3)
+    bench.start(4)
+    again = bench.starter.start_by_hand("loans", 2, unblocked_by="ann")
+    assert (again.status, bench.last(4).status) == (ReleaseStatus.QUEUED, ReleaseStatus.SUPERSEDED)
 
 
 def test_starting_by_hand_twice_starts_one_release(bench: Bench) -> None:

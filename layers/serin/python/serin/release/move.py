@@ -8,7 +8,8 @@ from enum import StrEnum
 from math import ceil, isfinite
 
 from serin.contract.model import NoTraffic
-from serin.registry.records import Release, ReleaseStatus, VersionStatus
+from serin.registry.records import Release, ReleaseStatus
+from serin.release.admit import objection
 from serin.release.compare import Finding, Verdict, is_surely_allowed, is_too_much, unknown
 from serin.release.evidence import Evidence, digest, step_began
 from serin.release.plan import Plan, StepKind
@@ -97,10 +98,8 @@ class _Turn:
     def _objection(self) -> str:
         """What forbids that this version is released, whatever the arms show; empty where nothing does."""
         release, evidence = self.release, self.evidence
-        if evidence.status is not VersionStatus.PASSED:
-            return f"version {release.version} is {evidence.status}, and only one that passed its gates is released"
-        if evidence.model_sha256 in evidence.blocked:
-            return f"DIGEST_BLOCKED: the same model was rolled back before ({evidence.model_sha256[:16]})"
+        if found := objection(release.version, evidence.status, evidence.model_sha256, evidence.blocked):
+            return found
         if not evidence.is_verified:
             return f"version {release.version} does not verify: {evidence.finding}"
         if evidence.replay.faults:

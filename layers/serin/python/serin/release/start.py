@@ -11,6 +11,7 @@ from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Workflow
 from serin.registry.records import Release, ReleaseStatus, Releasing, VersionStatus
 from serin.registry.registry import Found, Registry, put, put_releasing
+from serin.release.admit import objection, standing
 from serin.release.chronicle import Chronicle, News, word_end
 
 
@@ -25,7 +26,10 @@ class ReleaseStarter:
     patience: Patience
 
     def start(self, model: str, number: int) -> Release:
-        """Start the first release of a version under its contract's plan, or let it wait. Again starts nothing new."""
+        """Start the first release of a version under its contract's plan, or let it wait. Again starts nothing new.
+
+        One of a version that may not be released is refused at once, and takes nobody's place.
+        """
         return self._start(model, number, release_id(number))
 
     def start_by_hand(self, model: str, number: int, *, unblocked_by: str = "") -> Release:
@@ -44,6 +48,9 @@ class ReleaseStarter:
                 f"{model}@{bad[-1]}; to release it all the same: serin release {model}@{number} --override-block",
                 code="DIGEST_BLOCKED",
             )
+        status, blocked = standing(version, versions, unblocked_by=unblocked_by)
+        if said := objection(number, status, version.files["model.onnx"], blocked):
+            raise Refused(f"{model}@{number} cannot be released: {said}")
         mine = [release for release in self.registry.releases(model) if release.version == number]
         attempt = len(mine) + (0 if mine and mine[-1].ended_at is None else 1)
         return self._start(model, number, release_id(number, attempt), unblocked_by=unblocked_by)
@@ -81,19 +88,26 @@ class ReleaseStarter:
         version = self.registry.version(model, number).value
         plan = self.registry.run(model, version.run).value.contract["release"]
         state, now = self.registry.releasing(model), self.now()
-        is_free = state.value.live is None
         release = Release(
             id=name,
             model=model,
             version=number,
             strategy=plan["strategy"],
-            status=ReleaseStatus.LIVE if is_free else ReleaseStatus.QUEUED,
+            status=ReleaseStatus.LIVE,
             champion_before=self._champion(model),
             started_at=now.isoformat(),
-            reason="" if is_free else f"waits for the end of release {state.value.live}",
             unblocked_by=unblocked_by,
         )
-        place = Releasing(live=name) if is_free else replace(state.value, queued=name)
+        status, blocked = standing(version, self.registry.versions(model), unblocked_by=unblocked_by)
+        if said := objection(number, status, version.files["model.onnx"], blocked):
+            release = replace(release, status=ReleaseStatus.REFUSED, ended_at=now.isoformat(), reason=said)
+            self._save([Found(release, 0)], state, state.value, now)
+            return release
+        place = Releasing(live=name)
+        if state.value.live is not None:
+            reason = f"waits for the end of release {state.value.live}"
+            release = replace(release, status=ReleaseStatus.QUEUED, reason=reason)
+            place = replace(state.value, queued=name)
         self._save([*self._superseded(model, state, by=number, at=now), Found(release, 0)], state, place, now)
         return release
 

@@ -11,9 +11,10 @@ from serin.errors import NotFound, SerinError, Unverified
 from serin.monitoring.rescore import Score, score_in_child
 from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Objects, Workflow, Write
-from serin.registry.records import HistoryEntry, ModelVersion, Release, ReleaseStatus, Route, VersionStatus
+from serin.registry.records import HistoryEntry, Release, ReleaseStatus, Route, VersionStatus
 from serin.registry.register import verify_version
 from serin.registry.registry import Registry, put, put_releasing
+from serin.release.admit import standing
 from serin.release.chronicle import Chronicle, News
 from serin.release.compare import Disagreement, Finding, Verdict
 from serin.release.enact import Change, Scene, abort, enact
@@ -214,10 +215,8 @@ class Releaser:
             verify_version(version, self.artifacts)
         except (Unverified, NotFound) as error:
             finding = error.message
-        status, blocked = version.status, blocked_digests(self.registry.versions(version.model))
-        if release.unblocked_by:
-            blocked -= {version.files["model.onnx"]}
-            status = VersionStatus.PASSED if status is VersionStatus.ROLLED_BACK else status
+        versions = self.registry.versions(version.model)
+        status, blocked = standing(version, versions, unblocked_by=release.unblocked_by)
         return Evidence(
             status=status,
             model_sha256=version.files["model.onnx"],
@@ -245,11 +244,6 @@ class Releaser:
         unblocked = {"unblocked_by": release.unblocked_by} if release.unblocked_by else {}
         evidence = {**release.evidence, **change.facts, **approval, **unblocked}
         return self.chronicle.entry(release, move=change.move, reason=change.reason, at=now, evidence=evidence)
-
-
-def blocked_digests(versions: list[ModelVersion]) -> set[str]:
-    """The models that were rolled back: no version with the same bytes is released by itself."""
-    return {version.files["model.onnx"] for version in versions if version.status is VersionStatus.ROLLED_BACK}
 
 
 def _told(plan: Plan, release: Release, evidence: Evidence, now: datetime) -> dict[str, Any]:

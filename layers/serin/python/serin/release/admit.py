@@ -1,0 +1,30 @@
+"""May a version be released at all, whatever a trial of it would show?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from serin.registry.records import ModelVersion, VersionStatus
+
+
+def standing(
+    version: ModelVersion, versions: Iterable[ModelVersion], *, unblocked_by: str
+) -> tuple[VersionStatus, set[str]]:
+    """Tell the status of a version, and the SHA-256 of the models that are blocked: those that were rolled back.
+
+    unblocked_by: who allowed this one all the same; for their release it is as if it had not been rolled back.
+    """
+    blocked = {each.files["model.onnx"] for each in versions if each.status is VersionStatus.ROLLED_BACK}
+    if not unblocked_by:
+        return version.status, blocked
+    was_passed = version.status is VersionStatus.ROLLED_BACK
+    return VersionStatus.PASSED if was_passed else version.status, blocked - {version.files["model.onnx"]}
+
+
+def objection(number: int, status: VersionStatus, model_sha256: str, blocked: Collection[str]) -> str:
+    """Say what forbids that a version is released; empty where nothing does."""
+    if status is not VersionStatus.PASSED:
+        return f"version {number} is {status}, and only one that passed its gates is released"
+    if model_sha256 in blocked:
+        return f"DIGEST_BLOCKED: the same model was rolled back before ({model_sha256[:16]})"
+    return ""
