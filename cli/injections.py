@@ -124,7 +124,7 @@ def injections(drifting: str, *, spread: float | None) -> tuple[Injection, ...]:
             ends=(ReleaseStatus.EXPIRED,),
             answers=False,
             has_traffic=False,
-            plan={"bake": "2m", "limit": "6m"},
+            plan={"bake": "2m", "limit": "11m"},
         ),
     )
 
