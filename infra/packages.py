@@ -159,7 +159,7 @@ def install(requirements: Path, folder: Path, *, version: str, architecture: str
     elif importlib.util.find_spec("pip"):
         tags = [f"manylinux{tag}_{architecture.replace('arm64', 'aarch64')}" for tag in ("_2_28", "_2_17", "2014")]
         platforms = [word for tag in tags for word in ("--platform", tag)]
-        command = [sys.executable, "-m", "pip", "install", *platforms, *common]
+        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", *platforms, *common]
     else:
         raise NoInstaller("neither uv nor pip is here; `make setup` brings one")
     subprocess.run(command, check=True)
