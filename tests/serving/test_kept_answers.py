@@ -23,6 +23,11 @@ def test_a_kept_answer_says_who_gave_it_and_when(keeping: World) -> None:
     assert not keeping.captured, "it is no prediction"
 
 
+def test_an_entity_is_found_however_a_table_wrote_its_number(keeping: World) -> None:
+    keeping.kept["loans", "7"] = KeptAnswer("7", "2026", expires=int(keeping.wall) + 60, body=SAID)
+    assert [keeping.ask("GET", f"/models/loans/answers?entity={name}").status for name in ("7", "7.0")] == [200, 200]
+
+
 @pytest.mark.parametrize("entity", ["bob", "x" * 9000])
 def test_where_none_is_kept_it_is_said_how_they_come_to_be(keeping: World, entity: str) -> None:
     reply = keeping.ask("GET", f"/models/loans/answers?entity={entity}")

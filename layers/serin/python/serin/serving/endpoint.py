@@ -17,7 +17,7 @@ from serin.registry.records import Champion
 from serin.serving.answer import EXPLANATION, answers, count_unsure, extras
 from serin.serving.body import MAX_BODY_BYTES, check_count, check_keys, read_json, shorten
 from serin.serving.capture import Recorder, Report, say_nothing
-from serin.serving.encode import Encoded, encode
+from serin.serving.encode import Encoded, encode, entity_text
 from serin.serving.model import LoadedModel
 from serin.serving.route import Router, Serving, check_name
 from serin.serving.trial import DEADLINE_SECONDS, Arm, Fault, Trial
@@ -175,7 +175,7 @@ class Endpoint:
     def kept_answer(self, model: str, entity: str) -> dict[str, Any]:
         """Give what the last batch answered for an entity. Raises NotFound, Unavailable."""
         check_name(model)
-        found = self.kept(model, entity)
+        found = self.kept(model, entity_text(entity) or entity)
         if found is None or found.expires <= self.router.wall_clock():
             raise NotFound(
                 f"no answer of {model} is kept for {shorten(entity)!r}: serin batch keeps the last answer of each "
