@@ -127,7 +127,7 @@ def test_what_has_ended_does_not_move(status: ReleaseStatus) -> None:
         (LAST, 10, {"arms": arms(findings={"error": said("error", Verdict.PASS)})}, Move.HOLD, "slow: not enough"),
         (LAST, 10, {"arms": arms(findings={})}, Move.HOLD, "error: not enough"),
         (LAST, 10, {"arms": arms(challenger_units=399)}, Move.HOLD, "399"),
-        (LAST, 10, {"arms": arms(step_units=0)}, Move.HOLD, "no entity asked for the first time"),
+        (LAST, 10, {"arms": arms(step_units=0)}, Move.HOLD, "no entity's first request"),
         (LAST, 10, {"arms": arms(step_units=0), "asked_at": BEFORE}, Move.HOLD, "on their way"),
         (LAST, 13, {"arms": arms(step_units=0), "asked_at": BEFORE}, Move.HOLD, "(canary, 50%)"),
         (LAST, 7 * 24 * 60, {"arms": arms(slow=Verdict.NOT_ENOUGH)}, Move.EXPIRE, "the limit"),

@@ -159,7 +159,7 @@ class _Turn:
         if few := self._too_few():
             return self._hold(few)
         if arms.step_units == 0:
-            return self._hold(f"no entity asked for the first time in step {self._step}, and others are no evidence")
+            return self._hold(f"no entity's first request of step {self._step} has arrived, and others are no evidence")
         if self.release.step + 1 < len(self.plan.steps):
             return Decision(Move.ADVANCE, f"no breach in step {self._step}")
         findings = [self._finding(question) for question in self.plan.margins]
