@@ -127,6 +127,11 @@ def test_the_first_lines_are_enough() -> None:
         ("data: {min_rows: 5}", 6, "data.min_rows", "must be 10 or more, not 5"),
         ("data: {ignore: row}", 6, "data.ignore", "must be a list, like [first, second], not 'row'"),
         ("positive: 1.5", 6, "positive", "must be text or a whole number or true or false, not 1.5"),
+        ("classes: ['no', 'yes']\npositive: maybe", 7, "positive", "is 'maybe', which classes does not name"),
+        ("classes: ['yes']", 6, "classes", "must name at least two labels, and each once"),
+        ("classes: ['yes', 'no', ' yes']", 6, "classes", "must name at least two labels, and each once"),
+        ("classes: ['no', '']", 6, "classes.1", "must not be empty"),
+        ("classes: ['a', yes]", 6, "classes.1", "must be text, not true; YAML reads yes, no, on and off so"),
         ("training: {folds: 2.5}", 6, "training.folds", "must be a whole number, not 2.5"),
         ("training: {candidates: []}", 6, "training.candidates", "must not be empty"),
         ("training: {candidates: [tree]}", 6, "training.candidates.0", "'boosting', not 'tree'"),
@@ -144,6 +149,12 @@ def test_a_regression_is_asked_what_is_wrong_only_with_a_tolerance() -> None:
     asked = SMALLEST.replace("classification", "regression") + "release:\n  margins: {wrong: 2%}\n"
     assert findings(asked) == [(7, "release.margins.wrong", "needs release.tolerance, to tell which values are wrong")]
     assert parse_contract(f"{asked}  tolerance: 2.5\n", "x").release.tolerance == 2.5
+
+
+def test_classes_are_for_classification_and_may_be_numbers() -> None:
+    regression = SMALLEST.replace("classification", "regression")
+    assert findings(f"{regression}classes: [a, b]\n") == [(6, "classes", "is for classification")]
+    assert parse_contract(f"{SMALLEST}classes: [0, 1]\npositive: 1\n", "x").classes == ("0", "1")
 
 
 def test_selective_labels_are_no_finding_where_nothing_asks_for_them() -> None:

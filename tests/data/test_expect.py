@@ -11,7 +11,7 @@ import pytest
 
 from serin.contract.model import Contract
 from serin.contract.spec import ServingSpec, SpecFeature
-from serin.data.expect import Finding, Reason, expect, expect_features
+from serin.data.expect import Finding, NewLabel, Reason, expect, expect_features
 from serin.data.intake import profile_table
 from serin.data.read import RawTable
 from tests.builders import a_contract
@@ -273,7 +273,40 @@ def test_a_class_that_no_row_before_had_is_noted_with_what_it_may_be_meant_to_be
     note = only(finding.notes)
     assert (note.code, note.column, note.rows, note.count) == ("NEW_CLASS", "approved", (3, 4, 5, 6), 4)
     assert "in 4 rows: 'yse' (near to 'yes'); 'perhaps'" in note.message
-    assert expect(a_raw_table(), contract, previous).notes == ()
+    assert finding.new_labels == (NewLabel("yse", 2, "yes"), NewLabel("perhaps", 2, None))
+    assert (expect(a_raw_table(), contract, previous).notes, expect(a_raw_table(), contract).new_labels) == ((), ())
+
+
+def test_numbers_that_share_digits_are_not_near_to_each_other() -> None:
+    contract = a_strict_contract()
+    first = expect(a_raw_table(approved=["1", "2"] * (ROWS // 2)), contract).table
+    assert first is not None
+    finding = expect(a_raw_table(approved=["1.0", "12"] * (ROWS // 2)), contract, profile_table(first, contract))
+    assert [(new.label, new.near) for new in finding.new_labels] == [("1.0", "1"), ("12", None)]
+
+
+def test_a_label_that_the_classes_do_not_name_sets_its_row_aside() -> None:
+    contract = a_strict_contract(classes=("<=50K", ">50K", "NA"))
+    labels = ["<=50K", ">50K", "NA"] * ROWS
+    first = expect(a_raw_table(approved=labels), contract).table
+    assert first is not None
+    finding = expect(
+        a_raw_table(approved=["<=50K.", "<=50K.", "other", *labels]), contract, profile_table(first, contract)
+    )
+    reason = only(finding.reasons)
+    assert (reason.code, reason.column, reason.rows, reason.count) == ("CLASS", "approved", (2, 3, 4), 3)
+    assert "does not list: '<=50K.' (near to '<=50K'); 'other', in 3 of 40 rows" in reason.message
+    assert "add the label to classes" in reason.fix
+    assert (finding.refusals, finding.notes, finding.new_labels) == ((), (), ())
+    assert codes(expect(a_raw_table(approved=["<=50K."] * 5 + labels), contract)) == ["TOO_MANY_BAD_ROWS"]
+
+
+def test_a_class_that_the_contract_has_named_since_is_not_noted_as_new() -> None:
+    first = expect(a_raw_table(approved=["other"] * 5), a_strict_contract()).table
+    assert first is not None
+    contract = a_strict_contract(classes=("yes", "no", "perhaps"))
+    finding = expect(a_raw_table(approved=["perhaps"] * 5), contract, profile_table(first, a_strict_contract()))
+    assert (finding.refusals, finding.reasons, finding.notes) == ((), (), ())
 
 
 def test_a_class_that_the_contract_names_or_that_comes_first_is_not_noted() -> None:

@@ -93,6 +93,7 @@ def problem(content: bytes, target: str = "approved") -> Unreadable:
         ("entity:", "customerId  # 80 ids in 400 rows"),
         ("time:", "created_at  # times from 2024-01-01 to 2024-01-17"),
         ("task:", "classification  # approved has 2 classes: no (50.0%), yes (50.0%); the score speaks of yes"),
+        ("classes:", '["no", "yes"]  # a row with another label is set aside'),
         ("- row_id", "different in every row"),
         ("- dob", "looks like a fact about a person"),
         ("- remark", "free text: 300 different ones in 400 rows"),
@@ -169,6 +170,15 @@ def test_rows_without_a_target_are_allowed_for_and_said() -> None:
     assert "approved is empty, in 60 of 400 rows" in line(text, "max_bad_rows:")
     judgement = judge_upload(table.to_csv(index=False).encode(), contract)
     assert (judgement.status, judgement.bad_rows) == (ReceiptStatus.ACCEPTED, 60)
+
+
+def test_a_label_that_one_row_has_is_named() -> None:
+    table = a_table()
+    table.loc[0, "approved"] = "yes."
+    text, contract = infer(table)
+    assert contract.classes == ("no", "yes", "yes.")
+    assert "only one row has yes." in line(text, "classes:")
+    assert infer(table, "mileage")[1].classes is None
 
 
 def test_a_small_file_lowers_the_least_number_of_rows() -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -19,6 +19,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    StringConstraints,
     WithJsonSchema,
     model_validator,
 )
@@ -26,7 +27,7 @@ from pydantic_core import PydanticCustomError
 
 from serin.contract.gates import Gate, parse_gate
 from serin.contract.metrics import DEFAULT_METRIC, METRICS, Metric, Task, metrics_of
-from serin.contract.spec import MAX_EXPLAINED_FEATURES
+from serin.contract.spec import MAX_EXPLAINED_FEATURES, label_text
 
 MOST_REPLAYED = timedelta(days=7)
 NAME = r"^[a-z][a-z0-9_-]{0,62}$"
@@ -114,6 +115,14 @@ Fits = Annotated[
 ]
 
 
+def _as_text(value: object) -> object:
+    """Take a number in a list of texts as it is written; true and false are not, for YAML reads yes and no so."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+
+
 def _hours(duration: timedelta) -> str:
     return f"{duration / timedelta(hours=1):,.4g} h"
 
@@ -135,7 +144,7 @@ class Feature(_Section):
     type: FeatureType
     min: float | None = Field(None, description="the smallest value allowed; for integer and number")
     max: float | None = Field(None, description="the largest value allowed; for integer and number")
-    values: tuple[str, ...] | None = Field(
+    values: tuple[Text, ...] | None = Field(
         None, description="the categories allowed; left out, they are learned from the data"
     )
     missing: Literal["allow", "refuse"] = Field("refuse", description="whether a row may leave this column empty")
@@ -152,19 +161,6 @@ class Feature(_Section):
     @property
     def allows_missing(self) -> bool:
         return self.missing == "allow"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _values_are_text(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("values"), list):
-            return {
-                **data,
-                "values": [
-                    str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-                    for value in data["values"]
-                ],
-            }
-        return data
 
     @model_validator(mode="after")
     def _keys_fit_the_type(self) -> Feature:
@@ -396,8 +392,13 @@ class Contract(_Section):
         description="selective: whether the truth comes to be known depends on what was decided, as of loans that were "
         "refused; releases then cannot ask which version is wrong more often",
     )
+    classes: tuple[Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1)], ...] | None = Field(
+        None,
+        description="the labels that the target may have, as the data spells them; a row with another is set aside; "
+        "left out, they are learned from the data",
+    )
     positive: str | int | bool | None = Field(
-        None, description="of two classes, the one that the score speaks of; default the last in order"
+        None, description="of two classes, the one that the score speaks of; default the last in alphabetical order"
     )
     features: dict[str, Feature] = Field(min_length=1)
     entity: str | None = Field(
@@ -448,8 +449,7 @@ class Contract(_Section):
         """Find what each key may say by itself but not beside the others, with its place."""
         if self.target in self.features:
             yield ("features", self.target), "is the target and cannot be a feature: it would predict itself"
-        if self.positive is not None and self.task is not Task.CLASSIFICATION:
-            yield ("positive",), "is for classification"
+        yield from self._class_misfits()
         if self.training.metric is not None and self.training.metric not in metrics_of(self.task):
             known = ", ".join(metrics_of(self.task))
             yield ("training", "metric"), f"{self.training.metric!r} is no metric for {self.task}; there are {known}"
@@ -473,6 +473,17 @@ class Contract(_Section):
         yield from self._serving_misfits()
         yield from self._release_misfits()
         yield from self._feedback_misfits()
+
+    def _class_misfits(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        for key in ("classes", "positive"):
+            if getattr(self, key) is not None and self.task is not Task.CLASSIFICATION:
+                yield (key,), "is for classification"
+        if self.classes is None:
+            return
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
+            yield ("classes",), "must name at least two labels, and each once"
+        if self.positive is not None and label_text(self.positive) not in self.classes:
+            yield ("positive",), f"is {label_text(self.positive)!r}, which classes does not name"
 
     def _serving_misfits(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         serving, is_partial = self.serving, self.serving.automation is Automation.PARTIAL

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from serin.contract.metrics import Task
 from serin.contract.model import Contract, Feature, FeatureType
 from serin.contract.spec import ServingSpec, SpecFeature, label_text
-from serin.data.cells import Mask, Parsed, as_text, parse_booleans, parse_categories, parse_numbers, parse_times
+from serin.data.cells import NUMBER, Mask, Parsed, as_text, parse_booleans, parse_categories, parse_numbers, parse_times
 from serin.data.read import RawTable, name_some
 from serin.profile.profile import Categories, Numbers, Profile
 from serin.serving.encode import bounds_of
@@ -44,11 +44,21 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class NewLabel:
+    """A label that no row before had. rows: how many have it; near: the known one that it may be meant to be."""
+
+    label: str
+    rows: int
+    near: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What became of a table. table: its typed columns, all rows of them; None where a column is missing.
 
     is_bad: which rows break the contract; why: for each of these which columns do, and how.
     refusals: why the table is refused as a whole; () where it is not. reasons: why rows were set aside.
+    new_labels: of good rows, where the contract does not say which classes there are.
     """
 
     table: pd.DataFrame | None
@@ -57,6 +67,7 @@ class Finding:
     refusals: tuple[Reason, ...]
     reasons: tuple[Reason, ...]
     notes: tuple[Reason, ...]
+    new_labels: tuple[NewLabel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,7 @@ def expect(raw: RawTable, contract: Contract, previous: Profile | None = None) -
     notes = [*_new_columns(raw, contract), *_blank_rows(raw)]
     before = previous if contract.data.uploads == "append" else None
     is_bad = np.zeros(len(raw.lines), dtype=bool)
+    new_labels: tuple[NewLabel, ...] = ()
     refusals = list(_missing_columns(raw, _used(contract)))
     if refusals:
         return Finding(None, is_bad, np.empty(0, dtype=object), tuple(refusals), (), tuple(notes))
@@ -88,11 +100,13 @@ def expect(raw: RawTable, contract: Contract, previous: Profile | None = None) -
         faults += _rare_classes(table[contract.target].mask(is_bad), contract, before)
         is_bad = _any(faults, is_bad)
         refusals += _too_many_bad(is_bad, contract)
-        notes += _new_classes(table[contract.target].mask(is_bad), raw, contract, previous)
+        good = table[contract.target].mask(is_bad)
+        new_labels = find_new_labels(good, contract, previous)
+        notes += _new_classes(good, raw, contract, previous)
     if int((~is_bad).sum()) < contract.data.min_rows:
         refusals.append(_too_few_good(is_bad, contract))
     reasons = tuple(_reason(fault, raw) for fault in faults)
-    return Finding(table, is_bad, _why(faults, is_bad), tuple(refusals), reasons, tuple(notes))
+    return Finding(table, is_bad, _why(faults, is_bad), tuple(refusals), reasons, tuple(notes), new_labels)
 
 
 def expect_features(raw: RawTable, spec: ServingSpec) -> Finding:
@@ -198,13 +212,14 @@ def _read_columns(frame: pd.DataFrame, contract: Contract) -> tuple[dict[str, An
     for name, feature in contract.features.items():
         columns[name], found = _read_feature(name, frame[name], feature)
         faults += found
-    others = {contract.target: "category" if contract.task is Task.CLASSIFICATION else "number"}
+    kind = FeatureType.CATEGORY if contract.task is Task.CLASSIFICATION else FeatureType.NUMBER
+    others = {contract.target: Feature(type=kind, values=contract.classes)}
     if contract.entity is not None:
-        others.setdefault(contract.entity, "category")
-    for name, kind in others.items():
+        others.setdefault(contract.entity, Feature(type=FeatureType.CATEGORY))
+    for name, feature in others.items():
         if name not in columns:
-            columns[name], found = _read_feature(name, frame[name], Feature(type=FeatureType(kind)))
-            faults += [replace(fault, fix=_NEEDED) if fault.code == "MISSING" else fault for fault in found]
+            columns[name], found = _read_feature(name, frame[name], feature)
+            faults += [_of_role(fault, contract) for fault in found]
     if contract.time is not None and contract.time not in columns:
         parsed = parse_times(frame[contract.time])
         columns[contract.time] = parsed.values
@@ -238,6 +253,15 @@ def _wrong_type(name: str, parsed: Parsed, kind: str, fix: str) -> _Fault:
 
 
 _NEEDED = "Fill it in, or leave such rows out: the target, the entity and the time of a row are always needed."
+
+
+def _of_role(fault: _Fault, contract: Contract) -> _Fault:
+    """Say what to do about a cell of the target or the entity."""
+    if fault.code == "MISSING":
+        return replace(fault, fix=_NEEDED)
+    if fault.code == "DOMAIN" and contract.classes is not None:
+        return replace(fault, code="CLASS", fix="Correct the spelling, or add the label to classes in the contract.")
+    return fault
 
 
 def _missing(name: str, missing: Mask) -> _Fault:
@@ -276,9 +300,17 @@ def _unlisted(name: str, values: pd.Series, listed: tuple[str, ...]) -> _Fault:
 def _name_spellings(found: list[str], known: Collection[str]) -> str:
     """Name the first of some categories, each with the known one that it may be meant to be."""
     spelled = [
-        f"{value!r}" + (f" (near to {near!r})" if (near := nearest(value, list(known))) else "") for value in found[:5]
+        f"{value!r}" + (f" (near to {near!r})" if (near := _nearest_spelling(value, known)) else "")
+        for value in found[:5]
     ]
     return "; ".join(spelled) + (f"; and {len(found) - 5:,} more" if len(found) > 5 else "")
+
+
+def _nearest_spelling(value: str, known: Collection[str]) -> str | None:
+    """Find the category that one may be meant to be. Of numbers, 10 is not near to 1, but 1.0 is."""
+    if not NUMBER.fullmatch(value):
+        return nearest(value, list(known))
+    return next((other for other in known if NUMBER.fullmatch(other) and float(other) == float(value)), None)
 
 
 def _unlearnable_target(target: pd.Series, contract: Contract, previous: Profile | None) -> Iterator[Reason]:
@@ -295,7 +327,7 @@ def _unlearnable_target(target: pd.Series, contract: Contract, previous: Profile
                 "ONE_VALUE", f"the target {name} is {target.iloc[0]:g} in every row; nothing can be learned", fix, name
             )
         return
-    classes = _count_classes(target, name, previous)
+    classes = _count_classes(target, contract, previous)
     if len(classes) > MAX_CLASSES:
         are_numbers = not parse_numbers(as_text(target)).wrong.any()
         fix = "Predict a number with `task: regression`." if are_numbers else "Choose a target with fewer classes."
@@ -308,7 +340,7 @@ def _unlearnable_target(target: pd.Series, contract: Contract, previous: Profile
 
 def _rare_classes(target: pd.Series, contract: Contract, previous: Profile | None) -> list[_Fault]:
     """Set aside what has a class of its own: it can be learned from or tested on, but not both."""
-    classes = _count_classes(target, contract.target, previous)
+    classes = _count_classes(target, contract, previous)
     single = [label for label, count in classes.items() if count < 2]
     if not single or len(classes) - len(single) < 2:
         return []
@@ -317,14 +349,30 @@ def _rare_classes(target: pd.Series, contract: Contract, previous: Profile | Non
     return [_Fault("RARE_CLASS", contract.target, target.isin(single).to_numpy(), problem, fix)]
 
 
+def find_new_labels(target: pd.Series, contract: Contract, previous: Profile | None) -> tuple[NewLabel, ...]:
+    """Find the labels that no row before had, where the contract does not name its classes; the most frequent first."""
+    known = _known_labels(contract, previous)
+    if not known:
+        return ()
+    counts = target[~target.isin(known)].value_counts()
+    return tuple(
+        NewLabel(str(label), int(rows), _nearest_spelling(str(label), known)) for label, rows in counts.items()
+    )
+
+
+def _known_labels(contract: Contract, previous: Profile | None) -> list[str]:
+    """Name the labels of the rows before and of the contract; [] where there are none, or the contract names all."""
+    before = previous.columns.get(contract.target) if previous else None
+    if contract.classes is not None or not isinstance(before, Categories):
+        return []
+    return sorted({*before.counts, *(() if contract.positive is None else (label_text(contract.positive),))})
+
+
 def _new_classes(target: pd.Series, raw: RawTable, contract: Contract, previous: Profile | None) -> Iterator[Reason]:
     """Note the classes that no row before had: meant, or misspelled, they change what the model tells apart."""
-    before = previous.columns.get(contract.target) if previous else None
-    if not isinstance(before, Categories):
-        return
-    known = sorted({*before.counts, *(() if contract.positive is None else (label_text(contract.positive),))})
+    known = _known_labels(contract, previous)
     places = np.flatnonzero((target.notna() & ~target.isin(known)).to_numpy())
-    if len(places):
+    if known and len(places):
         found = [str(label) for label in pd.unique(target.iloc[places])]
         rows = "1 row" if len(places) == 1 else f"{len(places):,} rows"
         yield Reason(
@@ -338,10 +386,14 @@ def _new_classes(target: pd.Series, raw: RawTable, contract: Contract, previous:
         )
 
 
-def _count_classes(target: pd.Series, name: str, previous: Profile | None) -> Counter[str]:
-    before = previous.columns.get(name) if previous else None
+def _count_classes(target: pd.Series, contract: Contract, previous: Profile | None) -> Counter[str]:
+    """Count the rows of each class, those before included; of classes that the contract names, where it does."""
+    before = previous.columns.get(contract.target) if previous else None
     counts = Counter(before.counts if isinstance(before, Categories) else {})
-    return counts + Counter({str(label): int(count) for label, count in target.value_counts().items()})
+    counts += Counter({str(label): int(count) for label, count in target.value_counts().items()})
+    if contract.classes is None:
+        return counts
+    return Counter({label: counts[label] for label in contract.classes if counts[label]})
 
 
 def _too_many_bad(is_bad: Mask, contract: Contract) -> Iterator[Reason]:

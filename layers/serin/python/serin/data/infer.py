@@ -118,6 +118,7 @@ def infer_contract(content: bytes, file_name: str, model: str, target: str, limi
         f"model: {_yaml(model)}",
         f"task: {task}  # {about_task}",
         f"target: {_yaml(target)}",
+        *([_classes(wanted)] if task is Task.CLASSIFICATION else []),
         *_features_and_roles(suggestions),
     ]
     return "\n".join([*head, *_data_rules(head, raw, suggestions)]) + "\n"
@@ -140,6 +141,16 @@ def _task(target: Column) -> tuple[Task, str]:
     listed = ", ".join(f"{_line(label)} ({share:.1%})" for label, share in shares.head(10).items())
     scored = f"; the score speaks of {_line(shares.index[-1])}, see `positive`" if count == 2 else ""
     return Task.CLASSIFICATION, f"{name} has {count} classes: {listed}{', …' if count > 10 else ''}{scored}"
+
+
+def _classes(target: Column) -> str:
+    """Write down the labels of the target, and which of them only one row has."""
+    counts = target.present.value_counts().sort_index()
+    single = [_line(label) for label in counts.index[counts == 1]]
+    comment = "a row with another label is set aside"
+    if single:
+        comment += f"; WARNING: only one row has {', '.join(single[:5])}{', …' if len(single) > 5 else ''}; misspelled?"
+    return f"classes: [{', '.join(map(_yaml, counts.index))}]  # {comment}"
 
 
 def _suggest(raw: RawTable, target: Column, task: Task) -> Iterator[Suggestion]:
