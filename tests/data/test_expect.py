@@ -83,7 +83,7 @@ def test_a_good_table_is_typed() -> None:
         ("age", "30.5", "TYPE", "age should hold a whole number"),
         ("age", "17", "DOMAIN", "age is outside of what the contract allows, 18 to 100"),
         ("age", "101", "DOMAIN", "18 to 100"),
-        ("age", "1e400", "DOMAIN", "infinite, or too large for a number"),
+        ("age", "1e400", "DOMAIN", "infinite, or beyond 3.4e+38, the most that a number may be"),
         ("age", "", "MISSING", "age is empty, in 1 row; first in line 2"),
         ("age", "NA", "MISSING", "age is empty, in 1 row; first in line 2: 'NA', which is read as empty"),
         ("salary", "1,000", "TYPE", "salary should hold a number"),

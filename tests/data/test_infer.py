@@ -181,6 +181,14 @@ def test_a_label_that_one_row_has_is_named() -> None:
     assert infer(table, "mileage")[1].classes is None
 
 
+def test_a_cell_beyond_what_a_number_may_be_widens_nothing() -> None:
+    table = a_table().astype({"mileage": object})
+    table.loc[0, "mileage"] = "1e39"
+    text, contract = infer(table)
+    assert contract.features["mileage"].max == 180_000
+    assert "cells that are no number: 1, whose rows are set aside" in line(text, "mileage:")
+
+
 def test_a_small_file_lowers_the_least_number_of_rows() -> None:
     text, contract = infer(a_table().head(30))
     assert contract.data.min_rows == 15

@@ -22,7 +22,7 @@ from serin.contract.spec import ServingSpec, SpecFeature, label_text
 from serin.data.cells import NUMBER, Mask, Parsed, as_text, parse_booleans, parse_categories, parse_numbers, parse_times
 from serin.data.read import RawTable, name_some
 from serin.profile.profile import Categories, Numbers, Profile
-from serin.serving.encode import bounds_of
+from serin.serving.encode import MAX_MAGNITUDE, bounds_of
 
 ROWS_NAMED = 20
 MAX_CLASSES = 50
@@ -123,9 +123,7 @@ def expect_features(raw: RawTable, spec: ServingSpec) -> Finding:
     columns: dict[str, Any] = {}
     faults: list[_Fault] = []
     for feature in spec.features:
-        low, high = bounds_of(feature)
-        cells = raw.frame.get(feature.name, absent)
-        columns[feature.name], found = _read_feature(feature.name, cells, replace(feature, min=low, max=high))
+        columns[feature.name], found = _read_feature(feature.name, raw.frame.get(feature.name, absent), feature)
         faults += [fault for fault in found if fault.cells.any()]
     if spec.entity is not None and spec.entity in raw.frame.columns and spec.entity not in columns:
         columns[spec.entity], _ = parse_categories(raw.frame[spec.entity])
@@ -271,23 +269,19 @@ def _missing(name: str, missing: Mask) -> _Fault:
 
 def _out_of_range(name: str, parsed: Parsed, feature: Feature | SpecFeature) -> Iterator[_Fault]:
     values = parsed.values
-    infinite = np.isinf(values)
-    yield _Fault(
-        "DOMAIN", name, infinite, "is infinite, or too large for a number", "Correct the values, or leave them empty."
-    )
+    too_large = np.abs(values) > MAX_MAGNITUDE
+    problem = f"is infinite, or beyond {MAX_MAGNITUDE:g}, the most that a number may be"
+    yield _Fault("DOMAIN", name, too_large, problem, "Correct the values, or leave them empty.")
     if feature.type == FeatureType.INTEGER:
-        broken = ~np.isnan(values) & ~infinite & (values != np.floor(values))
+        broken = ~np.isnan(values) & ~too_large & (values != np.floor(values))
         fix = "Write whole numbers, or let the contract say `type: number`."
         yield _Fault("TYPE", name, broken, "should hold a whole number and does not", fix)
-    outside = np.zeros(len(values), dtype=bool)
-    if feature.min is not None:
-        outside |= values < feature.min
-    if feature.max is not None:
-        outside |= values > feature.max
-    low, high = (None if bound is None else f"{bound:,.12g}" for bound in (feature.min, feature.max))
-    allowed = f"{low} to {high}" if low and high else f"{low} or more" if low else f"{high} or less"
+    low, high = bounds_of(feature)
+    outside = ~too_large & ((values < low) | (values > high))
+    least, most = (None if bound is None else f"{bound:,.12g}" for bound in (feature.min, feature.max))
+    allowed = f"{least} to {most}" if least and most else f"{least} or more" if least else f"{most} or less"
     fix = "Correct the values; where they are right, widen min and max in the contract."
-    yield _Fault("DOMAIN", name, outside & ~infinite, f"is outside of what the contract allows, {allowed}", fix)
+    yield _Fault("DOMAIN", name, outside, f"is outside of what the contract allows, {allowed}", fix)
 
 
 def _unlisted(name: str, values: pd.Series, listed: tuple[str, ...]) -> _Fault:

@@ -20,6 +20,7 @@ from serin.contract.spec import NO_CATEGORY
 from serin.data.cells import MISSING, as_text, find_missing, is_text, parse_numbers, parse_times
 from serin.data.expect import MAX_CLASSES, expect, nearest
 from serin.data.read import DEFAULT_LIMITS, Limits, RawTable, Unreadable, read_table
+from serin.serving.encode import MAX_MAGNITUDE
 
 SCHEMA = "../../docs/contract.schema.json"
 MOST_LISTED = 50
@@ -60,14 +61,14 @@ class Column:
 
     @cached_property
     def numbers(self) -> NDArray[np.float64] | None:
-        """The present cells as finite numbers, or None where they are not; `007` is no number but a name."""
+        """The present cells as numbers, or None where they are not; `007` is no number but a name."""
         if pd.api.types.is_datetime64_any_dtype(self.cells.dtype) or pd.api.types.is_bool_dtype(self.cells.dtype):
             return None
         values = parse_numbers(self.present).values
-        finite = values[np.isfinite(values)]
-        if len(finite) < len(values) * (1 - TYPOS) or self.present.str.match(r"[-+]?0\d").any():
+        usable = values[np.abs(values) <= MAX_MAGNITUDE]
+        if len(usable) < len(values) * (1 - TYPOS) or self.present.str.match(r"[-+]?0\d").any():
             return None
-        return finite
+        return usable
 
     @cached_property
     def is_integer(self) -> bool:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature, label_text
 from serin.errors import InvalidRows, RowProblem
 
-MAX_MAGNITUDE = 3.4e38  # single precision holds no more, in which forests compare; beyond it nobody measures
+# What a number may be at most, in uploads, batches, requests and feedback: single precision, in which forests compare,
+# holds no more, and beyond it nobody measures.
+MAX_MAGNITUDE = 3.4e38
 UNKNOWN = -1
 MOST_SENT = 100  # rows whose values are kept as they were read
 MOST_UNKNOWN = 100  # looking for the nearest name takes time, and a body can hold thousands
@@ -85,6 +87,16 @@ class Encoded:
     def codes(self) -> NDArray[np.int64]:
         """Codes of categories, shape (n, categories)."""
         return self.values.codes
+
+
+class Bounded(Protocol):
+    """What says which numbers it takes: a feature of a contract, or of a spec."""
+
+    @property
+    def min(self) -> float | None: ...
+
+    @property
+    def max(self) -> float | None: ...
 
 
 Value = TypeVar("Value", float, str | None)
@@ -266,10 +278,10 @@ def _missing(feature: SpecFeature) -> float:
     return math.nan
 
 
-def bounds_of(feature: SpecFeature) -> tuple[float, float]:
-    """The smallest and the largest number that a feature takes."""
-    low = -MAX_MAGNITUDE if feature.min is None else feature.min
-    return low, MAX_MAGNITUDE if feature.max is None else feature.max
+def bounds_of(feature: Bounded) -> tuple[float, float]:
+    """The smallest and the largest number that a feature takes, whatever its contract says of larger ones."""
+    low = -MAX_MAGNITUDE if feature.min is None else max(feature.min, -MAX_MAGNITUDE)
+    return low, MAX_MAGNITUDE if feature.max is None else min(feature.max, MAX_MAGNITUDE)
 
 
 def _allowed(feature: SpecFeature) -> str:

@@ -208,8 +208,8 @@ def _value(feature: dict[str, Any]) -> dict[str, Any]:
     kind = kinds.get(feature["type"], [feature["type"]])
     value: dict[str, Any] = {"type": [*kind, "null"] if feature["missing"] else kind}
     if feature["type"] in ("number", "integer"):
-        bounds = {"minimum": feature.get("min", -MAX_MAGNITUDE), "maximum": feature.get("max", MAX_MAGNITUDE)}
-        return value | bounds
+        low, high = feature.get("min", -MAX_MAGNITUDE), feature.get("max", MAX_MAGNITUDE)
+        return value | {"minimum": max(low, -MAX_MAGNITUDE), "maximum": min(high, MAX_MAGNITUDE)}
     if feature["type"] == "category":  # of its numbers; as floats, for msgspec writes no larger integers
         value |= {"exclusiveMinimum": -(2.0**64), "exclusiveMaximum": 2.0**64}
     return value | ({"examples": feature["values"][:5]} if feature.get("values") else {})
