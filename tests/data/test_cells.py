@@ -72,9 +72,42 @@ def test_times_are_iso_8601_or_counted_since_1970(cell: str) -> None:
     assert parse_times(text(cell)).values.tolist() == [1717113600.0]
 
 
-@pytest.mark.parametrize("cell", ["yesterday", "31/05/2024", "17", "2024-13-01", "inf", "99999-01-01"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("yesterday", "now", "today", "31/05/2024", "17", "2024-13-01", "inf", "12:30"),
+        *("0000", "0000-01-01", "-2024", "99999-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"),
+        *("1e30", "-1e300", "1000000000000000000000", "2024.5"),
+    ],
+)
 def test_other_times_are_wrong(cell: str) -> None:
     assert kinds(parse_times(text(cell, "2024-01-01"))) == "W."
+
+
+@pytest.mark.parametrize("other", ["2024-01-01", "2024-01-01T00:00:00.123456789"])
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [("0001-01-01", -62135596800.0), ("1677-01-01", -9246096000.0), ("9999-12-31T23:59:59.5", 253402300799.5)],
+)
+def test_times_of_all_years_are_read_beside_any_others(cell: str, value: float, other: str) -> None:
+    assert parse_times(text(cell, other)).values.tolist() == pytest.approx([value, 1704067200.0], abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("cells", "found"), [(("1899", "1900", "2100", "2101"), "W..W"), (("10370101", "19991231"), "W.")]
+)
+def test_digits_alone_are_a_date_of_a_likely_year(cells: tuple[str, ...], found: str) -> None:
+    assert kinds(parse_times(text(*cells))) == found
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.text(max_size=20) | st.from_regex(r"[-+]?\d{1,20}([-/.:TZ ]\d{1,20}){0,6}", fullmatch=True), min_size=1)
+)
+def test_whatever_stands_in_a_cell_it_is_read_or_wrong(cells: list[str]) -> None:
+    for parse in (parse_numbers, parse_booleans, parse_times):
+        parsed = parse(text(*cells))
+        assert (np.isnan(parsed.values) == (parsed.missing | parsed.wrong)).all()
 
 
 def test_times_of_parquet_are_utc_seconds() -> None:
@@ -82,6 +115,13 @@ def test_times_of_parquet_are_utc_seconds() -> None:
     parsed = parse_times(times)
     assert parsed.values[0] == 1717113600.0
     assert kinds(parsed) == ".M"
+
+
+def test_times_of_parquet_are_of_any_year_that_is_one() -> None:
+    moments = np.array(["9999-12-31", "0001-01-01", "10000-01-01", "0000-12-31"], dtype="datetime64[us]")
+    parsed = parse_times(pd.Series(moments).dt.tz_localize("UTC"))
+    assert kinds(parsed) == "..WW"
+    assert parsed.values[:2].tolist() == [253402214400.0, -62135596800.0]
 
 
 def test_categories_stay_text() -> None:

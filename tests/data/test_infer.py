@@ -213,6 +213,27 @@ def test_epochs_and_dates_without_dashes_are_times_by_their_name() -> None:
     assert infer(table.assign(turnover=seconds))[1].time is None
 
 
+def test_digits_in_a_column_named_like_a_time_need_not_be_years() -> None:
+    table = a_table().drop(columns="created_at")
+    loads = infer(table.assign(load_time=[1037 + 7 * (number % 300) for number in range(ROWS)]))[1]
+    assert (loads.time, loads.features["load_time"].type) == (None, "integer")
+    assert infer(table.assign(time=[1990 + number % 30 for number in range(ROWS)]))[1].time == "time"
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_date_that_stands_for_never_is_not_the_time_of_a_row(kind: str) -> None:
+    table = a_table().drop(columns="created_at")
+    ends = pd.date_range("2024-01-01", periods=ROWS).strftime("%Y-%m-%d").tolist()
+    table["valid_to"] = ["9999-12-31", *ends[1:]]
+    if kind == "parquet":
+        table["valid_to"] = table["valid_to"].astype("datetime64[us]")
+    buffer = io.BytesIO()
+    table.to_csv(buffer, index=False) if kind == "csv" else table.to_parquet(buffer)
+    text = infer_contract(buffer.getvalue(), "f", "loans", "approved")
+    said = "# times from 2024-01-02 to 9999-12-31; too far from now to be the time of a row"
+    assert said in line(text, "- valid_to")
+
+
 @pytest.mark.parametrize(
     ("content", "target", "code", "says"),
     [

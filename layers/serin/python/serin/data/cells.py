@@ -23,6 +23,10 @@ _BOOLEANS = {
     **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), 0.0),
 }
 EARLIEST_EPOCH = 1e8  # 1973; a smaller number is a year, a date like 20240531, or no time at all
+FIRST_MOMENT, END_OF_TIME = -62_135_596_800, 253_402_300_800  # the years 1 to 9999
+_DIGITS_ALONE = r"(?:19\d\d|20\d\d|2100)(?:\d{4})?"  # a likely year; other digits more likely count something
+_SEPARATED = r"\d{4}(?:-\d{1,2}(?:-\d{1,2})?|/\d{1,2}(?:/\d{1,2})?|\.\d{1,2}\.\d{1,2})"
+_ISO_TIME = rf"^(?:{_DIGITS_ALONE}|{_SEPARATED})(?:[T ].*)?$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +83,38 @@ def parse_booleans(cells: pd.Series) -> Parsed:
 def parse_times(cells: pd.Series) -> Parsed:
     """Read times as seconds since 1970 in UTC: ISO 8601, in UTC where no offset is given, or numbers since 1970.
 
-    Such numbers are seconds, or by their size milli-, micro- or nanoseconds.
+    Such numbers are seconds, or by their size milli-, micro- or nanoseconds. Digits alone, like 1999 or 19991231, are a
+    date only from 1900 to 2100. What lies outside of the years 1 to 9999 is no time.
     """
     missing = find_missing(cells)
     if pd.api.types.is_datetime64_any_dtype(cells.dtype):
-        return Parsed(_seconds(cells), missing, np.zeros(len(cells), dtype=bool))
-    values: NDArray[np.float64] = np.array(parse_numbers(cells).values)
-    values[~(np.abs(values) >= EARLIEST_EPOCH) | np.isinf(values)] = np.nan
-    for digits in (17, 14, 11):
-        values[np.abs(values) >= 10.0**digits] /= 10.0 ** (digits - 8)
-    rest = np.flatnonzero(np.isnan(values) & ~missing)
-    if len(rest) and not pd.api.types.is_bool_dtype(cells.dtype):
-        text = as_text(cells.iloc[rest]).str.strip()
-        values[rest] = _seconds(pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce"))
+        values = _seconds(cells)
+    else:
+        values = np.full(len(cells), np.nan)
+        numeric = ~missing
+        if is_text(cells):
+            cells = cells.str.strip()
+            numeric = cells.str.match(rf"^(?:{NUMBER.pattern})$", na=False).to_numpy()
+        values[numeric] = _since_1970(parse_numbers(cells[numeric]).values)
+        rest = np.flatnonzero(np.isnan(values) & ~missing)
+        if len(rest) and not pd.api.types.is_bool_dtype(cells.dtype):
+            values[rest] = _read_iso(as_text(cells.iloc[rest]))
+    values[~((values >= FIRST_MOMENT) & (values < END_OF_TIME))] = np.nan
     return Parsed(values, missing, np.isnan(values) & ~missing)
+
+
+def _since_1970(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Read numbers as seconds, NaN where they are too small to be any."""
+    size = np.abs(numbers)
+    unit = np.select([size >= 1e17, size >= 1e14, size >= 1e11], [1e9, 1e6, 1e3], 1.0)
+    return np.where(size >= EARLIEST_EPOCH, numbers / unit, np.nan)
+
+
+def _read_iso(text: pd.Series) -> NDArray[np.float64]:
+    text = text.where(text.str.match(_ISO_TIME, na=False))
+    if text.str.contains(r"\.\d{7}", na=False).any():  # one such alone keeps pandas from reading 1677, or 2262
+        text = text.str.replace(r"(\.\d{6})\d+", r"\1", regex=True)
+    return _seconds(pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce"))
 
 
 def parse_categories(cells: pd.Series, listed: Collection[str] = ()) -> tuple[pd.Series, Mask]:
@@ -121,8 +143,9 @@ def _written(value: object) -> str:
 
 
 def _seconds(times: pd.Series) -> NDArray[np.float64]:
-    seconds = (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
-    return np.asarray(seconds, dtype=np.float64)
+    """Give times as seconds since 1970, NaN where they are missing."""
+    moments = times.to_numpy(dtype="datetime64[us]")
+    return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / 1e6)
 
 
 def _parse_each(text: pd.Series, missing: Mask, parse: Callable[[str], float | None]) -> Parsed:

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 
@@ -182,6 +183,7 @@ def _useless(column: Column) -> Suggestion | None:
 
 _TIME_WORDS = {"time", "date", "datetime", "timestamp", "ts", "epoch", "at", "day", "when"}
 _BIRTH_WORDS = {"birth", "birthdate", "birthday", "dob", "born"}
+OLDEST, LATEST = -2_208_988_800, 4_200_000_000  # of 1900 and 2103, in seconds since 1970; farther off lies no row
 _ISO = r"\d{4}[-/]\d{2}(?:[-/]\d{2})?(?:[T ].*)?$"
 
 
@@ -192,10 +194,15 @@ def _as_time(column: Column) -> Suggestion | None:
         return None
     times = parse_times(column.cells)
     seen = times.values[~np.isnan(times.values)]
-    if times.wrong.any() or not len(seen) or seen.max() > 4.2e9:  # beyond 2103 it is another number
+    if times.wrong.any() or not len(seen):
         return None
-    first, last = (pd.Timestamp(moment, unit="s").date() for moment in (seen.min(), seen.max()))
+    is_far = seen.min() < OLDEST or seen.max() > LATEST
+    if is_far and column.numbers is not None:
+        return None
+    first, last = (datetime.fromtimestamp(moment, UTC).date() for moment in (seen.min(), seen.max()))
     comment = f"times from {first} to {last}"
+    if is_far:
+        return Suggestion(column.name, Role.IGNORED, (comment, "too far from now to be the time of a row"))
     if column.words & _BIRTH_WORDS:
         return Suggestion(column.name, Role.IGNORED, (comment, "looks like a fact about a person; check"))
     if column.missing_share:

@@ -475,8 +475,7 @@ def _typed(column: pa.ChunkedArray) -> pd.Series[Any] | None:
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return pd.Series(column.cast(pa.float64()).to_pandas())
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        zone = kind.tz if pa.types.is_timestamp(kind) else None
-        return pd.to_datetime(pd.Series(column.cast(pa.timestamp("us", zone), safe=False).to_pandas()), utc=True)
+        return _times(column)
     if (
         pa.types.is_null(kind)
         or pa.types.is_string(kind)
@@ -485,3 +484,12 @@ def _typed(column: pa.ChunkedArray) -> pd.Series[Any] | None:
     ):
         return _as_text(column)
     return None
+
+
+def _times(column: pa.ChunkedArray) -> pd.Series[Any]:
+    """Give times in UTC, to the microsecond. Raises ArrowInvalid where they lie beyond what these can count."""
+    kind = column.type
+    zone = "UTC" if pa.types.is_timestamp(kind) and kind.tz else None  # whatever the zone, what is stored is UTC
+    is_finer = pa.types.is_timestamp(kind) and kind.unit == "ns"
+    times = column.cast(pa.timestamp("us", zone), safe=not is_finer).to_pandas()
+    return pd.to_datetime(pd.Series(times), utc=True)
