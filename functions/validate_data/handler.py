@@ -37,6 +37,9 @@ def receive(record: Any) -> None:
     receipt = intake().receive(Upload(stored["key"], stored["version-id"]), is_last_try=is_last_try)
     log().info("receipt", model=receipt.model, key=receipt.key, status=receipt.status, dataset=receipt.dataset)
     count(f"Upload{receipt.status.title()}")
+    if fault := next((reason for reason in receipt.reasons if reason["code"] == "INTERNAL"), None):
+        log().error(fault["message"], model=receipt.model, key=receipt.key)
+        count("UploadFault")
 
 
 @watched

@@ -5,9 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import math
+from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from serin.data.intake import judge_upload
@@ -50,6 +55,58 @@ def test_a_good_upload_is_accepted() -> None:
     assert (judgement.reasons, judgement.notes, judgement.rejected_csv) == ((), (), None)
     assert judgement.table is not None
     assert judgement.table["salary"].tolist() == pytest.approx(a_table()["salary"].tolist(), nan_ok=True, rel=0, abs=0)
+
+
+_SOME = 12
+_FAR = 2**62
+COLUMNS = {
+    "times of any year": pa.array([_FAR, -_FAR, 0] * 4, pa.timestamp("us")),
+    "the first and the last time": pa.array([1 - 2**63, 2**63 - 1] * 6, pa.timestamp("us", "UTC")),
+    "times too far to count": pa.array([_FAR] * _SOME, pa.timestamp("ms")),
+    "nanoseconds": pa.array([_FAR + 1, None] * 6, pa.timestamp("ns")),
+    "a zone that is none": pa.array([0] * _SOME, pa.timestamp("us", "Mars/Base")),
+    "the last date": pa.array([2**31 - 1] * _SOME, pa.int32()).cast(pa.date32()),
+    "times of day": pa.array([1] * _SOME, pa.time32("s")),
+    "durations": pa.array([1] * _SOME, pa.duration("s")),
+    "half floats": pa.array([1.5] * _SOME, pa.float32()).cast(pa.float16()),
+    "decimals": pa.array([Decimal("1e60")] * _SOME, pa.decimal256(76, 2)),
+    "the largest integers": pa.array([2**64 - 1, 0] * 6, pa.uint64()),
+    "small integers": pa.array([-1, None, 1] * 4, pa.int8()),
+    "nothing": pa.nulls(_SOME),
+    "bytes": pa.array([b"\xff"] * _SOME),
+    "lists": pa.array([[1]] * _SOME),
+    "no numbers": pa.array([math.nan, math.inf] * 6),
+    "booleans": pa.array([True, None] * 6),
+    "codes of times": pa.array([0, _FAR] * 6, pa.timestamp("us")).dictionary_encode(),
+    "odd text": pa.array(["a\x00b", "\ud7ff", ""] * 4),
+}
+
+
+@pytest.mark.parametrize("kind", ["time", "entity", "target", "category", "number", "integer", "boolean"])
+@pytest.mark.parametrize("column", COLUMNS)
+def test_any_column_of_parquet_is_judged_whatever_it_is_for(column: str, kind: str) -> None:
+    labels = pa.array(["yes", "no"] * (_SOME // 2))
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"x": COLUMNS[column], "age": pa.array([30] * _SOME), "approved": labels}), buffer)
+    features: dict[str, Any] = {"age": {"type": "integer"}}
+    roles: dict[str, Any] = {kind: "x"}
+    if kind not in ("time", "entity", "target"):
+        features["x"], roles = {"type": kind, "missing": "allow"}, {}
+    contract = a_contract(features=features, data={"min_rows": 10, "max_bad_rows": "90%"}, **roles)
+    codes = [reason.code for reason in judge_upload(buffer.getvalue(), contract).reasons]
+    assert "INTERNAL" not in codes
+
+
+def test_what_nothing_foresaw_is_said_to_be_our_own_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("Ann, 41, of Berlin")
+
+    monkeypatch.setattr("serin.data.intake.expect", fail)
+    judgement = judge_upload(as_csv(a_table()), CONTRACT)
+    (reason,) = judgement.reasons
+    assert (judgement.status, judgement.table, reason.code) == (ReceiptStatus.QUARANTINED, None, "INTERNAL")
+    assert "a fault of Serin's own: KeyError in serin/data/intake.py, line " in reason.message
+    assert "Ann" not in reason.message
 
 
 def test_the_same_rows_are_the_same_table_however_they_were_sent() -> None:

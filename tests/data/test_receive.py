@@ -183,6 +183,19 @@ def test_what_became_a_dataset_before_it_was_killed_is_accepted_all_the_same(
     assert found == {ReceiptStatus.ACCEPTED}
 
 
+def test_what_nothing_foresaw_has_its_receipt_at_once_and_is_kept(
+    uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OverflowError("4111 1111 1111 1111")
+
+    monkeypatch.setattr("serin.data.intake.expect", fail)
+    receipt = uploads.intake.receive(uploads.upload("uploads/loans/1.csv", rows(1)))
+    assert (receipt.status, [reason["code"] for reason in receipt.reasons]) == (ReceiptStatus.QUARANTINED, ["INTERNAL"])
+    assert uploads.data.get(f"{receipt.quarantine}upload") == rows(1)
+    assert "4111" not in str(receipt)
+
+
 def first(uploads: Uploads) -> None:
     uploads.intake.receive(uploads.all[0])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from traceback import extract_tb
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,21 @@ class Judgement:
 def judge_upload(
     content: bytes, contract: Contract, limits: Limits = DEFAULT_LIMITS, previous: Profile | None = None
 ) -> Judgement:
-    """Judge an upload against the contract. previous: the profile of the rows before it, if any."""
+    """Judge an upload against the contract. previous: the profile of the rows before it, if any.
+
+    What nothing foresaw is a verdict too, INTERNAL: trying again would end alike.
+    """
+    try:
+        return _judge(content, contract, limits, previous)
+    except MemoryError:
+        fix = "Send it in several smaller uploads."
+        reason = Reason("TOO_LARGE", "judging the table takes more memory than there is", fix)
+        return Judgement(ReceiptStatus.QUARANTINED, (reason,))
+    except Exception as error:
+        return Judgement(ReceiptStatus.QUARANTINED, (_own_fault(error),))
+
+
+def _judge(content: bytes, contract: Contract, limits: Limits, previous: Profile | None) -> Judgement:
     try:
         raw = read_table(content, limits)
     except Unreadable as error:
@@ -59,6 +74,17 @@ def judge_upload(
         return verdict
     good = finding.table[~finding.is_bad].reset_index(drop=True)
     return replace(verdict, status=ReceiptStatus.ACCEPTED, table=good, profile=profile_table(good, contract))
+
+
+def _own_fault(error: Exception) -> Reason:
+    """Say that Serin is at fault, and where. The exception's text is left out: it can hold cells of the table."""
+    ours = [frame for frame in extract_tb(error.__traceback__) if "/serin/" in frame.filename]
+    place = f"serin/{ours[-1].filename.rpartition('/serin/')[2]}, line {ours[-1].lineno}"
+    return Reason(
+        "INTERNAL",
+        f"judging it met a fault of Serin's own: {type(error).__name__} in {place}; the table may be right",
+        "Report this message to whoever runs Serin. The upload is kept; once the fault is mended, upload it again.",
+    )
 
 
 def profile_table(table: pd.DataFrame, contract: Contract) -> Profile:

@@ -77,8 +77,8 @@ class Intake:
     def _give_up(self, upload: Upload) -> Receipt:
         reason = _reason(
             "CRASH",
-            "each try to judge it ended without an answer: out of memory, out of time, or by a fault in its format",
-            "upload it as plain CSV, in smaller parts",
+            "each try to judge it ended without an answer: out of memory, out of time, or a service was out of reach",
+            "upload it again; where it ends so again, in smaller parts",
         )
         return self._unless_kept(replace(self._draft(upload), reasons=(reason,)))
 
