@@ -51,6 +51,7 @@ class FakeObjects:
 
     def __init__(self) -> None:
         self.versions: dict[str, list[bytes]] = {}
+        self.written: dict[tuple[str, str], datetime] = {}  # each a second after the one before
 
     def get(self, key: str, version: str | None = None) -> bytes:
         try:
@@ -61,11 +62,16 @@ class FakeObjects:
     def size(self, key: str, version: str | None = None) -> int:
         return len(self.get(key, version))
 
+    def stored_at(self, key: str, version: str | None = None) -> datetime:
+        self.get(key, version)
+        return self.written[key, version or str(len(self.versions[key]))]
+
     def exists(self, key: str) -> bool:
         return key in self.versions
 
     def put(self, key: str, content: bytes) -> str:
         self.versions.setdefault(key, []).append(content)
+        self.written[key, str(len(self.versions[key]))] = STORED_AT + timedelta(seconds=len(self.written))
         return str(len(self.versions[key]))
 
     def put_once(self, key: str, content: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -10,12 +10,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from serin.aws.cloud import Cloud
 from serin.aws.watch import count, watched
 from serin.evaluation.run import Evaluator
+from serin.serving.apart import score_apart
+
+SECONDS = 60.0  # for one model to answer the hold-out; the function has 300 for all of them
 
 
 @cache
 def evaluator() -> Evaluator:
     cloud = Cloud.from_environment()
-    return Evaluator(cloud.registry, cloud.data, cloud.artifacts)
+    return Evaluator(cloud.registry, cloud.data, cloud.artifacts, partial(score_apart, seconds=SECONDS, memory_mb=2000))
 
 
 @watched

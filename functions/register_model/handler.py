@@ -23,5 +23,5 @@ def registrar() -> Registrar:
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     version = registrar().register(event["model"], event["run"])
     count("Registered")
-    passed = version.status is not VersionStatus.REJECTED
+    passed = version.status is VersionStatus.PASSED
     return {**event, "version": version.number, "passed": passed}

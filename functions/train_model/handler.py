@@ -15,7 +15,7 @@ from serin.training.run import Trainer
 @cache
 def trainer() -> Trainer:
     cloud = Cloud.from_environment()
-    return Trainer(cloud.registry, cloud.data)
+    return Trainer(cloud.registry, cloud.data, cloud.artifacts)
 
 
 @watched

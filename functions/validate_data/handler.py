@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from serin.aws.cloud import Cloud, utc_now
+from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.watch import count, log, watched
 from serin.data.receive import Intake, Upload
 
@@ -24,7 +24,7 @@ def cloud() -> Cloud:
 @cache
 def intake() -> Intake:
     here = cloud()
-    return Intake(here.data, here.registry, here.contracts, here.training_requests, utc_now)
+    return Intake(here.data, here.registry, here.contracts, here.training_requests, utc_now, PATIENCE)
 
 
 def receive(record: Any) -> None:

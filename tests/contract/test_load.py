@@ -29,7 +29,7 @@ def test_the_first_lines_are_enough() -> None:
     contract = parse_contract(SMALLEST, "x")
     assert contract.metric.name == "roc_auc"
     assert contract.release.strategy == "blue_green"
-    assert [gate.text for gate in contract.parsed_gates] == ["beats baseline by 1%", "beats champion by -1%"]
+    assert [gate.text for gate in contract.parsed_gates] == ["beats baseline by 1%", "at most 1% worse than champion"]
 
 
 @pytest.mark.parametrize(

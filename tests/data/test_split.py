@@ -7,9 +7,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from serin.contract.model import Contract
-from serin.data.split import row_hashes, split_holdout
+from serin.data.border import Border, Mask, hash_values
+from serin.data.keys import content_keys, row_hashes
+from serin.data.split import MOST_HELD_OUT, as_columns
+from serin.data.split import split_holdout as draw
 from tests.builders import a_contract
 
 
@@ -25,6 +29,15 @@ def a_table(rows: int = 1000, seed: int = 0) -> pd.DataFrame:
             "approved": random.choice(["no", "yes"], rows),
         }
     )
+
+
+def keys_of(table: pd.DataFrame, contract: Contract) -> NDArray[np.uint64]:
+    """Give rows the keys that they get when they come in as one upload."""
+    return content_keys(row_hashes(table, list(contract.features)), by_occurrence=True)
+
+
+def split_holdout(table: pd.DataFrame, contract: Contract) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return draw(table, keys_of(table, contract), contract)[:2]
 
 
 CONTRACTS = {"content": a_contract(), "entity": a_contract(entity="person"), "time": a_contract(time="at")}
@@ -51,11 +64,18 @@ def test_the_rows_of_one_entity_are_on_one_side() -> None:
     assert not set(table["person"][train]) & set(table["person"][holdout])
 
 
-def test_equal_rows_are_on_one_side() -> None:
-    table = pd.concat([a_table(200)] * 3, ignore_index=True)
-    sides = np.isin(np.arange(600), split_holdout(table, CONTRACTS["content"])[1])
-    assert (sides[:200] == sides[200:400]).all()
-    assert (sides[:200] == sides[400:]).all()
+def test_rows_that_are_alike_split_freely() -> None:
+    table = pd.DataFrame({"age": 30.0, "salary": 1.0, "education": "school", "approved": ["no", "yes"] * 500})
+    assert 0.15 < len(split_holdout(table, CONTRACTS["content"])[1]) / 1000 < 0.25
+
+
+def test_a_file_that_is_sent_again_falls_on_the_same_sides() -> None:
+    table, contract = a_table(200), CONTRACTS["content"]
+    once = keys_of(table, contract)
+    twice = pd.concat([table, table], ignore_index=True)
+    holdout = draw(twice, np.concatenate([once, once]), contract)[1]
+    sides = np.isin(np.arange(400), holdout)
+    assert (sides[:200] == sides[200:]).all()
 
 
 def test_with_time_the_holdout_is_the_latest_rows() -> None:
@@ -80,10 +100,54 @@ def test_every_class_is_on_both_sides(contract: Contract) -> None:
     assert set(table["approved"][train]) == set(table["approved"][holdout]) == {"no", "yes", "early", "late"}
 
 
-def test_the_seed_decides() -> None:
+@pytest.mark.parametrize("kind", CONTRACTS)
+def test_the_border_says_of_every_row_on_which_side_it_is(kind: str) -> None:
+    table, contract = a_table(400), CONTRACTS[kind]
+    keys = keys_of(table, contract)
+    train, holdout, border = draw(table, keys, contract)
+    restored = Border.from_json(border.to_json())
+    learned = restored.learned(as_columns(table, contract.entity, contract.time), keys)
+    assert np.flatnonzero(learned).tolist() == train.tolist()
+    assert np.flatnonzero(~learned).tolist() == holdout.tolist()
+
+
+@pytest.mark.parametrize("change", [{"seed": 7}, {"folds": 3}, {"budget": 99}])
+def test_what_is_edited_in_the_contract_moves_no_row(change: dict[str, int]) -> None:
     table = a_table()
-    sides = [split_holdout(table, a_contract(training={"seed": seed}))[1].tolist() for seed in (0, 0, 1)]
-    assert sides[0] == sides[1] != sides[2]
+    sides = [split_holdout(table, a_contract(training=training))[1].tolist() for training in ({}, change)]
+    assert sides[0] == sides[1]
+
+
+def test_a_smaller_holdout_is_a_part_of_a_larger_one() -> None:
+    table = a_table()
+    small, large = (set(split_holdout(table, a_contract(training={"holdout": share}))[1]) for share in (0.1, 0.4))
+    assert small < large
+
+
+def test_a_holdout_is_no_larger_than_it_need_be() -> None:
+    rows = 10 * MOST_HELD_OUT
+    table = pd.DataFrame({"age": np.arange(rows, dtype=float), "salary": 1.0, "education": "school", "approved": "yes"})
+    table.loc[::2, "approved"] = "no"
+    for contract in (CONTRACTS["content"], a_contract(time="age", features={"salary": {"type": "number"}})):
+        assert 0.9 * MOST_HELD_OUT < len(split_holdout(table, contract)[1]) < 1.1 * MOST_HELD_OUT
+
+
+def test_of_a_row_without_entity_or_time_nobody_can_say_that_it_was_not_learned_from() -> None:
+    keys = np.array([2**64 - 1, 2**64 - 1], dtype=np.uint64)
+
+    def learned(border: Border, **columns: list[object]) -> list[bool]:
+        found: Mask = border.learned({name: np.array(values) for name, values in columns.items()}, keys)
+        return found.tolist()
+
+    assert learned(Border(below=1)) == [False, False]
+    assert learned(Border(entity="person", below=1)) == [True, True]
+    assert learned(Border(entity="person", below=1), person=np.array(["a", None], dtype=object)) == [False, True]  # type: ignore[arg-type]
+    assert learned(Border(time="at", until=5.0), at=[6.0, float("nan")]) == [False, True]
+
+
+def test_an_entity_has_one_key_whether_written_as_text_or_number() -> None:
+    as_text, as_number = np.array(["7", "12"], dtype=object), np.array([7.0, 12.0])
+    assert hash_values(as_text).tolist() == hash_values(as_number).tolist()
 
 
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
@@ -98,17 +162,16 @@ def test_no_side_is_empty_where_all_is_equal(contract: Contract, same: list[str]
 
 def test_an_entity_that_is_a_class_leaves_no_side_empty() -> None:
     table = a_table(20).assign(person=["a"] * 10 + ["b"] * 10, approved=["no"] * 10 + ["yes"] * 10)
-    for seed in range(8):
-        train, holdout = split_holdout(table, a_contract(entity="person", training={"seed": seed}))
-        assert len(train) == len(holdout) == 10
+    train, holdout = split_holdout(table, a_contract(entity="person"))
+    assert len(train) == len(holdout) == 10
 
 
 def test_moving_an_entity_takes_no_class_from_training() -> None:
     people = ["a"] * 4 + ["b"] * 4 + ["c"] * 4 + ["d"] * 14 + ["e"] * 14
     classes = ["rare", "yes"] * 2 + ["rare", "no"] * 2 + ["yes"] * 4 + ["no"] * 28
-    table = a_table(40).assign(person=people, approved=classes)
-    for seed in range(30):
-        train, _ = split_holdout(table, a_contract(entity="person", training={"seed": seed}))
+    for salt in range(30):
+        table = a_table(40).assign(person=[f"{person}{salt}" for person in people], approved=classes)
+        train, _ = split_holdout(table, a_contract(entity="person"))
         assert set(table["approved"][train]) == {"rare", "yes", "no"}
 
 
@@ -134,7 +197,6 @@ def test_both_sides_have_every_class_of_two_rows(rows: list[tuple[float, str]]) 
 def test_hashes_do_not_depend_on_the_order_of_columns_or_the_sign_of_zero() -> None:
     table = pd.DataFrame({"a": [0.0, 1.0, np.nan], "b": ["x", None, "y"]})
     changed = pd.DataFrame({"b": ["x", None, "y"], "a": [-0.0, 1.0, np.nan]})
-    hashes = row_hashes(table, ("a", "b"), seed=0)
-    assert (hashes == row_hashes(changed, ("b", "a"), seed=0)).all()
+    hashes = row_hashes(table, ("a", "b"))
+    assert (hashes == row_hashes(changed, ("b", "a"))).all()
     assert len(set(hashes)) == 3
-    assert hashes[0] != row_hashes(table, ("a", "b"), seed=1)[0]

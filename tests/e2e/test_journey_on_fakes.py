@@ -52,9 +52,9 @@ class House:
         self.notifier, self.clock = FakeNotifier(), FakeClock()
         self.registry = Registry(FakeRows())
         contracts = Contracts(models)
-        self.intake = Intake(self.data, self.registry, contracts, self.requests, self.clock)
+        self.intake = Intake(self.data, self.registry, contracts, self.requests, self.clock, RESTLESS)
         self.starter = Starter(self.registry, contracts, self.training, self.clock, RESTLESS, "code")
-        self.trainer = Trainer(self.registry, self.data)
+        self.trainer = Trainer(self.registry, self.data, self.artifacts)
         self.evaluator = Evaluator(self.registry, self.data, self.artifacts)
         self.registrar = Registrar(self.registry, self.data, self.artifacts, self.clock, RESTLESS)
         ids = iter(range(1, 10_000))
@@ -123,7 +123,7 @@ CONTRACT = {
         "clinic": {"type": "category"},
     },
     "training": {"budget": "20 fits", "retrain": {"min_new_rows": 100}},
-    "gates": ["roc_auc >= 0.9", "beats baseline by 0.1", "beats champion by -0.05"],
+    "gates": ["roc_auc >= 0.9", "beats baseline by 0.1", "at most 0.05 worse than champion"],
 }
 
 
@@ -172,7 +172,7 @@ def test_from_an_upload_to_an_answer_and_back(house: House) -> None:
         "uploads/tumours/second.csv",
     ]
     assert [entry["move"] for entry in lineage["history"]] == ["live", "promote", "roll back"]
-    assert lineage["gates"][-1]["gate"] == "beats champion by -0.05"
+    assert lineage["gates"][-1]["gate"] == "at most 0.05 worse than champion"
 
 
 def test_the_same_event_again_changes_nothing(house: House) -> None:
@@ -248,7 +248,7 @@ def test_a_damaged_champion_holds_no_better_version_back(house: House) -> None:
     assert release is not None
     assert (release.version, release.status) == (2, ReleaseStatus.PROMOTED)
     gates = house.registry.version("tumours", 2).value.gates
-    assert "not compared with the champion" in gates[-1]["message"]
+    assert "fitted again on the same rows, since models/tumours/1/predictions.npz" in gates[-1]["message"]
 
 
 def test_an_upload_whose_judging_ended_the_process_gets_a_receipt_at_the_last_try(house: House) -> None:

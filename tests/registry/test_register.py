@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from serin.errors import Conflict, NotFound, Unverified
+from serin.registry.ids import sha256
 from serin.registry.records import VersionStatus
 from serin.registry.register import ARTIFACTS, Registrar, run_prefix, verify_version
 from serin.registry.registry import Registry, put
@@ -19,11 +21,13 @@ def registrar() -> Registrar:
     return Registrar(Registry(FakeRows()), FakeObjects(), FakeObjects(), FakeClock(), RESTLESS)
 
 
-def a_judged_run(registrar: Registrar, name: str, *, passed: bool = True) -> None:
+def a_judged_run(registrar: Registrar, name: str, *, passed: bool = True, **evidence: Any) -> None:
     registrar.registry.save(put(a_run(name), expected_revision=0))
     contents = dict.fromkeys(ARTIFACTS, name.encode())
     contents["training.json"] = json.dumps({"chosen": "linear", "libraries": {"numpy": "2"}}).encode()
-    contents["evaluation.json"] = json.dumps({"passed": passed, "gates": [], "metrics": {"roc_auc": 0.9}}).encode()
+    contents["evaluation.json"] = json.dumps(
+        {"passed": passed, "gates": [], "metrics": {"roc_auc": 0.9}, **evidence}
+    ).encode()
     for file, content in contents.items():
         registrar.data.put(run_prefix("loans", name) + file, content)
 
@@ -32,6 +36,20 @@ def test_versions_are_numbered_in_order_and_never_again(registrar: Registrar) ->
     for name in ("a", "b", "c"):
         a_judged_run(registrar, name)
     assert [registrar.register("loans", name).number for name in ("a", "b", "a", "c")] == [1, 2, 1, 3]
+
+
+def test_a_run_that_could_not_be_compared_waits_for_a_person(registrar: Registrar) -> None:
+    a_judged_run(registrar, "a", passed=False, held="another target")
+    assert registrar.register("loans", "a").status is VersionStatus.HELD
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "judged.onnx", "border.json", "predictions.npz"])
+def test_what_changed_after_it_was_judged_is_rejected(registrar: Registrar, file: str) -> None:
+    a_judged_run(registrar, "a", files={file: sha256(b"a")})
+    registrar.data.put(run_prefix("loans", "a") + file, b"a late attempt of the same run")
+    version = registrar.register("loans", "a")
+    assert version.status is VersionStatus.REJECTED
+    assert version.gates[-1]["message"].startswith(f"DIGEST: {file} changed after it was judged")
 
 
 def test_a_rejected_run_is_a_version_too(registrar: Registrar) -> None:

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serin.contract.spec import Conformal, ServingSpec, SpecFeature
+from serin.data.border import Keys
+from serin.data.keys import content_keys, row_hashes
 from serin.errors import Refused
 from serin.training.calibrate import MOST_ROWS, baseline_of, conform, split_calibration
 from tests.training.exporting import a_contract_for
@@ -55,6 +57,10 @@ def test_too_few_rows_for_a_promise_are_refused_with_the_least(coverage: float, 
         conform(truth[1:], np.zeros((least - 1, 1)), coverage)
 
 
+def keys_of(frame: pd.DataFrame) -> Keys:
+    return content_keys(row_hashes(frame, ["x"]), by_occurrence=True)
+
+
 def a_frame(rows: int) -> pd.DataFrame:
     random = np.random.default_rng(0)
     at, who = np.arange(rows, dtype=float), [f"w{place % (rows // 3)}" for place in range(rows)]
@@ -65,7 +71,7 @@ def a_frame(rows: int) -> pd.DataFrame:
 def test_calibration_rows_are_set_aside_as_the_holdout_is(role: str) -> None:
     frame, roles = a_frame(900), {"entity": {"entity": "who"}, "time": {"time": "at"}}.get(role, {})
     contract = a_contract_for(frame, "t", "regression", serving={"uncertainty": "conformal"}, **roles)
-    fitted, kept = split_calibration(frame, contract)
+    fitted, kept = split_calibration(frame, keys_of(frame), contract)
     assert sorted([*fitted, *kept]) == list(range(900))
     assert 0.15 < len(kept) / 900 < 0.25
     if role == "entity":
@@ -77,8 +83,8 @@ def test_calibration_rows_are_set_aside_as_the_holdout_is(role: str) -> None:
 def test_of_many_rows_only_so_many_are_kept_and_none_where_nothing_is_promised() -> None:
     frame = a_frame(30_000)
     promised = a_contract_for(frame, "t", "regression", serving={"uncertainty": "conformal"})
-    assert len(split_calibration(frame, promised)[1]) == pytest.approx(MOST_ROWS, rel=0.1)
-    assert len(split_calibration(frame, a_contract_for(frame, "t", "regression"))[1]) == 0
+    assert len(split_calibration(frame, keys_of(frame), promised)[1]) == pytest.approx(MOST_ROWS, rel=0.1)
+    assert len(split_calibration(frame, keys_of(frame), a_contract_for(frame, "t", "regression"))[1]) == 0
 
 
 def test_the_usual_row_has_values_that_are_there() -> None:

@@ -56,22 +56,22 @@ def trained(name: str) -> Trained:
 def test_an_example_passes_the_gates_of_its_contract(name: str) -> None:
     made, contract = trained(name), the_contract(name)
     verdict = judge(
+        Artifact(made.judged_onnx, made.judged_spec.to_json()),
         Artifact(made.onnx, made.spec.to_json()),
         holdout_rows=made.holdout_rows,
         holdout_predictions=made.holdout_predictions,
         gates=contract.parsed_gates,
         metric=contract.metric,
-        champion=None,
     )
     assert [result.message for result in verdict.results if not result.passed] == []
-    assert len(verdict.results) == 3 + len(contract.gates)
+    assert len(verdict.results) == 5 + len(contract.gates)
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_an_example_covers_the_truth_of_held_out_rows_as_often_as_it_promises(name: str) -> None:
     made, columns = trained(name), load_columns(trained(name).holdout_rows)
-    model = LoadedModel.load(made.onnx, made.spec.to_json())
-    given = answers(model.predict(encode_columns(columns, made.spec)), made.spec, prediction_id="p")
+    model = LoadedModel.load(made.judged_onnx, made.judged_spec.to_json())
+    given = answers(model.predict(encode_columns(columns, made.judged_spec)), made.judged_spec, prediction_id="p")
     truth = columns[made.spec.target]
     if made.spec.classes:
         hits = sum(text in map(label_text, answer["set"]["labels"]) for answer, text in zip(given, truth, strict=True))

@@ -83,9 +83,10 @@ def test_the_stored_predictions_are_scikit_learns_and_the_artifact_gives_them(tr
     made: Trained = trained()
     columns, stored = load_columns(made.holdout_rows), load_columns(made.holdout_predictions)
     outputs = max(len(made.spec.classes), 1)
-    expected = np.column_stack([stored[f"score_{place}"] for place in range(outputs)])
-    model = LoadedModel.load(made.onnx, made.spec.to_json())
-    np.testing.assert_allclose(model.predict(encode_columns(columns, made.spec)), expected, rtol=1e-12, atol=1e-13)
+    for prefix, onnx, spec in (("score", made.judged_onnx, made.judged_spec), ("served", made.onnx, made.spec)):
+        expected = np.column_stack([stored[f"{prefix}_{place}"] for place in range(outputs)])
+        given = LoadedModel.load(onnx, spec.to_json()).predict(encode_columns(columns, spec))
+        np.testing.assert_allclose(given, expected, rtol=1e-12, atol=1e-13)
     dummy = np.column_stack([stored[f"baseline_{place}"] for place in range(outputs)])
     assert (dummy == dummy[0]).all()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from serin.aws.failures import translated
@@ -25,6 +26,11 @@ class S3Objects:
     def size(self, key: str, version: str | None = None) -> int:
         with translated(self._name(key)):
             return int(self._client.head_object(**self._place(key, version))["ContentLength"])
+
+    def stored_at(self, key: str, version: str | None = None) -> datetime:
+        with translated(self._name(key)):
+            stored: datetime = self._client.head_object(**self._place(key, version))["LastModified"]
+        return stored
 
     def exists(self, key: str) -> bool:
         try:

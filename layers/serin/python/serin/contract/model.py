@@ -411,7 +411,7 @@ class Contract(_Section):
     data: DataRules = DataRules()
     training: Training = Training()
     gates: tuple[str, ...] = Field(
-        ("beats baseline by 1%", "beats champion by -1%"),
+        ("beats baseline by 1%", "at most 1% worse than champion"),
         description="questions that a version must pass before release",
     )
     release: Release = Release()

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from serin.contract.model import Contract
-from serin.data.cells import is_text
-from serin.data.expect import Finding, Reason, expect
+from serin.data.cells import as_text, is_text
+from serin.data.expect import Finding, NewLabel, Reason, expect
 from serin.data.read import DEFAULT_LIMITS, Limits, RawTable, Unreadable, read_table
 from serin.profile.profile import Profile, profile_columns
 from serin.registry.records import ReceiptStatus
@@ -21,8 +21,10 @@ class Judgement:
     """The verdict on an upload: accepted or quarantined.
 
     reasons: why it, or rows of it, were set aside; where it was as a whole, that comes first. notes: what else to know.
-    table, profile: its good rows, typed, and their summary; None where it was set aside as a whole.
-    rejected_csv: the rows that break the contract, as they were, each with its line and why; None where there are none.
+    table, profile: its good rows, typed, and their summary; None where it was set aside as a whole. rest: of the same
+    rows the columns that the contract does not read, as text; an edit of the contract may read them. new_labels: those
+    of its good rows that no row had before, where the contract does not say which there are. rejected_csv: the rows
+    that break the contract, as they were, each with its line and why; None where there are none.
     """
 
     status: ReceiptStatus
@@ -34,6 +36,8 @@ class Judgement:
     table: pd.DataFrame | None = None
     rejected_csv: bytes | None = None
     profile: Profile | None = None
+    rest: pd.DataFrame | None = None
+    new_labels: tuple[NewLabel, ...] = ()
 
 
 def judge_upload(
@@ -73,7 +77,20 @@ def _judge(content: bytes, contract: Contract, limits: Limits, previous: Profile
     if finding.table is None or finding.refusals:
         return verdict
     good = finding.table[~finding.is_bad].reset_index(drop=True)
-    return replace(verdict, status=ReceiptStatus.ACCEPTED, table=good, profile=profile_table(good, contract))
+    return replace(
+        verdict,
+        status=ReceiptStatus.ACCEPTED,
+        table=good,
+        profile=profile_table(good, contract),
+        rest=_rest(raw, finding, list(good.columns)),
+        new_labels=finding.new_labels,
+    )
+
+
+def _rest(raw: RawTable, finding: Finding, read: list[str]) -> pd.DataFrame:
+    """The cells of the good rows that the contract does not read."""
+    kept = raw.frame[~finding.is_bad].reset_index(drop=True)
+    return pd.DataFrame({name: as_text(kept[name]) for name in kept.columns if name not in read})
 
 
 def _own_fault(error: Exception) -> Reason:

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from serin.contract.load import Contracts
 from serin.contract.model import NAME, Contract
+from serin.data.datasets import DatasetFiles
+from serin.data.doubts import columns_of, doubt_upload
 from serin.data.intake import Judgement, judge_upload
+from serin.data.keys import place_rows
 from serin.data.read import DEFAULT_LIMITS
 from serin.data.storage import dump_table
 from serin.errors import Conflict, ContractError, NotFound
 from serin.profile.profile import Profile
 from serin.registry.ids import dataset_id, receipt_id, sha256
+from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Objects, Queue
 from serin.registry.receipts import read_receipt, write_receipt
-from serin.registry.records import Dataset, Receipt, ReceiptStatus
+from serin.registry.records import Dataset, DatasetState, Receipt, ReceiptStatus
 from serin.registry.registry import Registry, put
 
 NO_MODEL = "_"  # in the keys of receipts, for uploads to what cannot be a model
@@ -50,6 +55,7 @@ class Intake:
     contracts: Contracts
     training_requests: Queue
     now: Clock
+    patience: Patience
 
     def receive(self, upload: Upload, *, is_last_try: bool = False) -> Receipt:
         """Judge an upload, store what follows, and write its receipt. Doing it again changes nothing.
@@ -60,7 +66,8 @@ class Intake:
         if receipt is None:
             receipt = self._give_up(upload) if is_last_try else self._judge(upload)
             write_receipt(self.data, receipt)
-        if receipt.status is ReceiptStatus.ACCEPTED:
+        is_current_again = any(note["code"] == "CURRENT" for note in receipt.notes)
+        if receipt.status is ReceiptStatus.ACCEPTED or is_current_again:
             self.training_requests.send({"model": receipt.model, "by": "upload"})
         return receipt
 
@@ -120,11 +127,14 @@ class Intake:
             return receipt
         self._describe(kept, receipt)
         note = _reason("CRASH", "the try that judged it ended early; rows that it set aside are not counted here", "")
-        counted = replace(receipt, rows=kept.rows, good_rows=kept.rows, reasons=(), notes=(note,))
-        return replace(counted, status=ReceiptStatus.ACCEPTED, dataset=kept.id)
+        counted = replace(receipt, rows=kept.rows, good_rows=kept.rows, reasons=kept.doubts, notes=(note,))
+        status = ReceiptStatus.HELD if kept.doubts else ReceiptStatus.ACCEPTED
+        return replace(counted, status=status, dataset=kept.id, new_rows=kept.counted_rows)
 
     def _decide(self, draft: Receipt, contract: Contract, content: bytes) -> Receipt:
-        judgement = judge_upload(content, contract, previous=self._profile_before(draft))
+        earlier = [dataset for dataset in self.registry.datasets(draft.model) if dataset.receipt != draft.id]
+        used = [dataset for dataset in earlier if dataset.is_used]
+        judgement = judge_upload(content, contract, previous=self._profile_before(draft.model, used))
         judged = replace(
             draft,
             rows=judgement.rows,
@@ -135,47 +145,114 @@ class Intake:
         )
         if judgement.table is None:
             return self._set_aside(judged, rows=judgement.rejected_csv)
-        kept = self._keep(judged, judgement)
+        kept = self._keep(judged, judgement, contract, earlier)
         return self._set_aside(kept, rows=judgement.rejected_csv) if judgement.rejected_csv else kept
 
-    def _profile_before(self, draft: Receipt) -> Profile | None:
-        """Add up the profiles of the last datasets with the same columns; none of this upload's own, cut off before."""
-        earlier = [dataset for dataset in self.registry.datasets(draft.model) if dataset.receipt != draft.id]
+    def _profile_before(self, model: str, used: list[Dataset]) -> Profile | None:
+        """Add up the profiles of the last datasets with the same columns."""
         total: Profile | None = None
-        for dataset in reversed(earlier[-PROFILES_BEFORE:]):
-            profile = Profile.from_json(self.data.get(f"datasets/{draft.model}/{dataset.id}/profile.json"))
+        for dataset in reversed(used[-PROFILES_BEFORE:]):
+            profile = Profile.from_json(self.data.get(f"datasets/{model}/{dataset.id}/profile.json"))
             if total is None:
                 total = profile
             elif _kinds(total) == _kinds(profile):
                 total = total + profile
         return total
 
-    def _keep(self, judged: Receipt, judgement: Judgement) -> Receipt:
-        """Store the good rows as a dataset; where its content is known already, this upload is a duplicate."""
+    def _keep(self, judged: Receipt, judgement: Judgement, contract: Contract, earlier: list[Dataset]) -> Receipt:
+        """Store the good rows as a dataset, held where they are doubted; what is known already is a duplicate."""
+        assert judgement.table is not None
+        table = dump_table(judgement.table)
+        first = self.registry.dataset(judged.model, dataset_id(table))
+        if first is None:
+            first = self._claim(self._dataset(judged, judgement, table, contract, earlier))
+        if first.receipt != judged.id:
+            return self._duplicate(judged, first, contract)
+        doubts = tuple(dict(doubt) for doubt in first.doubts)
+        status = ReceiptStatus.HELD if doubts else ReceiptStatus.ACCEPTED
+        kept = replace(
+            judged,
+            status=status,
+            reasons=(*doubts, *judged.reasons),
+            dataset=first.id,
+            new_rows=first.counted_rows,
+            notes=(*judged.notes, *_repeats_note(first)),
+        )
+        self._describe(first, kept)
+        return kept
+
+    def _dataset(
+        self, judged: Receipt, judgement: Judgement, table: bytes, contract: Contract, earlier: list[Dataset]
+    ) -> Dataset:
+        """Place the rows in every split, doubt them, and store what belongs to the dataset; its row comes last."""
         assert judgement.table is not None
         assert judgement.profile is not None
-        table = dump_table(judgement.table)
+        files = DatasetFiles(self.data, judged.model)
+        appends = contract.data.uploads == "append"
+        places = [files.beside(dataset, contract) for dataset in earlier]
+        known = [place for place, dataset in zip(places, earlier, strict=True) if place and dataset.is_used]
+        beside, repeats = place_rows(
+            judgement.table, contract, [place for place in places if place], known if appends else ()
+        )
+        doubts = doubt_upload(
+            columns_of(judgement.table),
+            files.last_rows([dataset for dataset in earlier if dataset.is_used], contract),
+            contract,
+            repeats=repeats,
+            new_labels=judgement.new_labels,
+        )
         name = dataset_id(table)
-        files = {"data.npz": table, "profile.json": judgement.profile.to_json()}
-        digests = {file: sha256(content) for file, content in files.items()}
-        dataset = Dataset(
+        contents = {"data.npz": table, "profile.json": judgement.profile.to_json()}
+        contents[f"keys-{sha256(beside.to_bytes())[:16]}.npz"] = beside.to_bytes()
+        if judgement.rest is not None and len(judgement.rest.columns):
+            rest = dump_table(judgement.rest)
+            contents[f"rest-{sha256(rest)[:16]}.npz"] = rest
+        for file, content in contents.items():
+            self.data.put(f"datasets/{judged.model}/{name}/{file}", content)
+        found = tuple(doubt.to_dict() for doubt in doubts)
+        return Dataset(
             id=name,
             model=judged.model,
             rows=judgement.good_rows,
             receipt=judged.id,
             key=judged.key,
-            files=digests,
+            files={file: sha256(content) for file, content in contents.items()},
             accepted_at=judged.at,
+            state=DatasetState.HELD if found else DatasetState.ACCEPTED,
+            state_reason="; ".join(str(doubt["message"]) for doubt in found),
+            doubts=found,
+            new_rows=judgement.good_rows - min(repeats.unnatural, judgement.good_rows),
+            repeats=repeats.count,
+            sent_at=self._written_at(judged),
         )
-        first = self.registry.dataset(judged.model, name)
-        if first is None or first.receipt == judged.id:
-            for file, content in files.items():
-                self.data.put(f"datasets/{judged.model}/{name}/{file}", content)
-            first = self._claim(dataset)
-        if first.receipt != judged.id:
-            return replace(judged, status=ReceiptStatus.DUPLICATE, dataset=name, duplicate_of=first.key)
-        self._describe(dataset, judged)
-        return replace(judged, status=ReceiptStatus.ACCEPTED, dataset=name)
+
+    def _duplicate(self, judged: Receipt, first: Dataset, contract: Contract) -> Receipt:
+        """Say what the content came from first. Where uploads replace each other it is the current table again."""
+        notes = judged.notes
+        if first.state is not DatasetState.ACCEPTED:
+            fix = f"serin datasets {judged.model} shows it"
+            notes = (*notes, _reason("KNOWN", f"these rows were {first.state} before: {first.state_reason}", fix))
+        elif contract.data.uploads == "replace" and self._send_again(judged, first.id):
+            notes = (*notes, _reason("CURRENT", "this table was sent before, and is the current one again", ""))
+        return replace(judged, status=ReceiptStatus.DUPLICATE, dataset=first.id, duplicate_of=first.key, notes=notes)
+
+    def _send_again(self, judged: Receipt, name: str) -> bool:
+        """Note that a table was sent again. False where one was written after it: then that stays the current one."""
+        written = self._written_at(judged)
+
+        def send() -> bool:
+            found = next(each for each in self.registry.found_datasets(judged.model) if each.value.id == name)
+            newest = max(each.written_at for each in self.registry.used_datasets(judged.model))
+            if found.value.written_at < written:
+                again = replace(found.value, sent_at=written, sent=found.value.sent + 1, is_considered=False)
+                self.registry.save(put(again, expected_revision=found.revision))
+            return written >= newest
+
+        return self.patience.insist(send)
+
+    def _written_at(self, judged: Receipt) -> str:
+        """When the upload was written, whenever its event came."""
+        return self.data.stored_at(judged.key, judged.object_version).isoformat()
 
     def _describe(self, dataset: Dataset, receipt: Receipt) -> None:
         manifest = {
@@ -212,6 +289,15 @@ class Intake:
             self.data.copy(receipt.key, receipt.object_version, f"{kept.quarantine}upload")
         self.data.put(f"{kept.quarantine}reasons.json", json.dumps([*kept.reasons, *kept.notes], indent=1).encode())
         return kept
+
+
+def _repeats_note(dataset: Dataset) -> Iterator[dict[str, object]]:
+    if dataset.repeats:
+        message = (
+            f"{dataset.repeats:,} of {dataset.rows:,} rows repeat rows of it or of uploads before; "
+            f"{dataset.counted_rows:,} count as new"
+        )
+        yield _reason("REPEATED_ROWS", message, "")
 
 
 def _kinds(profile: Profile) -> dict[str, type]:

@@ -77,6 +77,9 @@ class Objects(Protocol):
     def size(self, key: str, version: str | None = None) -> int:
         """Tell an object's size in bytes without reading it. Raises NotFound."""
 
+    def stored_at(self, key: str, version: str | None = None) -> datetime:
+        """Tell when an object was written. Raises NotFound."""
+
     def exists(self, key: str) -> bool: ...
 
     def put(self, key: str, content: bytes) -> str:

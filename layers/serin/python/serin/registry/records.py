@@ -9,6 +9,7 @@ from typing import Any
 
 class ReceiptStatus(StrEnum):
     ACCEPTED = "accepted"
+    HELD = "held"
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
     GONE = "gone"
@@ -16,7 +17,10 @@ class ReceiptStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The verdict on one upload. `reasons` say why rows or all of it were set aside, `notes` what else to know."""
+    """The verdict on one upload. `reasons` say why rows or all of it were set aside or held, `notes` what else to know.
+
+    new_rows: how many of the good rows do not repeat others. decided_by: who accepted or refused it, where it was held.
+    """
 
     id: str
     model: str
@@ -34,13 +38,27 @@ class Receipt:
     dataset: str | None = None
     duplicate_of: str | None = None
     quarantine: str | None = None
+    new_rows: int = 0
+    decided_by: str = ""
+
+
+class DatasetState(StrEnum):
+    """HELD: a person must accept or refuse it. REFUSED: one refused it. EXCLUDED: it was taken back after all."""
+
+    ACCEPTED = "accepted"
+    HELD = "held"
+    REFUSED = "refused"
+    EXCLUDED = "excluded"
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """An accepted, immutable, content-addressed version of the data.
+    """An immutable, content-addressed version of the data. Trained on is one that is accepted.
 
-    files: maps each file's name to its SHA-256. is_considered: whether a decision on training knew of it.
+    files: maps each file's name to its SHA-256. is_considered: whether a decision on training knew of it. state_reason,
+    state_by: why it is in its state, and who put it there. new_rows: those that do not repeat others; None: not
+    counted. repeats: those that do. doubts: why it was held. sent_at: when its upload was written, the last time where
+    it was sent again; sent: how often that was.
     """
 
     id: str
@@ -51,6 +69,33 @@ class Dataset:
     files: dict[str, str]
     accepted_at: str
     is_considered: bool = False
+    state: DatasetState = DatasetState.ACCEPTED
+    state_reason: str = ""
+    state_by: str = ""
+    new_rows: int | None = None
+    repeats: int = 0
+    doubts: tuple[dict[str, Any], ...] = ()
+    sent_at: str = ""
+    sent: int = 1
+
+    @property
+    def is_used(self) -> bool:
+        """Tell whether trainings learn from it."""
+        return self.state is DatasetState.ACCEPTED
+
+    @property
+    def counted_rows(self) -> int:
+        """How many rows it adds to those before it."""
+        return self.rows if self.new_rows is None else self.new_rows
+
+    def file(self, kind: str) -> str | None:
+        """Name the file of a kind, which may have a digest in its name; None where there is none."""
+        return next((name for name in self.files if name.split(".")[0].split("-")[0] == kind), None)
+
+    @property
+    def written_at(self) -> str:
+        """When its table was last written: of those that replace each other the latest counts."""
+        return self.sent_at or self.accepted_at
 
 
 class RunStatus(StrEnum):
@@ -120,7 +165,10 @@ class DriftState:
 
 
 class VersionStatus(StrEnum):
+    """HELD: it passed what could be asked, and cannot be compared with the champion; a person may release it."""
+
     PASSED = "passed"
+    HELD = "held"
     REJECTED = "rejected"
     ROLLED_BACK = "rolled_back"
 
@@ -129,7 +177,9 @@ class VersionStatus(StrEnum):
 class ModelVersion:
     """One version of a model. `files` maps each artifact's name to its SHA-256; `gates` holds the evidence of each.
 
-    served: whether it ever was champion or challenger; only then can requests address it.
+    served: whether it ever was champion or challenger; only then can requests address it. gain: whether it was
+    certainly better than the champion that it was compared with. holdout: how many rows of each dataset it was judged
+    by.
     """
 
     model: str
@@ -144,6 +194,8 @@ class ModelVersion:
     gates: tuple[dict[str, Any], ...]
     created_at: str
     served: bool = False
+    gain: bool = False
+    holdout: dict[str, int] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:
@@ -231,7 +283,7 @@ class Release:
     watching the time of its promotion. changed_at: when the weight or the salt changed. lease_until: when a release
     whose next turn did not come is given up. evidence: what the last turn saw. asked: the digest of the evidence on
     which a person was last asked. unblocked_by: who allowed it though the same model was rolled back before.
-    executions: how many workflow executions took its turns, one after the other.
+    executions: how many workflow executions took its turns, one after the other. started_by: who started it by hand.
     """
 
     id: str
@@ -254,6 +306,7 @@ class Release:
     asked: str = ""
     unblocked_by: str = ""
     executions: int = 1
+    started_by: str = ""
 
     @property
     def is_asking(self) -> bool:

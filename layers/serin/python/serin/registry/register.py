@@ -14,7 +14,17 @@ from serin.registry.ports import Clock, Objects
 from serin.registry.records import ModelVersion, Run, VersionStatus, version_prefix
 from serin.registry.registry import Registry, put, put_training
 
-ARTIFACTS = ("model.onnx", "spec.json", "predictions.npz", "profile.json", "training.json", "evaluation.json")
+ARTIFACTS = (
+    "model.onnx",
+    "spec.json",
+    "judged.onnx",
+    "judged.json",
+    "border.json",
+    "predictions.npz",
+    "profile.json",
+    "training.json",
+    "evaluation.json",
+)
 REPORTS = ("training", "evaluation")
 
 
@@ -43,19 +53,22 @@ class Registrar:
         prefix = version_prefix(model, number)
         digests = {name: self._copy(run_prefix(model, run.id) + name, prefix + name) for name in ARTIFACTS}
         training, evaluation = (json.loads(self.artifacts.get(prefix + f"{name}.json")) for name in REPORTS)
+        status, gates = _outcome(evaluation, digests)
         manifest = self._manifest(run, number, digests, training)
         version = ModelVersion(
             model=model,
             number=number,
             run=run.id,
-            status=VersionStatus.PASSED if evaluation["passed"] else VersionStatus.REJECTED,
+            status=status,
             files=digests,
             manifest_sha256=sha256(manifest),
             datasets=run.datasets,
             chosen=training["chosen"],
             metrics=evaluation["metrics"],
-            gates=tuple(evaluation["gates"]),
+            gates=gates,
             created_at=self.now().isoformat(),
+            gain=evaluation.get("gain", False),
+            holdout=evaluation.get("holdout", {}),
         )
         self.artifacts.put_once(prefix + "manifest.json", manifest)
         try:
@@ -96,6 +109,20 @@ class Registrar:
             "files": dict(digests),
         }
         return json.dumps(lineage, indent=1, sort_keys=True).encode()
+
+
+def _outcome(
+    evaluation: Mapping[str, Any], digests: Mapping[str, str]
+) -> tuple[VersionStatus, tuple[dict[str, Any], ...]]:
+    """Say how a version was judged, and by which gates. What was judged must be what is registered."""
+    gates = tuple(evaluation["gates"])
+    if changed := [name for name, digest in evaluation.get("files", {}).items() if digests[name] != digest]:
+        message = f"DIGEST: {', '.join(changed)} changed after it was judged; train again"
+        numbers = {"value": None, "threshold": None, "interval": None, "n": 0}
+        return VersionStatus.REJECTED, (*gates, {"gate": "as judged", "passed": False, "message": message, **numbers})
+    if evaluation.get("held"):
+        return VersionStatus.HELD, gates
+    return (VersionStatus.PASSED if evaluation["passed"] else VersionStatus.REJECTED), gates
 
 
 def verify_version(version: ModelVersion, artifacts: Objects) -> None:

@@ -14,6 +14,7 @@ from serin.registry.records import (
     Challenger,
     Champion,
     Dataset,
+    DatasetState,
     DriftState,
     HistoryEntry,
     ModelVersion,
@@ -78,6 +79,10 @@ class Registry:
     def datasets(self, model: str) -> list[Dataset]:
         """List a model's datasets, the oldest first."""
         return [found.value for found in self.found_datasets(model)]
+
+    def used_datasets(self, model: str) -> list[Dataset]:
+        """List the datasets that trainings learn from, the oldest first."""
+        return [dataset for dataset in self.datasets(model) if dataset.is_used]
 
     def found_datasets(self, model: str) -> list[Found[Dataset]]:
         """List a model's datasets as `datasets` does, each under its revision."""
@@ -165,6 +170,8 @@ def decode(kind: type[Record], body: dict[str, Any]) -> Record:
     values: dict[str, Any] = {name: _frozen(body[name]) for name in names if name in body}
     if status := _STATUS.get(kind):
         values["status"] = status(body["status"])
+    if kind is Dataset and "state" in values:
+        values["state"] = DatasetState(values["state"])
     if kind is Route:
         values["champion"] = decode(Champion, body["champion"])
         values["challenger"] = decode(Challenger, body["challenger"]) if body.get("challenger") else None

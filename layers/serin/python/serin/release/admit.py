@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from serin.registry.records import ModelVersion, VersionStatus
 
 
 def standing(
-    version: ModelVersion, versions: Iterable[ModelVersion], *, unblocked_by: str
+    version: ModelVersion, versions: Iterable[ModelVersion], *, unblocked_by: str, started_by: str
 ) -> tuple[VersionStatus, set[str]]:
     """Tell the status of a version, and the SHA-256 of the models that are blocked: those that were rolled back.
 
     unblocked_by: who allowed this one all the same; for their release it is as if it had not been rolled back.
+    started_by: who started it by hand; one that is held is released by nobody else.
     """
+    if version.status is VersionStatus.HELD and started_by:
+        version = replace(version, status=VersionStatus.PASSED)
     blocked = {each.files["model.onnx"] for each in versions if each.status is VersionStatus.ROLLED_BACK}
     if not unblocked_by:
         return version.status, blocked
@@ -23,6 +27,8 @@ def standing(
 
 def objection(number: int, status: VersionStatus, model_sha256: str, blocked: Collection[str]) -> str:
     """Say what forbids that a version is released; empty where nothing does."""
+    if status is VersionStatus.HELD:
+        return f"version {number} cannot be compared with the champion; only a person may release it"
     if status is not VersionStatus.PASSED:
         return f"version {number} is {status}, and only one that passed its gates is released"
     if model_sha256 in blocked:

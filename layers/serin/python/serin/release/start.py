@@ -48,12 +48,13 @@ class ReleaseStarter:
                 f"{model}@{bad[-1]}; to release it all the same: serin release {model}@{number} --override-block",
                 code="DIGEST_BLOCKED",
             )
-        status, blocked = standing(version, versions, unblocked_by=unblocked_by)
+        by = self.chronicle.actor
+        status, blocked = standing(version, versions, unblocked_by=unblocked_by, started_by=by)
         if said := objection(number, status, version.files["model.onnx"], blocked):
             raise Refused(f"{model}@{number} cannot be released: {said}")
         mine = [release for release in self.registry.releases(model) if release.version == number]
         attempt = len(mine) + (0 if mine and mine[-1].ended_at is None else 1)
-        return self._start(model, number, release_id(number, attempt), unblocked_by=unblocked_by)
+        return self._start(model, number, release_id(number, attempt), unblocked_by=unblocked_by, started_by=by)
 
     def start_next(self, model: str) -> Release | None:
         """Start the release that waits; None where none does, or another is under way."""
@@ -75,13 +76,13 @@ class ReleaseStarter:
         self.workflow.start(release.execution, release.task)
         return release
 
-    def _start(self, model: str, number: int, name: str, *, unblocked_by: str = "") -> Release:
-        release = self.patience.insist(lambda: self._claim(model, number, name, unblocked_by))
+    def _start(self, model: str, number: int, name: str, *, unblocked_by: str = "", started_by: str = "") -> Release:
+        release = self.patience.insist(lambda: self._claim(model, number, name, unblocked_by, started_by))
         if release.status.is_under_way:
             self.workflow.start(release.execution, release.task)
         return release
 
-    def _claim(self, model: str, number: int, name: str, unblocked_by: str) -> Release:
+    def _claim(self, model: str, number: int, name: str, unblocked_by: str, started_by: str) -> Release:
         """Take the model's one place, or the place of who waits, in one step with the release's row."""
         if found := self.registry.find_release(model, name):
             return found.value
@@ -97,8 +98,11 @@ class ReleaseStarter:
             champion_before=self._champion(model),
             started_at=now.isoformat(),
             unblocked_by=unblocked_by,
+            started_by=started_by,
         )
-        status, blocked = standing(version, self.registry.versions(model), unblocked_by=unblocked_by)
+        status, blocked = standing(
+            version, self.registry.versions(model), unblocked_by=unblocked_by, started_by=started_by
+        )
         if said := objection(number, status, version.files["model.onnx"], blocked):
             release = replace(release, status=ReleaseStatus.REFUSED, ended_at=now.isoformat(), reason=said)
             self._save([Found(release, 0)], state, state.value, now)

@@ -216,7 +216,7 @@ class Releaser:
         except (Unverified, NotFound) as error:
             finding = error.message
         versions = self.registry.versions(version.model)
-        status, blocked = standing(version, versions, unblocked_by=release.unblocked_by)
+        status, blocked = standing(version, versions, unblocked_by=release.unblocked_by, started_by=release.started_by)
         return Evidence(
             status=status,
             model_sha256=version.files["model.onnx"],

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from serin.contract.model import Contract
 from serin.contract.spec import Baseline, Conformal, ServingSpec, SpecFeature
+from serin.data.border import Keys
 from serin.data.split import split_holdout
 from serin.errors import Refused
 from serin.serving.encode import UNKNOWN
@@ -21,16 +22,19 @@ _ROUNDING = 1e-9  # by so much the graph's answers may differ from scikit-learn'
 Floats = NDArray[np.float64]
 
 
-def split_calibration(training: pd.DataFrame, contract: Contract) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def split_calibration(
+    training: pd.DataFrame, keys: Keys, contract: Contract
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Divide training rows into those to fit on and those to calibrate on, by the rule that set the hold-out aside.
 
-    All to fit on where the contract asks for no coverage.
+    All to fit on where the contract asks for no coverage. keys: of the rows, by content.
     """
     if contract.serving.uncertainty == "none":
         return np.arange(len(training)), np.zeros(0, dtype=np.int64)
     share = min(SHARE, MOST_ROWS / len(training))
-    changed = contract.training.model_copy(update={"holdout": share, "seed": contract.training.seed + 1})
-    return split_holdout(training, contract.model_copy(update={"training": changed}))
+    changed = contract.training.model_copy(update={"holdout": share})
+    fit_on, kept, _ = split_holdout(training, keys, contract.model_copy(update={"training": changed}))
+    return fit_on, kept
 
 
 def conform(truth: NDArray[Any], scores: Floats, coverage: float) -> Conformal:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from serin.errors import SerinError
 from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Notifier, Queue
-from serin.registry.records import Run, RunStatus
+from serin.registry.records import Run, RunStatus, VersionStatus
 from serin.registry.registry import Registry, put, put_training
 
 
@@ -54,12 +54,22 @@ class Closer:
         self.registry.save(*writes)
         return ended, True
 
+    def _is_held(self, run: Run) -> bool:
+        version = self.registry.find_version(run.model, run.version) if run.version else None
+        return version is not None and version.value.status is VersionStatus.HELD
+
     def _tell(self, run: Run) -> None:
         match run.status:
             case RunStatus.FAILED:
                 self.notifier.tell(
                     f"{run.model}: training failed",
                     f"Run {run.id} failed: {run.error}\nTry again with: serin train {run.model}",
+                )
+            case RunStatus.REJECTED if self._is_held(run):
+                self.notifier.tell(
+                    f"{run.model}@{run.version} waits for you",
+                    f"It cannot be compared with the champion. Look: serin why {run.model}@{run.version}\n"
+                    f"Release it all the same with: serin release {run.model}@{run.version}",
                 )
             case RunStatus.REJECTED:
                 self.notifier.tell(

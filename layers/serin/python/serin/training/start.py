@@ -49,8 +49,8 @@ def decide(
 ) -> Train | Rest:
     """Say whether to train, and why.
 
-    datasets: all that were accepted, the oldest first.
-    running: the run under way. trained: see `trained_on`. by: `hand`, or what asked otherwise (upload, tick, run,
+    datasets: those that are used, the oldest first.
+    running: the run under way. trained: see `last_trained_on`. by: `hand`, or what asked otherwise (upload, tick, run,
     drift).
     seconds_per_minute: how long a minute of the contract lasts; 60 but on the twin.
     """
@@ -58,11 +58,18 @@ def decide(
         return Rest("there is no accepted data yet")
     if running:
         return Rest(f"run {running} is under way; what arrived meanwhile is looked at when it ends", is_postponed=True)
-    usable = tuple(datasets if contract.data.uploads == "append" else datasets[-1:])
+    usable = tuple(datasets)
+    if contract.data.uploads == "replace":
+        usable = (max(datasets, key=lambda dataset: dataset.written_at),)
     if by == BY_HAND:
         return Train(usable, "asked for by hand")
     plan = contract.training.retrain
-    new_rows = sum(dataset.rows for dataset in usable if dataset.id not in trained)
+    new = [dataset for dataset in usable if dataset.id not in trained]
+    # A table that replaces another may have fewer rows and be new all the same.
+    new_rows = sum(dataset.counted_rows if contract.data.uploads == "append" else dataset.rows for dataset in new)
+    gone = sorted(set(trained) - {dataset.id for dataset in datasets})
+    if gone and plan.on_upload:
+        return Train(usable, f"dataset {gone[0]}, which was learned from, is no longer used")
     if not new_rows:
         return Rest("every accepted row was trained on already")
     if not trained:
@@ -82,8 +89,13 @@ def decide(
     return Rest(f"{new_rows:,} new rows of the {plan.min_new_rows:,} that training.retrain.min_new_rows asks for")
 
 
+def last_trained_on(runs: Sequence[Run]) -> set[str]:
+    """Name the datasets that the last run used. What a failed run did not learn from counts as new."""
+    return next((set(run.datasets) for run in reversed(runs) if run.status is not RunStatus.FAILED), set())
+
+
 def trained_on(runs: Sequence[Run]) -> set[str]:
-    """Name the datasets that a run has used or is using. What a failed run did not learn from counts as new."""
+    """Name the datasets that any run has used or is using."""
     return {dataset for run in runs if run.status is not RunStatus.FAILED for dataset in run.datasets}
 
 
@@ -141,7 +153,8 @@ class Starter:
     ) -> TrainingState:
         is_for_drift = by == BY_DRIFT or state.value.is_drift_waiting
         asked_by = BY_DRIFT if is_for_drift and by != BY_HAND else by
-        choice, contract = self._decide(model, datasets, state.value, asked_by, now)
+        used = [dataset for dataset in datasets if dataset.is_used]
+        choice, contract = self._decide(model, used, state.value, asked_by, now)
         decided = replace(
             state.value,
             decision=choice.reason,
@@ -167,7 +180,7 @@ class Starter:
             contract,
             datasets,
             running=state.running,
-            trained=trained_on(runs),
+            trained=last_trained_on(runs),
             by=by,
             last_started_at=datetime.fromisoformat(runs[-1].started_at) if runs else None,
             now=now,
@@ -179,7 +192,7 @@ class Starter:
         self, contract: Contract, choice: Train, decided: TrainingState, revision: int, request: str, by_hand: bool
     ) -> TrainingState:
         name = run_id(
-            datasets=[dataset.id for dataset in choice.datasets],
+            datasets=[dataset.id + (f"+{dataset.sent}" if dataset.sent > 1 else "") for dataset in choice.datasets],
             contract_digest=contract.digest,
             code_digest=self.code_digest,
         )
@@ -190,7 +203,8 @@ class Starter:
                 decided,
                 decision=f"run {name} failed on these very inputs; try it again with: serin train {contract.model}"
                 if is_failed
-                else f"run {name} trained on these very inputs already",
+                else f"run {name} trained on these very inputs already"
+                + (f"; it made version {earlier.value.version}" if earlier.value.version else ""),
                 is_drift_waiting=decided.is_drift_waiting and is_failed,
             )
             self.registry.save(put_training(contract.model, rested, expected_revision=revision))

@@ -1,11 +1,13 @@
-"""How does a table become a model? Split, search, fit the best on all training rows, export, answer the hold-out.
+"""How does a table become a model? Split, search, fit the best twice, export both, answer the hold-out.
 
-Where the contract promises coverage, some training rows are kept from all fitting, to calibrate it.
+The judged model is fitted on the training side alone: it answers for the version wherever versions are compared. The
+served model has the same setting and is fitted on all rows: it answers requests. Where the contract promises coverage,
+some training rows are kept from the judged one too, to calibrate it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +20,8 @@ from serin.contract.compile import compile_spec, native_labels
 from serin.contract.metrics import METRICS, Task, metrics_of
 from serin.contract.model import Contract
 from serin.contract.spec import Label, ServingSpec, label_text
+from serin.data.border import Border, Keys, mix
+from serin.data.keys import content_keys, row_hashes
 from serin.data.split import split_holdout
 from serin.data.storage import dump_table
 from serin.errors import Refused
@@ -49,17 +53,23 @@ LEAST_ROWS = 10
 class Trained:
     """What a training made.
 
-    metrics, baseline_metrics: on the hold-out, of the model and of the dummy; a metric that the rows leave undefined
-    is left out. holdout_rows, holdout_predictions: tables as `dump_table` writes them; the first has the typed
-    columns, the second what scikit-learn answers: `score_0`, `score_1`, … as the serving spec orders them, and the
-    dummy's `baseline_0`, …. importances: by feature, as `importances` tells. pipeline: as fitted, in memory only. fits:
-    how many models were fitted.
+    onnx, spec: of the served model; judged_onnx, judged_spec: of the judged one. border: what the judged one learned
+    from. metrics, baseline_metrics: on the hold-out, of the judged model and of the dummy; a metric that the rows leave
+    undefined is left out. holdout_rows, holdout_predictions: tables as `dump_table` writes them; the first has the
+    typed columns, the second what scikit-learn answers: `score_0`, `score_1`, … of the judged model as the spec orders
+    them, `served_0`, … of the served one, `again_0`, … of one like the judged with another seed on other rows, and the
+    dummy's `baseline_0`, …. importances: by feature, as `importances` tells. pipeline: the judged one, in memory only.
+    setting: what fits it again. fits: how many models the search and its end fitted. learned, held_out: positions in
+    the table. fitted: on how many rows each was fitted, or calibrated, or judged.
     """
 
     onnx: bytes
     spec: ServingSpec
+    judged_onnx: bytes
+    judged_spec: ServingSpec
+    border: Border
     leaderboard: tuple[Entry, ...]
-    chosen: str
+    setting: Setting
     metrics: dict[str, float]
     baseline_metrics: dict[str, float]
     holdout_rows: bytes
@@ -67,17 +77,27 @@ class Trained:
     importances: dict[str, float]
     pipeline: Pipeline
     fits: int
+    learned: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    fitted: dict[str, int]
+
+    @property
+    def chosen(self) -> str:
+        return self.setting.name
 
 
-def train(frame: pd.DataFrame, contract: Contract) -> Trained:
-    """Train on a typed table. The same table and contract give the same bytes on one machine.
+def train(frame: pd.DataFrame, contract: Contract, keys: Keys | None = None) -> Trained:
+    """Train on a typed table. The same table, keys and contract give the same bytes on one machine.
 
+    keys: of each row, its place in every split; where left out, they follow from the features.
     Raises Refused where the table cannot be learned from, saying what to do.
     """
     plan = plan_search(contract)
     frame = _typed(frame, contract)
-    train_rows, holdout_rows = split_holdout(frame, contract)
-    fit_rows, kept_rows = split_calibration(frame.iloc[train_rows], contract)
+    if keys is None:
+        keys = content_keys(row_hashes(frame, list(contract.features)), by_occurrence=True)
+    train_rows, holdout_rows, border = _split(frame, keys, contract)
+    fit_rows, kept_rows = split_calibration(frame.iloc[train_rows], keys[train_rows], contract)
     training, kept = frame.iloc[train_rows[fit_rows]], frame.iloc[train_rows[kept_rows]]
     holdout = frame.iloc[holdout_rows]
     labels = _labels(training, contract)
@@ -89,30 +109,93 @@ def train(frame: pd.DataFrame, contract: Contract) -> Trained:
     fit(dummy, table.features, table.target)
     scores = scores_of(pipeline, holdout[list(contract.features)])
     baseline = scores_of(dummy, holdout[list(contract.features)])
-    spec = serving_spec(pipeline, contract)
+    known = frame[_is_known(frame, contract, labels)]
+    served = fit_pipeline(setting, known, contract)
+    again = fit_pipeline(setting, _drawn_anew(known, keys, len(training), contract), _reseeded(contract))
+    conformal = None
     if len(kept):
-        off = conform(
+        conformal = conform(
             _truth(kept, contract, labels),
             scores_of(pipeline, kept[list(contract.features)]),
             contract.serving.coverage,
         )
-        spec = replace(spec, uncertainty=off)
-    if contract.serving.explain:
-        spec = replace(spec, baseline=baseline_of(training, spec))
+
+    def spec_of(fitted: Pipeline, on: pd.DataFrame) -> ServingSpec:
+        spec = replace(serving_spec(fitted, contract), uncertainty=conformal)
+        return replace(spec, baseline=baseline_of(on, spec)) if contract.serving.explain else spec
+
+    spec, judged_spec = spec_of(served, known), spec_of(pipeline, training)
     truth = _truth(holdout, contract, labels)
+    features = holdout[list(contract.features)]
+    predictions = {
+        "score": scores,
+        "served": scores_of(served, features),
+        "again": _spread_like(again, scores_of(again, features), pipeline),
+        "baseline": baseline,
+    }
     return Trained(
-        onnx=to_onnx(pipeline, spec),
+        onnx=to_onnx(served, spec),
         spec=spec,
+        judged_onnx=to_onnx(pipeline, judged_spec),
+        judged_spec=judged_spec,
+        border=border,
         leaderboard=tuple(entries),
-        chosen=setting.name,
+        setting=setting,
         metrics=_metrics(truth, scores, contract),
         baseline_metrics=_metrics(truth, baseline, contract),
         holdout_rows=dump_table(holdout),
-        holdout_predictions=_dump_predictions(scores, baseline),
+        holdout_predictions=_dump_predictions(predictions),
         importances=importances(pipeline, holdout, truth, contract),
         pipeline=pipeline,
         fits=sum(entry.fits for entry in entries) + FINAL_FITS,
+        learned=train_rows,
+        held_out=holdout_rows,
+        fitted={
+            "judged": len(training),
+            "served": len(known),
+            "calibration": len(kept),
+            "holdout": len(holdout),
+        },
     )
+
+
+def _split(frame: pd.DataFrame, keys: Keys, contract: Contract) -> tuple[NDArray[np.int64], NDArray[np.int64], Border]:
+    try:
+        return split_holdout(frame, keys, contract)
+    except ValueError as error:
+        raise Refused(f"{error}; upload more", code="TOO_FEW_ROWS") from error
+
+
+def _is_known(frame: pd.DataFrame, contract: Contract, labels: Sequence[Label]) -> NDArray[np.bool_]:
+    """Which rows have a class that the training side has too: of another nobody could say how well it is told."""
+    if contract.task is Task.REGRESSION:
+        return np.ones(len(frame), dtype=bool)
+    return frame[contract.target].isin([label_text(label) for label in labels]).to_numpy()
+
+
+def _drawn_anew(known: pd.DataFrame, keys: Keys, rows: int, contract: Contract) -> pd.DataFrame:
+    """As many rows as the judged model learned from, drawn from all by another order of keys; of one class, all."""
+    order = np.argsort(mix(keys[known.index.to_numpy()] ^ np.uint64(1)), kind="stable")
+    drawn = known.iloc[np.sort(order[:rows])]
+    is_one_class = contract.task is Task.CLASSIFICATION and drawn[contract.target].nunique() < 2
+    return known if is_one_class else drawn
+
+
+def _reseeded(contract: Contract) -> Contract:
+    seed = (contract.training.seed + 1) % 2**31
+    return contract.model_copy(update={"training": contract.training.model_copy(update={"seed": seed})})
+
+
+def _spread_like(fitted: Pipeline, scores: Floats, like: Pipeline) -> Floats:
+    """Widen the scores of a model that may have seen fewer classes to those of another."""
+    if not hasattr(like["model"], "classes_"):
+        return scores
+    classes = like["model"].classes_.tolist()
+    wide = np.zeros((len(scores), len(classes)))
+    for place, label in enumerate(fitted["model"].classes_.tolist()):
+        if label in classes:
+            wide[:, classes.index(label)] = scores[:, place]
+    return wide
 
 
 def _typed(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
@@ -205,7 +288,6 @@ def _metrics(truth: NDArray[Any], scores: Floats, contract: Contract) -> dict[st
     return {name: value for name, value in values.items() if np.isfinite(value)}
 
 
-def _dump_predictions(scores: Floats, baseline: Floats) -> bytes:
-    columns = {f"score_{place}": column for place, column in enumerate(scores.T)}
-    columns |= {f"baseline_{place}": column for place, column in enumerate(baseline.T)}
+def _dump_predictions(scores: Mapping[str, Floats]) -> bytes:
+    columns = {f"{name}_{place}": column for name, table in scores.items() for place, column in enumerate(table.T)}
     return dump_table(pd.DataFrame(columns))

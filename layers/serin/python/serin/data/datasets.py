@@ -1,0 +1,195 @@
+"""What is in the datasets of a model, as a contract reads them? Their rows typed, with their places in every split.
+
+A contract may have been edited since a dataset came: another column is read, or one is read as another type. What the
+contract of then did not read was kept beside the table as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from serin.contract.metrics import Task
+from serin.contract.model import Contract, FeatureType
+from serin.data.border import Keys, Mask
+from serin.data.cells import as_text, parse_booleans, parse_categories, parse_numbers, parse_times
+from serin.data.keys import Beside, columns_hash, content_keys, place_rows, row_hashes
+from serin.data.learnable import MOST_ROWS
+from serin.data.storage import load_columns, load_table
+from serin.errors import NotFound, Refused, Unverified
+from serin.registry.ids import sha256
+from serin.registry.ports import Objects
+from serin.registry.records import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of several datasets, in their order.
+
+    frame: typed columns, as the contract reads them. keys: by content. dataset: of each row the place of its dataset in
+    `names`; place: its own in that. left_out: what could not be read, and why.
+    """
+
+    frame: pd.DataFrame
+    keys: Keys
+    dataset: NDArray[np.int64]
+    place: NDArray[np.int64]
+    names: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFiles:
+    """Reads what is stored of a model's datasets. Everything is checked against its digest."""
+
+    data: Objects
+    model: str
+
+    def read(self, datasets: Sequence[Dataset], contract: Contract, *, lenient: bool = False) -> Rows:
+        """Read datasets as the contract does. lenient: a feature that is not there is missing, whatever is allowed.
+
+        Raises Refused where none fits the contract.
+        """
+        frames, keys, numbers, places, left_out = [], [], [], [], []
+        for number, dataset in enumerate(datasets):
+            frame, is_bad, misfit = self._typed(dataset, contract, lenient=lenient)
+            if not misfit and is_bad.mean() > contract.data.max_bad_rows:
+                misfit = f"{int(is_bad.sum()):,} of its {len(is_bad):,} rows do not fit the contract any more"
+            if misfit:
+                left_out.append(f"dataset {dataset.id} is left out: {misfit}")
+                continue
+            good = np.flatnonzero(~is_bad)
+            frames.append(frame.iloc[good])
+            keys.append(self.keys(dataset, contract)[good])
+            numbers.append(np.full(len(good), number))
+            places.append(good)
+        if not frames:
+            raise Refused(
+                f"no dataset of {self.model} fits its contract any more: {left_out[-1]}; upload the rows again",
+                code="NO_DATA",
+            )
+        return Rows(
+            frame=pd.concat(frames, ignore_index=True),
+            keys=np.concatenate(keys),
+            dataset=np.concatenate(numbers),
+            place=np.concatenate(places),
+            names=tuple(dataset.id for dataset in datasets),
+            left_out=tuple(left_out),
+        )
+
+    def keys(self, dataset: Dataset, contract: Contract) -> Keys:
+        """The keys of a dataset's rows; of one from before there were any, by all of its columns but the target."""
+        if name := dataset.file("keys"):
+            return Beside.from_bytes(self._file(dataset, name)).keys
+        table = load_table(self._file(dataset, "data.npz"))
+        features = [column for column in table.columns if column != contract.target]
+        return content_keys(row_hashes(table, features), by_occurrence=True)
+
+    def beside(self, dataset: Dataset, contract: Contract) -> Beside | None:
+        """What is kept beside a dataset's rows, hashed by the columns of the contract; None where it lacks some."""
+        if name := dataset.file("keys"):
+            stored = Beside.from_bytes(self._file(dataset, name))
+            if stored.columns == columns_hash(contract):
+                return stored
+        frame, is_bad, misfit = self._typed(dataset, contract)
+        if misfit or is_bad.any():
+            return None
+        hashed, _ = place_rows(frame, contract)
+        return Beside(self.keys(dataset, contract), hashed.names, hashed.rows, hashed.columns)
+
+    def last_rows(self, datasets: Sequence[Dataset], contract: Contract) -> Mapping[str, NDArray[Any]] | None:
+        """The features and the target of the last rows before, in their order; None where there are none."""
+        used = {**{name: feature.is_numeric for name, feature in contract.features.items()}}
+        used[contract.target] = contract.task is Task.REGRESSION
+        tables: list[Mapping[str, NDArray[Any]]] = []
+        rows = 0
+        for dataset in reversed(datasets):
+            table = load_columns(self._file(dataset, "data.npz"))
+            if all(name in table and (table[name].dtype != object) == numeric for name, numeric in used.items()):
+                tables.append(table)
+                rows += dataset.rows
+            if rows >= MOST_ROWS:
+                break
+        if not tables:
+            return None
+        return {name: np.concatenate([table[name] for table in reversed(tables)]) for name in used}
+
+    def _typed(self, dataset: Dataset, contract: Contract, *, lenient: bool = False) -> tuple[pd.DataFrame, Mask, str]:
+        """A dataset's columns as the contract reads them, which rows break it, and why it cannot be read, or ''."""
+        table = load_table(self._file(dataset, "data.npz"))
+        rest = dataset.file("rest")
+        other: pd.DataFrame | None = None
+        is_bad = np.zeros(dataset.rows, dtype=bool)
+        columns: dict[str, Any] = {}
+        for name, kind, is_needed in _wanted(contract, lenient=lenient):
+            if name in table.columns:
+                cells = table[name]
+            else:
+                if other is None:
+                    other = load_table(self._file(dataset, rest)) if rest else pd.DataFrame(index=range(dataset.rows))
+                if name not in other.columns:
+                    if is_needed:
+                        return table, is_bad, f"it has no column {name}"
+                    columns[name] = _absent(kind, dataset.rows)
+                    continue
+                cells = other[name]
+            columns[name], is_wrong, is_missing = _read(cells, kind, is_typed=name in table.columns)
+            is_bad |= is_wrong if not is_needed else is_wrong | is_missing
+        return pd.DataFrame(columns), is_bad, ""
+
+    def _file(self, dataset: Dataset, name: str) -> bytes:
+        content = self.data.get(f"datasets/{self.model}/{dataset.id}/{name}")
+        if sha256(content) != dataset.files[name]:
+            raise Unverified(f"{name} of dataset {dataset.id} does not have the digest that was registered")
+        return content
+
+
+def find_datasets(found: Sequence[Dataset], names: Sequence[str], model: str) -> list[Dataset]:
+    """Find datasets by name, in the order of the names. Raises NotFound."""
+    by_name = {dataset.id: dataset for dataset in found}
+    for name in names:
+        if name not in by_name:
+            raise NotFound(f"{model} has no dataset {name}")
+    return [by_name[name] for name in names]
+
+
+def _wanted(contract: Contract, *, lenient: bool) -> list[tuple[str, str, bool]]:
+    """The columns that the contract reads, each with its type and whether it must be filled."""
+    wanted = {
+        name: (str(feature.type), not (lenient or feature.allows_missing))
+        for name, feature in contract.features.items()
+    }
+    target = FeatureType.CATEGORY if contract.task is Task.CLASSIFICATION else FeatureType.NUMBER
+    wanted[contract.target] = (str(target), True)
+    for name, kind in ((contract.entity, str(FeatureType.CATEGORY)), (contract.time, "time")):
+        if name is not None and name not in wanted:
+            wanted[name] = (kind, True)
+    return [(name, *rest) for name, rest in wanted.items()]
+
+
+def _read(cells: pd.Series, kind: str, *, is_typed: bool) -> tuple[Any, Mask, Mask]:
+    """Read cells as a type: the values, which are wrong, and which are missing."""
+    if kind == FeatureType.CATEGORY:
+        values, missing = parse_categories(as_text(cells))
+        return values.astype("str"), np.zeros(len(cells), dtype=bool), missing
+    if kind == "time":
+        if is_typed and pd.api.types.is_numeric_dtype(cells.dtype):
+            values = cells.to_numpy(dtype=np.float64)  # seconds since 1970 already
+            return values, np.zeros(len(cells), dtype=bool), np.isnan(values)
+        parsed = parse_times(cells)
+    elif kind == FeatureType.BOOLEAN:
+        parsed = parse_booleans(cells)
+    else:
+        parsed = parse_numbers(cells)
+    return parsed.values, parsed.wrong, parsed.missing
+
+
+def _absent(kind: str, rows: int) -> Any:
+    if kind == FeatureType.CATEGORY:
+        return pd.Series([None] * rows, dtype="str")
+    return np.full(rows, np.nan)

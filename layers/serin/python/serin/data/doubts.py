@@ -1,0 +1,108 @@
+"""Must a person look at an upload before it is learned from? It keeps to the contract, and yet may be wrong.
+
+What cannot be a table's own doing is doubted: labels that its features no longer tell, labels that say the opposite of
+what was learned, labels that nobody had before, rows that were there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serin.contract.metrics import Task
+from serin.contract.model import Contract
+from serin.data.expect import NewLabel, Reason
+from serin.data.keys import Repeats
+from serin.data.learnable import Columns, probe_upload
+
+MOST_REPEATED = 0.4  # of its rows; a table in which each comes twice has a half
+_DECIDE = "If it is right, accept it: serin accept. If it is wrong: serin refuse, and send it corrected."
+
+
+def doubt_upload(
+    table: Columns,
+    before: Columns | None,
+    contract: Contract,
+    *,
+    repeats: Repeats,
+    new_labels: Sequence[NewLabel],
+) -> Iterator[Reason]:
+    """Say what speaks against learning from an upload. table: its typed columns; before: those of the last datasets."""
+    rows = len(table[contract.target])
+    yield from _doubt_repeats(rows, repeats)
+    yield from _doubt_labels(rows, new_labels, contract)
+    if before is not None:
+        yield from _doubt_learnability(table, before, contract)
+
+
+def _doubt_repeats(rows: int, repeats: Repeats) -> Iterator[Reason]:
+    if repeats.unnatural > rows * MOST_REPEATED:
+        yield Reason(
+            "REPEATS",
+            f"{repeats.count:,} of {rows:,} rows were there already, or stand twice in it; "
+            f"by itself this table would repeat about {repeats.count - repeats.unnatural:,}",
+            _DECIDE,
+            count=repeats.count,
+        )
+
+
+def _doubt_labels(rows: int, new_labels: Sequence[NewLabel], contract: Contract) -> Iterator[Reason]:
+    new = sum(label.rows for label in new_labels)
+    misspelled = [label for label in new_labels if label.near]
+    if not misspelled and new <= rows * contract.data.max_bad_rows:
+        return
+    shown = misspelled or list(new_labels)
+    names = ", ".join(f"{each.label!r}" + (f" (like {each.near!r})" if each.near else "") for each in shown[:5])
+    yield Reason(
+        "NEW_CLASS",
+        f"{new:,} of {rows:,} rows have a {contract.target} that no row had before: {names}",
+        f"{_DECIDE} To refuse such rows by themselves, name the classes in the contract: classes: [...].",
+        column=contract.target,
+        count=new,
+    )
+
+
+def _doubt_learnability(table: Columns, before: Columns, contract: Contract) -> Iterator[Reason]:
+    used = [*contract.features, contract.target]
+    found = probe_upload(
+        {name: table[name] for name in used},
+        {name: before[name] for name in used if name in before},
+        target=contract.target,
+        is_values=contract.task is Task.REGRESSION,
+    )
+    if found is None:
+        return
+    if found.is_opposite:
+        yield Reason(
+            "OPPOSITE",
+            f"its {contract.target} says the opposite of what was learned before: on a scale from 1 (foretold rightly) "
+            f"to -1 (always wrongly) it is {found.told.agreement:.2f}, and {found.told_before.agreement:.2f} is usual. "
+            "Are labels swapped, or signs?",
+            _DECIDE,
+            column=contract.target,
+        )
+    elif found.is_noise:
+        yield Reason(
+            "NOISE",
+            f"its {contract.target} cannot be learned from its features as before: {min(found.lost, 1.0):.0%} of what "
+            f"they told is lost, measured on {found.rows:,} rows of it and as many before. "
+            "Are labels mixed up, or rows joined wrongly?",
+            _DECIDE,
+            column=contract.target,
+        )
+
+
+def columns_of(table: Any) -> Mapping[str, NDArray[Any]]:
+    """Give a typed DataFrame as `load_columns` does."""
+    found = {}
+    for name in table.columns:
+        column = table[name]
+        if column.dtype.kind == "f":
+            found[str(name)] = column.to_numpy(dtype=np.float64)
+        else:
+            text = column.astype(object)
+            found[str(name)] = text.where(text.notna(), None).to_numpy(dtype=object)
+    return found
