@@ -44,7 +44,7 @@ class Reach:
         names = {variable: self.outputs[output] for variable, output in _VARIABLES.items()}
         minute = str(project.environments()[self.env]["seconds_per_plan_minute"])
         here = {"MODELS_PATH": str(project.models_folder()), "SECONDS_PER_PLAN_MINUTE": minute}
-        return Cloud(names | here, self.session)
+        return Cloud(names | here | {"ENVIRONMENT": self.env}, self.session)
 
     @cached_property
     def api_key(self) -> str:

@@ -114,6 +114,11 @@ class Environment:
         """Name a resource: `serin-<env>-<what>`."""
         return f"serin-{self.name}-{what}"
 
+    @property
+    def metrics(self) -> str:
+        """Name the namespace of what functions count: an account's environments must not ring each other's alarms."""
+        return f"Serin/{self.name}"
+
     def size_of(self, function: str) -> Size:
         """Look up how large a function is."""
         return self.sizes.get(function, self.sizes["others"])

@@ -13,7 +13,6 @@ from infra.constructs.layers import Layers
 from infra.constructs.log_group import LogGroup
 from infra.environment import Environment
 
-METRICS = "Serin"
 READ_TABLE = ["dynamodb:GetItem"]
 CHANGE_TABLE = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"]
 
@@ -73,7 +72,11 @@ class ServerlessFunction(Construct):
     def metric(self, name: str) -> cloudwatch.Metric:
         """Find a metric that the function counts itself, summed over a minute."""
         return cloudwatch.Metric(
-            namespace=METRICS, metric_name=name, dimensions_map={"service": self.name}, statistic="Sum", period=PERIOD
+            namespace=self._environment.metrics,
+            metric_name=name,
+            dimensions_map={"service": self.name},
+            statistic="Sum",
+            period=PERIOD,
         )
 
     def may_read(self, bucket: str, *prefixes: str) -> None:
@@ -149,12 +152,13 @@ def _objects(bucket: str, prefixes: tuple[str, ...]) -> list[str]:
 
 def _common_variables(name: str, environment: Environment, with_models: bool) -> dict[str, str]:
     variables = {
+        "ENVIRONMENT": environment.name,
         "TABLE": environment.table,
         "DATA_BUCKET": environment.data_bucket,
         "ARTIFACTS_BUCKET": environment.artifacts_bucket,
         "SECONDS_PER_PLAN_MINUTE": str(environment.seconds_per_plan_minute),
         "POWERTOOLS_SERVICE_NAME": name,
-        "POWERTOOLS_METRICS_NAMESPACE": METRICS,
+        "POWERTOOLS_METRICS_NAMESPACE": environment.metrics,
         "POWERTOOLS_LOG_LEVEL": environment.log_level,
     }
     if with_models:

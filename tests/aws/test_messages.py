@@ -63,11 +63,13 @@ def test_a_program_is_told_by_an_event_that_its_rule_asks_for() -> None:
     events.put_rule(Name="r", EventPattern=json.dumps({"source": ["serin"], "detail": {"move": ["promote"]}}))
     events.put_targets(Rule="r", Targets=[{"Id": "q", "Arn": f"arn:aws:sqs:{REGION}:123456789012:q"}])
     for move in ("advance", "promote"):
-        EventBridgeEvents(events, "default").put("Release Changed", {"model": "loans", "move": move, "weight": 0.25})
+        EventBridgeEvents(events, "default", "dev").put(
+            "Release Changed", {"model": "loans", "move": move, "weight": 0.25}
+        )
     (message,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     event = json.loads(message["Body"])
     assert (event["source"], event["detail-type"]) == ("serin", "Release Changed")
-    assert event["detail"] == {"model": "loans", "move": "promote", "weight": 0.25}
+    assert event["detail"] == {"environment": "dev", "model": "loans", "move": "promote", "weight": 0.25}
 
 
 def test_an_event_that_the_bus_did_not_take_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +77,7 @@ def test_an_event_that_the_bus_did_not_take_is_no_success(monkeypatch: pytest.Mo
     refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
     monkeypatch.setattr(client, "put_events", lambda **_: refused)
     with pytest.raises(Unavailable, match="ThrottlingException"):
-        EventBridgeEvents(client, "default").put("Release Changed", {})
+        EventBridgeEvents(client, "default", "dev").put("Release Changed", {})
 
 
 @pytest.mark.parametrize(

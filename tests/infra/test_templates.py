@@ -145,6 +145,7 @@ def test_each_function_has_its_environment(each: Synthesised) -> None:
         function = each.function(name)
         variables = function["Environment"]["Variables"]
         assert variables["POWERTOOLS_SERVICE_NAME"] == name
+        assert variables["ENVIRONMENT"] == each.environment
         assert variables["SECONDS_PER_PLAN_MINUTE"] == ("1" if each.environment == "local" else "60")
         assert ("MODELS_PATH" in variables) is (name not in WITHOUT_MODELS)
         assert function["Runtime"] == "python3.13"
@@ -414,18 +415,43 @@ def test_captures_and_summaries_go_when_their_days_are_over(synthesised: dict[st
     ("name", "metric"),
     [("no-answer", "NoAnswer"), ("degraded", "Degraded"), ("challenger-fault", "ChallengerFault")],
 )
-def test_an_alarm_watches_what_the_endpoint_reports(
-    prod: Synthesised, name: str, metric: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_alarm_watches_what_the_endpoint_of_its_environment_reports(
+    each: Synthesised, name: str, metric: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The alarm watches the very metric that the function emits: an alarm on another one would never ring."""
-    (alarm,) = [a for a in prod.properties("AWS::CloudWatch::Alarm") if a["AlarmName"] == f"serin-prod-{name}"]
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Serin")
+    full = f"serin-{each.environment}-{name}"
+    (alarm,) = [a for a in each.properties("AWS::CloudWatch::Alarm") if a["AlarmName"] == full]
+    monkeypatch.setenv(
+        "POWERTOOLS_METRICS_NAMESPACE", each.function("api")["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
+    )
     handler.report(metric, "CODE", "a reason")
     (emitted,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     (said,) = emitted["_aws"]["CloudWatchMetrics"]
     assert (alarm["Namespace"], alarm["MetricName"]) == (said["Namespace"], said["Metrics"][0]["Name"])
     (names,) = said["Dimensions"]
     assert alarm["Dimensions"] == [{"Name": name, "Value": emitted[name]} for name in names]
+
+
+def test_no_two_environments_of_an_account_watch_one_metric(synthesised: dict[str, Synthesised]) -> None:
+    watched = [
+        (
+            alarm["Namespace"],
+            alarm["MetricName"],
+            *(name_of(synthesised[name], d["Value"]) for d in alarm["Dimensions"]),
+        )
+        for name in ("dev", "staging", "prod")
+        for alarm in synthesised[name].properties("AWS::CloudWatch::Alarm")
+    ]
+    assert len(watched) == len(set(watched))
+
+
+def name_of(each: Synthesised, value: Any) -> str:
+    """Name what a template refers to as it is called once deployed."""
+    if isinstance(value, str):
+        return value
+    (refers,) = value.values()
+    properties = each.service["Resources"][refers if isinstance(refers, str) else refers[0]]["Properties"]
+    return next(str(named) for key, named in properties.items() if key.endswith("Name"))
 
 
 def test_alarms_may_publish_to_the_topic(each: Synthesised) -> None:

@@ -89,7 +89,7 @@ class Cloud:
 
     @cached_property
     def events(self) -> EventBridgeEvents:
-        return EventBridgeEvents(self._client("events"), "default")
+        return EventBridgeEvents(self._client("events"), "default", self._name("ENVIRONMENT"))
 
     @property
     def code_digest(self) -> str:

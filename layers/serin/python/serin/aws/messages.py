@@ -63,14 +63,16 @@ class SnsNotifier:
 
 
 class EventBridgeEvents:
-    """An event bus, in EventBridge."""
+    """An event bus, in EventBridge. environment: whose events they are, for several of an account share its bus."""
 
-    def __init__(self, client: Any, bus: str) -> None:
+    def __init__(self, client: Any, bus: str, environment: str) -> None:
         self._client = client
         self._bus = bus
+        self._environment = environment
 
     def put(self, kind: str, detail: dict[str, Any]) -> None:
-        entry = {"EventBusName": self._bus, "Source": "serin", "DetailType": kind, "Detail": json.dumps(detail)}
+        text = json.dumps({"environment": self._environment, **detail})
+        entry = {"EventBusName": self._bus, "Source": "serin", "DetailType": kind, "Detail": text}
         with translated(f"the event bus {self._bus}"):
             answer = self._client.put_events(Entries=[entry])
         if answer["FailedEntryCount"]:
