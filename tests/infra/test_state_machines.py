@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.constructs.workflow import WORKFLOWS, camel_case
-from serin.errors import Refused
+from serin.errors import Refused, Unavailable
+from serin.release.enact import LEASE
 from tests.infra.conftest import Synthesised
 
 FUNCTIONS = {path.parent.name for path in (Path(__file__).resolve().parents[2] / "functions").glob("*/handler.py")}
@@ -62,11 +64,30 @@ def test_one_part_of_a_batch_that_fails_does_not_stop_the_others() -> None:
 
 
 @pytest.mark.parametrize("workflow", LAST)
-def test_every_task_is_timed_and_tried_again_at_most_twice(workflow: str) -> None:
+def test_every_task_is_timed_and_one_that_fails_is_tried_again_twice(workflow: str) -> None:
     for state in tasks(workflow).values():
         assert state["TimeoutSeconds"] > 0
         *_, again = state["Retry"]
+        assert again["ErrorEquals"] == ["States.TaskFailed", "States.Timeout"]
         assert (again["MaxAttempts"], again["JitterStrategy"]) == (2, "FULL")
+
+
+@pytest.mark.parametrize("workflow", LAST)
+def test_a_service_that_is_out_of_reach_or_throttles_is_waited_for(workflow: str) -> None:
+    """Developer Guide, "Handle Lambda service exceptions"; the last name is how the library words the other services'.
+
+    However the draws fall, the waits end before the lease of a release does: nobody gives it up meanwhile.
+    """
+    for state in tasks(workflow).values():
+        *_, wait, _ = state["Retry"]
+        assert wait["ErrorEquals"] == [
+            *("Lambda.TooManyRequestsException", "Lambda.ServiceException", "Lambda.AWSLambdaException"),
+            *("Lambda.SdkClientException", "Lambda.ClientExecutionTimeoutException", Unavailable.__name__),
+        ]
+        assert wait["JitterStrategy"] == "FULL"
+        waits = [min(wait["MaxDelaySeconds"], wait["IntervalSeconds"] * wait["BackoffRate"] ** n) for n in range(8)]
+        assert wait["MaxAttempts"] == len(waits)
+        assert timedelta(minutes=4) < timedelta(seconds=sum(waits)) < LEASE
 
 
 def test_what_a_training_refuses_is_not_tried_again() -> None:
