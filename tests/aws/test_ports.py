@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
 from serin.aws.bucket import S3Objects
 from serin.aws.lean import LeanReader
 from serin.aws.table import DynamoAnswers, DynamoRows
-from serin.errors import Conflict, NotFound
+from serin.errors import Conflict, NotFound, Unavailable
+from serin.registry.patience import TRIES as PATIENCE_TRIES
 from serin.registry.ports import KeptAnswer, Objects, Rows, Write
-from tests.fakes import FakeAnswers, FakeObjects, FakeRows
+from tests.fakes import RESTLESS, FakeAnswers, FakeObjects, FakeRows
 
 REGION = "eu-west-1"
 
@@ -166,16 +170,47 @@ def test_an_answer_is_kept_until_a_later_one_comes(request: pytest.FixtureReques
         return
     request.getfixturevalue("aws")
     client = make_table()
-    DynamoAnswers(client, "t").keep("loans", [newer])
-    DynamoAnswers(client, "t").keep("loans", [older])
+    DynamoAnswers(client, "t", RESTLESS).keep("loans", [newer])
+    DynamoAnswers(client, "t", RESTLESS).keep("loans", [older])
     item = client.get_item(TableName="t", Key={"PK": {"S": "ENTITY#loans#ann"}, "SK": {"S": "ANSWER"}})["Item"]
     assert (item["body"]["S"], item["expires"]["N"]) == ('{"score":"2026-01-01 1"}', "2000000000")
+
+
+class Throttling:
+    """A table's client that refuses so many writes; the first of them are those of every writer."""
+
+    def __init__(self, refusals: int) -> None:
+        self.exceptions = SimpleNamespace(ConditionalCheckFailedException=KeyError)
+        self._left, self._lock = refusals, Lock()
+        self.written: list[str] = []
+
+    def put_item(self, **asked: Any) -> None:
+        with self._lock:
+            self._left -= 1
+            if self._left >= 0:
+                raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")
+            self.written.append(asked["Item"]["PK"]["S"])
+
+
+@pytest.mark.parametrize("refusals", [0, 5, PATIENCE_TRIES - 1])
+def test_answers_are_kept_though_the_table_throttles(refusals: int) -> None:
+    client = Throttling(refusals)
+    kept = [KeptAnswer(f"p{number}", "2026-01-01 0", 2_000_000_000, {}) for number in range(20)]
+    DynamoAnswers(client, "t", RESTLESS).keep("loans", kept)
+    assert sorted(client.written) == sorted(f"ENTITY#loans#p{number}" for number in range(20))
+
+
+def test_a_table_that_goes_on_throttling_ends_the_part_soon() -> None:
+    client = Throttling(10**9)
+    with pytest.raises(Unavailable):
+        DynamoAnswers(client, "t", RESTLESS).keep("loans", [KeptAnswer("p", "2026", 2_000_000_000, {})])
+    assert 10**9 - client._left == PATIENCE_TRIES
 
 
 def test_the_endpoint_reads_an_answer_as_it_was_kept(aws: None) -> None:
     kept = KeptAnswer("ann é/#", "2026-01-01 0", 2_000_000_000, {"score": 0.1})
     too_long = replace(kept, entity="x" * 2048)
-    DynamoAnswers(make_table(), "t").keep("loans", [too_long, kept])
+    DynamoAnswers(make_table(), "t", RESTLESS).keep("loans", [too_long, kept])
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:

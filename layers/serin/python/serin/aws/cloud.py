@@ -81,7 +81,7 @@ class Cloud:
 
     @cached_property
     def kept_answers(self) -> DynamoAnswers:
-        return DynamoAnswers(self._client("dynamodb"), self._name("TABLE"))
+        return DynamoAnswers(self._client("dynamodb"), self._name("TABLE"), PATIENCE)
 
     @cached_property
     def notifier(self) -> SnsNotifier:

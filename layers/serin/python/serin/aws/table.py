@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 from serin.aws.failures import translated
-from serin.errors import Conflict
+from serin.errors import Conflict, Unavailable
+from serin.registry.patience import Patience
 from serin.registry.ports import KeptAnswer, Row, Write
 from serin.registry.registry import answer_key
 
@@ -73,16 +74,24 @@ class DynamoRows:
 
 
 class DynamoAnswers:
-    """Kept answers, a partition for each entity; DynamoDB deletes them some time after they expired."""
+    """Kept answers, a partition for each entity; DynamoDB deletes them some time after they expired.
 
-    def __init__(self, client: Any, table: str) -> None:
+    patience: how a writer waits while the table throttles, beyond what its client does.
+    """
+
+    def __init__(self, client: Any, table: str, patience: Patience) -> None:
         self._client = client
         self._table = table
+        self._patience = patience
 
     def keep(self, model: str, answers: Sequence[KeptAnswer]) -> None:
-        # One by one, since a write in bulk takes no condition; side by side, since there may be many.
-        with translated(f"the table {self._table}"), ThreadPoolExecutor(max_workers=8) as workers:
-            list(workers.map(lambda answer: self._keep(model, answer), answers))
+        # One by one, since a write in bulk takes no condition; side by side, since there may be many. Ten parts of a
+        # batch write at a time: about as much as a new on-demand table takes, which is 4,000 a second.
+        with ThreadPoolExecutor(max_workers=4) as workers:
+            list(workers.map(lambda answer: self._insist(model, answer), answers))
+
+    def _insist(self, model: str, answer: KeptAnswer) -> None:
+        self._patience.insist(lambda: self._keep(model, answer), against=Unavailable)
 
     def _keep(self, model: str, answer: KeptAnswer) -> None:
         key = answer_key(model, answer.entity)
@@ -95,7 +104,8 @@ class DynamoAnswers:
             "at": {"S": answer.at},
             "expires": {"N": str(answer.expires)},
         }
-        with suppress(self._client.exceptions.ConditionalCheckFailedException):  # a later batch answered
+        is_later_kept = suppress(self._client.exceptions.ConditionalCheckFailedException)
+        with translated(f"the table {self._table}"), is_later_kept:
             self._client.put_item(
                 TableName=self._table,
                 Item=item,

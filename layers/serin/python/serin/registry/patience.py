@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from serin.errors import Conflict
+from serin.errors import Conflict, SerinError
 
 Done = TypeVar("Done")
 
@@ -23,14 +23,16 @@ class Patience:
     sleep: Callable[[float], None]
     draw: Callable[[], float]
 
-    def insist(self, write: Callable[[], Done]) -> Done:
-        """Do what may lose a race; each try must read anew. Raises the Conflict of the last try.
+    def insist(self, write: Callable[[], Done], *, against: type[SerinError] = Conflict) -> Done:
+        """Do what may lose a race; each try must read anew. Raises the error of the last try.
+
+        against: the error that it waits out.
 
         The pauses have full jitter, so that those who met once do not meet again.
         Source: Brooker, Exponential Backoff and Jitter (AWS Architecture Blog, 2015).
         """
         for lost in range(TRIES - 1):
-            with suppress(Conflict):
+            with suppress(against):
                 return write()
             self.sleep(self.draw() * min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**lost))
         return write()
