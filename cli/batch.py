@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from serin.aws.cloud import Cloud
-from serin.batch.job import Source, job_id, manifest_key, read_json
-from serin.errors import NotFound, Unavailable
+from serin.batch.close import is_unfinished, next_attempt
+from serin.batch.job import Source, job_id, manifest_key, read_json, sources_under, work_prefix
+from serin.errors import NotFound, Refused, Unavailable
 
 
 def send_file(cloud: Cloud, model: str, file: Path, content: bytes) -> str:
@@ -20,22 +22,41 @@ def send_file(cloud: Cloud, model: str, file: Path, content: bytes) -> str:
 
 
 def send_prefix(cloud: Cloud, prefix: str) -> str:
-    """Ask for one batch of all files under a prefix. Gives the job's id. Raises NotFound where there are none."""
-    sources = [Source(found.key, found.version) for found in cloud.data.list(prefix)]
+    """Ask for one batch of all files in a folder. Gives the job's id. Raises NotFound where there are none."""
+    sources = sources_under(cloud.data, prefix)
     if not sources:
-        raise NotFound(f"there is no file under {prefix} in the bucket of data")
+        raise NotFound(
+            f"there is no file in {prefix} of the data bucket; files that lie directly in batch/<model>/ "
+            "were answered when they arrived, each by itself"
+        )
     cloud.batches.send({"prefix": prefix})
     return job_id(sources)
 
 
-def follow_batch(cloud: Cloud, model: str, job: str, timeout_seconds: float) -> dict[str, Any]:
-    """Wait for the account of a batch. Raises Unavailable where it takes too long."""
+def send_again(cloud: Cloud, model: str, job: str) -> int:
+    """Ask to try again what failed in a batch that ended, and tell which attempt that is. Raises NotFound, Refused."""
+    try:
+        account = read_json(cloud.data, manifest_key(model, job))
+    except NotFound as error:
+        raise NotFound(f"{model} has no batch {job} that ended") from error
+    if not is_unfinished(account):
+        raise Refused(f"nothing is left to try in the batch {job}: each row is answered, or was refused for good")
+    if not cloud.data.exists(work_prefix(model, job) + "job.json"):
+        raise NotFound(f"the working files of the batch {job} are gone, for their days are over; send its files again")
+    attempt = next_attempt(account)
+    cloud.batches.send({"model": model, "job": job, "attempt": attempt})
+    return attempt
+
+
+def follow_batch(cloud: Cloud, model: str, job: str, timeout_seconds: float, *, attempt: int = 1) -> dict[str, Any]:
+    """Wait for the account of a batch, by this attempt or a later one. Raises Unavailable where it takes too long."""
     end = time.monotonic() + timeout_seconds
     while time.monotonic() < end:
-        try:
-            return read_json(cloud.data, manifest_key(model, job))
-        except NotFound:
-            time.sleep(0.3)
+        with suppress(NotFound):
+            account = read_json(cloud.data, manifest_key(model, job))
+            if next_attempt(account) > attempt:
+                return account
+        time.sleep(0.3)
     raise Unavailable(f"no account of the batch {job} after {timeout_seconds:.0f} s; it goes on without you")
 
 

@@ -213,27 +213,36 @@ def upload(
 @app.command()
 def batch(
     model: Model,
-    file: Annotated[str, typer.Argument(help="a CSV (also .gz) or Parquet file, or a prefix: batch/<model>/…/")],
+    file: Annotated[
+        str, typer.Argument(help="a CSV (also .gz) or Parquet file, or a folder of the data bucket: batch/<model>/…/")
+    ] = "",
+    again: Annotated[str, typer.Option(metavar="JOB", help="try again what failed in this batch")] = "",
     out: Annotated[Path | None, typer.Option(help="write all answers into this CSV file; waits for them")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="follow it until every row is accounted for")] = False,
     timeout: Annotated[float, typer.Option(help="seconds to wait at most")] = 900.0,
     env: Env = "local",
     as_json: AsJson = False,
 ) -> None:
-    """Answer a whole file, or all files under a prefix. With --wait, status 1 where a row got no answer."""
-    from cli.batch import follow_batch, send_file, send_prefix, write_answers
+    """Answer a whole file, or all files in a folder. With --wait, status 1 where a row got no answer."""
+    from cli.batch import follow_batch, send_again, send_file, send_prefix, write_answers
     from cli.reach import reach
     from cli.story import tell_batch
 
-    output, cloud = Output(as_json=as_json), reach(env).cloud
-    is_prefix = file.startswith(f"batch/{model}/") and file.endswith("/")
-    job = send_prefix(cloud, file) if is_prefix else send_file(cloud, model, Path(file), _read_file(Path(file)))
-    output.say(f"sent {file} to {model}; the batch is {job}")
+    if bool(file) == bool(again):
+        raise AskedWrongly("give a file, or --again and the batch in which some failed")
+    output, cloud, attempt = Output(as_json=as_json), reach(env).cloud, 1
+    if again:
+        job, attempt = again, send_again(cloud, model, again)
+        output.say(f"asked to try again what failed in {job}; this is attempt {attempt}")
+    else:
+        is_prefix = file.startswith(f"batch/{model}/") and file.endswith("/")
+        job = send_prefix(cloud, file) if is_prefix else send_file(cloud, model, Path(file), _read_file(Path(file)))
+        output.say(f"sent {file} to {model}; the batch is {job}")
     if not (wait or out):
         output.say(f"the answers, and the account of every row, will be under predictions/{model}/{job}/")
         output.document({"job": job})
         return
-    account = follow_batch(cloud, model, job, timeout)
+    account = follow_batch(cloud, model, job, timeout, attempt=attempt)
     tell_batch(output, account)
     if out:
         output.say(f"wrote {write_answers(cloud, account, out):,} answers to {out}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.follow import Judged, Rested, Step
 from cli.show import Output, moment
+from serin.batch.close import is_unfinished
 from serin.contract.metrics import METRICS, Metric
 from serin.contract.spec import label_text
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, Run
@@ -216,6 +217,8 @@ def tell_batch(output: Output, account: dict[str, Any]) -> None:
             output.say(f"    {reason['fix']}")
         if file.get("rejected_rows"):
             output.say(f"  the rows set aside, each with why: {file['rejected_rows']}")
+    if is_unfinished(account):
+        output.say(f"try again what failed: serin batch {account['model']} --again {account['job']}")
 
 
 def tell_drift(output: Output, report: Report) -> None:

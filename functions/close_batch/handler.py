@@ -1,4 +1,4 @@
-"""Writes the account of a batch. Called at the end of the batch workflow with {model, job}, and any {error}."""
+"""Writes the account of a batch. Called last by the batch workflow with {model, job, attempt}, and any {error}."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def closer() -> BatchCloser:
 @watched
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     error = explain_error(event["error"]) if "error" in event else None
-    account = closer().close(event["model"], event["job"], error)
+    account = closer().close(event["model"], event["job"], error, attempt=event.get("attempt", 1))
     for what in ("answered", "rejected", "failed"):
         count(f"BatchRows{what.title()}", account[what])
     return {"status": account["status"], "manifest": f"{account['results']}manifest.json"}

@@ -1,4 +1,7 @@
-"""Starts batches. Called by SQS with S3's `Object Created` events, by way of EventBridge, or with {prefix}."""
+"""Starts batches. Called by SQS with S3's `Object Created` events, by way of EventBridge, or with what people ask for.
+
+That is {prefix}, or {model, job, attempt} to try again what failed.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,8 @@ def start(record: Any) -> None:
     event = json.loads(record.body)
     if "prefix" in event:
         job = starter().start_prefix(event["prefix"])
+    elif "job" in event:
+        job = starter().start_again(event["model"], event["job"], event["attempt"])
     elif event.get("detail-type") == "Object Created":
         stored = event["detail"]["object"]
         job = starter().start_file(stored["key"], stored["version-id"])

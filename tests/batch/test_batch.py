@@ -14,6 +14,7 @@ import yaml
 
 from serin.batch import split
 from serin.batch.close import BatchCloser
+from serin.batch.job import manifest_key, write_json
 from serin.batch.predict import PartPredictor, load
 from serin.batch.split import Splitter
 from serin.batch.start import BatchStarter
@@ -44,13 +45,12 @@ class BatchHouse:
         return self.work(job)
 
     def work(self, job: str) -> dict[str, Any]:
-        event = self.workflow.started.get(f"tumours-{job}")
-        if event:
+        for event in [event for name, event in self.workflow.started.items() if name.startswith(f"tumours-{job}")]:
             for found in list(self.data.list(event["files"])):
                 self.splitter.split("tumours", job, found.key)
             for found in list(self.data.list(event["parts"])):
                 self.predictor.predict("tumours", job, found.key)
-            self.closer.close("tumours", job)
+            self.closer.close("tumours", job, attempt=event["attempt"])
         return json.loads(self.data.get(f"predictions/tumours/{job}/manifest.json"))  # type: ignore[no-any-return]
 
     def answers(self, account: dict[str, Any]) -> list[dict[str, str]]:
@@ -150,6 +150,19 @@ def test_files_under_a_prefix_are_one_batch(batch: BatchHouse) -> None:
     assert [file["answered"] for file in account["files"]] == [150, 419, 0]
 
 
+def test_a_file_is_answered_once_when_it_arrives_or_with_its_folder(batch: BatchHouse) -> None:
+    for name in ("single.csv", "june/", "june/x.csv", "june/late/y.csv"):
+        key = f"batch/tumours/{name}"
+        started = batch.starter.start_file(key, batch.data.put(key, as_csv(ROWS[:3])))
+        assert (started is not None) is (name == "single.csv")
+    job = batch.starter.start_prefix("batch/tumours/june/")
+    assert job
+    account = batch.work(job)
+    assert [file["key"] for file in account["files"]] == ["batch/tumours/june/late/y.csv", "batch/tumours/june/x.csv"]
+    assert batch.starter.start_prefix("batch/tumours/single") is None
+    assert batch.starter.start_prefix("batch/tumours/nothing/") is None
+
+
 def test_done_twice_it_is_one_batch(batch: BatchHouse) -> None:
     account = batch.send(as_csv(ROWS[:20]), "twice.csv")
     stored = {key: len(versions) for key, versions in batch.data.versions.items() if "predictions/" in key}
@@ -182,6 +195,51 @@ def test_a_part_that_never_was_answered_is_counted_as_failed(batch: BatchHouse) 
     account = batch.closer.close("tumours", job, "Lambda: out of memory")
     assert (account["status"], account["error"]) == ("partial", "Lambda: out of memory")
     assert counts(account) == (250, 100, 0, 150)
+
+
+def test_what_failed_is_tried_again_and_nothing_else(batch: BatchHouse) -> None:
+    for name in ("a", "b"):
+        batch.data.put(f"batch/tumours/half/{name}.csv", as_csv(ROWS[:250]))
+    job = batch.starter.start_prefix("batch/tumours/half/")
+    assert job
+    event = batch.workflow.started[f"tumours-{job}"]
+    batch.splitter.split("tumours", job, f"{event['files']}00000.json")
+    batch.predictor.predict("tumours", job, f"{event['parts']}00000-00001.npz")
+    assert batch.starter.start_again("tumours", job, 2) is None, "it has not ended"
+    first = batch.closer.close("tumours", job, "Lambda.TooManyRequestsException: Rate Exceeded.")
+    assert counts(first) == (250, 100, 0, 150)
+    assert "error" in first
+
+    assert batch.starter.start_again("tumours", job, 3) is None
+    assert batch.starter.start_again("tumours", job, 2) == job
+    assert batch.closer.close("tumours", job) == first, "a late end of the first attempt"
+    done_before = f"predictions/tumours/{job}/00000-00001.csv"
+    writes = len(batch.data.versions[done_before])
+    again = batch.work(job)
+    assert (again["status"], counts(again), again["attempt"]) == ("done", (500, 500, 0, 0), 2)
+    assert "error" not in again
+    assert len(batch.data.versions[done_before]) == writes
+    assert batch.starter.start_again("tumours", job, 3) is None, "nothing is left to try"
+
+
+def test_an_account_of_the_version_before_can_be_tried_again(batch: BatchHouse) -> None:
+    version = batch.data.put("batch/tumours/old.csv", as_csv(ROWS[:5]))
+    job = batch.starter.start_file("batch/tumours/old.csv", version)
+    assert job
+    account = batch.closer.close("tumours", job)
+    del account["attempt"]
+    write_json(batch.data, manifest_key("tumours", job), account)
+    assert batch.starter.start_again("tumours", job, 2) == job
+
+
+def test_a_workflow_that_had_no_part_to_answer_met_no_error(batch: BatchHouse) -> None:
+    """Where every row is refused there is no part, and a map over nothing ends with an error of its own."""
+    version = batch.data.put("batch/tumours/b.pdf", b"%PDF-1.7\n")
+    job = batch.starter.start_file("batch/tumours/b.pdf", version)
+    assert job
+    batch.splitter.split("tumours", job, f"batch-work/tumours/{job}/files/00000.json")
+    account = batch.closer.close("tumours", job, "States.Runtime: 'Contents'")
+    assert (account["status"], "error" in account) == ("refused", False)
 
 
 def test_answers_are_kept_by_entity_the_last_row_of_each(batch: BatchHouse) -> None:

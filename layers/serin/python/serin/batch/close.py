@@ -12,26 +12,37 @@ from serin.registry.ports import Clock, Objects
 
 @dataclass(frozen=True, slots=True)
 class BatchCloser:
-    """Writes the account of a batch. Doing it again changes nothing."""
+    """Writes the account of a batch, once for each attempt."""
 
     data: Objects
     now: Clock
 
-    def close(self, model: str, job_name: str, error: str | None = None) -> dict[str, Any]:
-        """Account for every row of a job: answered, rejected, or failed. error: what ended the workflow early."""
+    def close(self, model: str, job_name: str, error: str | None = None, *, attempt: int = 1) -> dict[str, Any]:
+        """Account for every row of a job: answered, rejected, or failed.
+
+        error: what ended the workflow early. It is told where something is left undone, and else was none: so ends a
+        workflow that has no part to answer, since every row was rejected.
+        """
         key = manifest_key(model, job_name)
-        if self.data.exists(key):
-            return read_json(self.data, key)
+        before = self._found(key)
+        if before and next_attempt(before) > attempt:
+            return before
         job = Job.read(self.data, model, job_name)
         files = [self._file(job, place, source) for place, source in enumerate(job.sources)]
-        account = account_of(job, files, ended_at=self.now().isoformat(), error=error)
+        account = account_of(job, files, ended_at=self.now().isoformat(), attempt=attempt)
+        if error and is_unfinished(account):
+            account["error"] = error
         write_json(self.data, key, account)
         return account
 
     def _file(self, job: Job, place: int, source: Source) -> dict[str, Any]:
         split = self._found(f"{job.work}split/{place:05d}.json")
         if split is None:
-            reason = {"code": "FAILED", "message": "it could not be split", "fix": "Send it again, in smaller files."}
+            reason = {
+                "code": "FAILED",
+                "message": "it could not be split",
+                "fix": "Try it again; if that fails too, send smaller files.",
+            }
             return unread(source, reason)
         parts = [self._part(job, name, rows) for name, rows in split["parts"].items()]
         return {
@@ -60,21 +71,33 @@ class BatchCloser:
             return None
 
 
-def account_of(job: Job, files: list[dict[str, Any]], *, ended_at: str, error: str | None = None) -> dict[str, Any]:
+def account_of(job: Job, files: list[dict[str, Any]], *, ended_at: str, attempt: int = 1) -> dict[str, Any]:
     """Make the account of a batch out of those of its files."""
     counts = {what: sum(file[what] for file in files) for what in ("rows", "answered", "rejected", "failed")}
     return {
         "job": job.id,
         "model": job.model,
         "version": job.version,
+        "attempt": attempt,
         "status": _status(counts, files),
         **counts,
-        **({"error": error} if error else {}),
         "results": job.results,
         "files": files,
         "started_at": job.started_at,
         "ended_at": ended_at,
     }
+
+
+def next_attempt(account: dict[str, Any]) -> int:
+    """Number the attempt that would follow the one that an account is of. Older code wrote none: it made one only."""
+    return int(account.get("attempt", 1)) + 1
+
+
+def is_unfinished(account: dict[str, Any]) -> bool:
+    """Tell whether a file was not split or a part was not answered to its end, so that another attempt may do it."""
+    return any(
+        _broke(file) or any(part.get("reason") == "FAILED" for part in file["parts"]) for file in account["files"]
+    )
 
 
 def unread(source: Source, reason: dict[str, Any]) -> dict[str, Any]:

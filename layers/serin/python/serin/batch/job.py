@@ -1,6 +1,7 @@
 """What is a batch job, and where is each piece of it kept?
 
-batch/<model>/<name>                                what somebody sent
+batch/<model>/<name>                                a file that is answered as soon as it arrives
+batch/<model>/<folder>/…                            files that are answered together, once somebody asks
 batch-work/<model>/<job>/job.json                   the job: its files, and the version that answers all of it
 batch-work/<model>/<job>/files/00000.json           one for each file to split
 batch-work/<model>/<job>/split/00000.json           what became of that file
@@ -68,6 +69,15 @@ class Job:
 def job_id(sources: Sequence[Source]) -> str:
     """Name a job by its files, so that the same files twice are one job."""
     return sha256(json.dumps([[source.key, source.version] for source in sources]).encode())[:16]
+
+
+def sources_under(data: Objects, prefix: str) -> tuple[Source, ...]:
+    """List the files under a prefix that are answered together. A file in no folder was answered when it arrived."""
+    return tuple(Source(found.key, found.version) for found in data.list(prefix) if _is_in_folder(found.key))
+
+
+def _is_in_folder(key: str) -> bool:
+    return key.count("/") > 2 and not key.endswith("/")  # a key that ends so is the folder itself
 
 
 def work_prefix(model: str, job: str) -> str:

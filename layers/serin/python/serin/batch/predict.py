@@ -23,7 +23,7 @@ from serin.serving.model import FILES, LoadedModel
 
 @dataclass(frozen=True, slots=True)
 class PartPredictor:
-    """Answers parts of batches. Doing it again writes the same."""
+    """Answers parts of batches. What is answered already is left as it is."""
 
     data: Objects
     artifacts: Objects
@@ -33,6 +33,9 @@ class PartPredictor:
         """Answer one part of a job. Raises Unverified where the model is not the one that the job names."""
         job = Job.read(self.data, model, job_name)
         name = part_key.rpartition("/")[2].removesuffix(".npz")
+        account_key = f"{job.work}answered/{name}.json"
+        if self.data.exists(account_key):
+            return
         columns = load_columns(self.data.get(part_key))
         lines = columns[LINE].astype(np.int64)
         prefix, digests = f"models/{model}/{job.version}/", tuple(job.artifacts.items())
@@ -53,7 +56,7 @@ class PartPredictor:
         table = _csv(answered, said, {} if entities is None else {str(entity): entities})
         self.data.put(f"{job.results}{name}.csv", table)
         account = {"answered": len(answered), "failed": lines_failed, "sha256": sha256(table)}
-        write_json(self.data, f"{job.work}answered/{name}.json", account)
+        write_json(self.data, account_key, account)
 
 
 @lru_cache(maxsize=1)

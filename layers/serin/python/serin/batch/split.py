@@ -24,7 +24,7 @@ PART_ROWS = 20_000  # a second or so of work, and some megabytes
 
 @dataclass(frozen=True, slots=True)
 class Splitter:
-    """Splits the files of batches. Doing it again writes the same."""
+    """Splits the files of batches. What is split already is left as it is."""
 
     data: Objects
     artifacts: Objects
@@ -36,8 +36,9 @@ class Splitter:
         """
         job = Job.read(self.data, model, job_name)
         place = int(read_json(self.data, file_key)["place"])
-        account = self._split(job, place, job.sources[place])
-        write_json(self.data, f"{job.work}split/{place:05d}.json", account)
+        key = f"{job.work}split/{place:05d}.json"
+        if not self.data.exists(key):
+            write_json(self.data, key, self._split(job, place, job.sources[place]))
 
     def _split(self, job: Job, place: int, source: Source) -> dict[str, Any]:
         try:

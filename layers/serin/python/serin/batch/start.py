@@ -5,9 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 
-from serin.batch.close import account_of, unread
-from serin.batch.job import Job, Source, contract_of, job_id, manifest_key, work_prefix, write_json
+from serin.batch.close import account_of, is_unfinished, next_attempt, unread
+from serin.batch.job import (
+    Job,
+    Source,
+    contract_of,
+    job_id,
+    manifest_key,
+    read_json,
+    sources_under,
+    work_prefix,
+    write_json,
+)
 from serin.contract.model import NAME
+from serin.errors import NotFound
 from serin.registry.ports import Clock, Objects, Workflow
 from serin.registry.records import Champion
 from serin.registry.registry import Registry
@@ -23,13 +34,30 @@ class BatchStarter:
     now: Clock
 
     def start_file(self, key: str, version: str) -> str | None:
-        """Start the batch of one file. Gives the job's id; None where the key belongs to no model."""
-        return self._start(key, (Source(key, version),))
+        """Start the batch of one file that arrived. Gives the job's id.
+
+        None where the key belongs to no model, or the file lies in a folder and so waits for the batch of that folder.
+        """
+        return self._start(key, (Source(key, version),)) if re.fullmatch("batch/[^/]+/[^/]+", key) else None
 
     def start_prefix(self, prefix: str) -> str | None:
-        """Start one batch of all files under a prefix. Gives the job's id; None where there are none."""
-        sources = tuple(Source(found.key, found.version) for found in self.data.list(prefix))
+        """Start one batch of all files in folders under a prefix. Gives the job's id; None where there are none."""
+        sources = sources_under(self.data, prefix)
         return self._start(prefix, sources) if sources else None
+
+    def start_again(self, model: str, job: str, attempt: int) -> str | None:
+        """Try once more what failed in a batch that ended. attempt: the one after that of its account.
+
+        Gives the job's id; None where nothing is left to try.
+        """
+        try:
+            account = read_json(self.data, manifest_key(model, job))
+        except NotFound:
+            return None
+        if attempt != next_attempt(account) or not is_unfinished(account):
+            return None
+        self._run(model, job, attempt)
+        return job
 
     def _start(self, place: str, sources: tuple[Source, ...]) -> str | None:
         parts = place.split("/")
@@ -45,9 +73,14 @@ class BatchStarter:
                 self._refuse(model, job, sources)
                 return job
             self._write(model, job, sources, route.value.champion)
-        lists = {"files": f"{work}files/", "parts": f"{work}parts/"}
-        self.workflow.start(f"{model}-{job}", {"model": model, "job": job, **lists})
+        self._run(model, job, 1)
         return job
+
+    def _run(self, model: str, job: str, attempt: int) -> None:
+        work = work_prefix(model, job)
+        name = f"{model}-{job}" + (f"-{attempt}" if attempt > 1 else "")  # a name starts once
+        lists = {"files": f"{work}files/", "parts": f"{work}parts/"}
+        self.workflow.start(name, {"model": model, "job": job, "attempt": attempt, **lists})
 
     def _write(self, model: str, job: str, sources: tuple[Source, ...], champion: Champion) -> None:
         keep = contract_of(self.registry, model, champion.version).batch.keep

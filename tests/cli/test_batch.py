@@ -1,0 +1,61 @@
+"""Who asks for a batch again is told what will be done, or why there is nothing to do."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from cli.batch import follow_batch, send_again, send_prefix
+from serin.aws.cloud import Cloud
+from serin.batch.job import manifest_key, work_prefix, write_json
+from serin.errors import NotFound, Refused, Unavailable
+from tests.fakes import FakeObjects, FakeQueue
+
+FAILED = {"parts": [{"reason": "FAILED"}], "reasons": []}
+DONE = {"parts": [{}, {"reason": "MODEL_OUTPUT"}], "reasons": [{"code": "TYPE"}]}
+
+
+def cloud_with(files: list[dict[str, Any]], **account: int) -> Cloud:
+    data = FakeObjects()
+    write_json(data, manifest_key("loans", "job"), {**account, "files": files})
+    write_json(data, work_prefix("loans", "job") + "job.json", {})
+    return cast(Cloud, SimpleNamespace(data=data, batches=FakeQueue()))
+
+
+def test_what_failed_is_asked_for_as_the_next_attempt() -> None:
+    cloud = cloud_with([DONE, FAILED], attempt=2)
+    assert send_again(cloud, "loans", "job") == 3
+    assert cast(FakeQueue, cloud.batches).messages == [{"model": "loans", "job": "job", "attempt": 3}]
+
+
+def test_where_nothing_failed_nothing_is_asked_for() -> None:
+    cloud = cloud_with([DONE])
+    with pytest.raises(Refused, match="nothing is left to try"):
+        send_again(cloud, "loans", "job")
+    with pytest.raises(NotFound, match="loans has no batch other that ended"):
+        send_again(cloud, "loans", "other")
+
+
+def test_a_batch_whose_working_files_are_gone_says_so() -> None:
+    cloud = cloud_with([FAILED])
+    del cast(FakeObjects, cloud.data).versions[work_prefix("loans", "job") + "job.json"]
+    with pytest.raises(NotFound, match="send its files again"):
+        send_again(cloud, "loans", "job")
+
+
+def test_an_account_of_an_earlier_attempt_is_not_taken_for_this_one() -> None:
+    cloud = cloud_with([DONE], attempt=2)
+    assert follow_batch(cloud, "loans", "job", 1, attempt=2)["attempt"] == 2
+    with pytest.raises(Unavailable):
+        follow_batch(cloud, "loans", "job", 0.01, attempt=3)
+
+
+def test_a_folder_without_files_is_told_in_plain_words() -> None:
+    cloud = cloud_with([DONE])
+    cloud.data.put("batch/loans/direct.csv", b"x")
+    with pytest.raises(NotFound, match="there is no file in batch/loans/may/"):
+        send_prefix(cloud, "batch/loans/may/")
+    with pytest.raises(NotFound, match="were answered when they arrived"):
+        send_prefix(cloud, "batch/loans/")
