@@ -9,20 +9,22 @@ import json
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud, utc_now
 from serin.aws.watch import count, log, watched
 from serin.batch.start import BatchStarter
 
-processor = BatchProcessor(event_type=EventType.SQS)
+
+@cache
+def cloud() -> Cloud:
+    return Cloud.from_environment()
 
 
 @cache
 def starter() -> BatchStarter:
-    cloud = Cloud.from_environment()
-    return BatchStarter(cloud.registry, cloud.data, cloud.batch_workflow, utc_now)
+    here = cloud()
+    return BatchStarter(here.registry, here.data, here.batch_workflow, utc_now)
 
 
 def start(record: Any) -> None:
@@ -42,4 +44,4 @@ def start(record: Any) -> None:
 
 @watched
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    return process_partial_response(event=event, record_handler=start, processor=processor, context=context)
+    return cloud().deliveries.work_off(event, start, context)

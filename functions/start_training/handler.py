@@ -6,27 +6,29 @@ import json
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.watch import log, watched
 from serin.training.start import Starter
 
-processor = BatchProcessor(event_type=EventType.SQS)
+
+@cache
+def cloud() -> Cloud:
+    return Cloud.from_environment()
 
 
 @cache
 def starter() -> Starter:
-    cloud = Cloud.from_environment()
+    here = cloud()
     return Starter(
-        cloud.registry,
-        cloud.contracts,
-        cloud.training_workflow,
+        here.registry,
+        here.contracts,
+        here.training_workflow,
         utc_now,
         PATIENCE,
-        cloud.code_digest,
-        cloud.seconds_per_minute,
+        here.code_digest,
+        here.seconds_per_minute,
     )
 
 
@@ -38,4 +40,4 @@ def consider(record: Any) -> None:
 
 @watched
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    return process_partial_response(event=event, record_handler=consider, processor=processor, context=context)
+    return cloud().deliveries.work_off(event, consider, context)

@@ -6,20 +6,22 @@ import json
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud
 from serin.aws.watch import count, log, watched
 from serin.monitoring.files import Summariser
 
-processor = BatchProcessor(event_type=EventType.SQS)
+
+@cache
+def cloud() -> Cloud:
+    return Cloud.from_environment()
 
 
 @cache
 def summariser() -> Summariser:
-    cloud = Cloud.from_environment()
-    return Summariser(cloud.registry, cloud.data, cloud.artifacts)
+    here = cloud()
+    return Summariser(here.registry, here.data, here.artifacts)
 
 
 def summarise(record: Any) -> None:
@@ -42,4 +44,4 @@ def summarise(record: Any) -> None:
 
 @watched
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    return process_partial_response(event=event, record_handler=summarise, processor=processor, context=context)
+    return cloud().deliveries.work_off(event, summarise, context)

@@ -6,14 +6,11 @@ import json
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.watch import count, log, watched
 from serin.data.receive import Intake, Upload
-
-processor = BatchProcessor(event_type=EventType.SQS)
 
 
 @cache
@@ -33,7 +30,7 @@ def receive(record: Any) -> None:
         log().info("not an upload", event_type=str(event.get("detail-type") or event.get("Event"))[:80])
         return
     stored = event["detail"]["object"]
-    is_last_try = int(record.attributes.approximate_receive_count) >= cloud().tries
+    is_last_try = cloud().deliveries.is_last_try(record)
     receipt = intake().receive(Upload(stored["key"], stored["version-id"]), is_last_try=is_last_try)
     log().info("receipt", model=receipt.model, key=receipt.key, status=receipt.status, dataset=receipt.dataset)
     count(f"Upload{receipt.status.title()}")
@@ -44,4 +41,4 @@ def receive(record: Any) -> None:
 
 @watched
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    return process_partial_response(event=event, record_handler=receive, processor=processor, context=context)
+    return cloud().deliveries.work_off(event, receive, context)

@@ -11,11 +11,12 @@ from infra.constructs.alarms import PERIOD, Alarms
 from infra.constructs.function import ServerlessFunction
 from infra.environment import Environment
 
-TRIES = 3
+TRIES = 4
+WAITING_SECONDS = 900
 
 
 class WorkQueue(Construct):
-    """A queue read by one function. A message that failed three times is set aside, and people are told.
+    """A queue read by one function. A message that failed time and again is set aside, and people are told.
 
     reader: the name of that function, which is made later and then handed to `read_by`.
     """
@@ -56,6 +57,13 @@ class WorkQueue(Construct):
             metric=self.dead_letters.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum"),
             description=f"A message of the {name} queue failed {TRIES} times and was set aside. Read the logs of "
             f"its function, mend the cause, then redrive the dead letters: doing one again does no harm.",
+        )
+        alarms.when_any(
+            f"{name}-waiting",
+            metric=self.queue.metric_approximate_age_of_oldest_message(period=PERIOD, statistic="Maximum"),
+            above=WAITING_SECONDS,
+            description=f"A message has waited in the {name} queue for {WAITING_SECONDS // 60} minutes: its function "
+            f"({reader}) fails on it, is throttled, or has more to do than it can. Read the function's logs.",
         )
 
     def read_by(self, reader: ServerlessFunction, *, batch_size: int, at_once: int) -> None:

@@ -276,11 +276,13 @@ def test_every_queue_sets_aside_what_fails_and_waits_longer_than_its_reader(each
         queue = queues[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
         reader = functions[mapping["FunctionName"]["Ref"]]["Properties"]
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-        assert queue["RedrivePolicy"]["maxReceiveCount"] == 3
-        assert reader["Environment"]["Variables"]["TRIES"] == "3"
+        assert queue["RedrivePolicy"]["maxReceiveCount"] == 4
+        assert reader["Environment"]["Variables"]["TRIES"] == "4"
         assert queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0] in queues
         times = 1 if each.environment == "local" else 6
         assert queue["VisibilityTimeout"] >= times * reader["Timeout"]
+        role = each.statements_of(reader["FunctionName"].removeprefix(f"serin-{each.environment}-"))
+        assert any("sqs:ChangeMessageVisibility" in listed(statement["Action"]) for statement in role)
 
 
 def test_queues_are_encrypted_with_a_key_under_which_eventbridge_may_write(each: Synthesised) -> None:
@@ -289,26 +291,35 @@ def test_queues_are_encrypted_with_a_key_under_which_eventbridge_may_write(each:
         assert "KmsMasterKeyId" not in queue
 
 
-def test_people_are_told_of_dead_letters_failed_workflows_and_a_failed_tick(each: Synthesised) -> None:
+def test_people_are_told_of_what_waits_or_failed(each: Synthesised) -> None:
     alarms = {
         a["AlarmName"].removeprefix(f"serin-{each.environment}-"): a for a in each.properties("AWS::CloudWatch::Alarm")
     }
     assert alarms.keys() == {
         *("uploads-dead-letters", "training-dead-letters", "training-failed", "release-failed", "tick-failed"),
         *("batches-dead-letters", "batch-failed"),
+        *("uploads-waiting", "training-waiting", "batches-waiting", "captures-waiting"),
         *("captures-dead-letters", "captures-late", "captures-lost"),
         *("no-answer", "degraded", "api-failed", "challenger-fault"),
         "check_drift-failed",
     }
     topic = next(iter(each.of_type("AWS::SNS::Topic")))
     for name, alarm in alarms.items():
-        above = 900 if name == "captures-late" else 0
+        above = 900 if name == "captures-late" or name.endswith("-waiting") else 0
         assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (above, "GreaterThanThreshold")
         # A challenger's fault is no failed request: it is news for the release, not for people.
         assert alarm.get("AlarmActions") == (None if name == "challenger-fault" else [{"Ref": topic}])
-    watched = {a["Dimensions"][0]["Value"]["Fn::GetAtt"][0] for n, a in alarms.items() if "dead" in n}
-    dead = {id for id, q in each.of_type("AWS::SQS::Queue").items() if "RedrivePolicy" not in q["Properties"]}
-    assert watched == dead
+    queues = {
+        q["Properties"]["QueueName"].removeprefix(f"serin-{each.environment}-"): id
+        for id, q in each.of_type("AWS::SQS::Queue").items()
+    }
+    for name, alarm in alarms.items():
+        if name.endswith(("-dead-letters", "-waiting")):
+            is_late, dead = name.endswith("-waiting"), "ApproximateNumberOfMessagesVisible"
+            assert alarm["MetricName"] == ("ApproximateAgeOfOldestMessage" if is_late else dead)
+            watched = alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
+            assert watched == queues.pop(name.removesuffix("-waiting"))
+    assert not queues, "every queue is watched"
 
 
 def test_an_alarm_of_the_endpoint_triggers_a_turn_and_does_nothing_else(each: Synthesised) -> None:

@@ -41,6 +41,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cloud]
             "DATA_BUCKET": "data",
             "ARTIFACTS_BUCKET": "artifacts",
             "MODELS_PATH": str(tmp_path),
+            "TRIES": "4",
             "SECONDS_PER_PLAN_MINUTE": "60",
             "POWERTOOLS_METRICS_NAMESPACE": "Serin",
             "TRAINING_QUEUE_URL": boto3.client("sqs").create_queue(QueueName="training")["QueueUrl"],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -23,6 +23,9 @@ from serin.errors import SerinError
 from serin.registry.ids import ulid
 from serin.registry.patience import Patience
 from serin.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from serin.aws.deliveries import Deliveries
 
 _CONFIG = Config(connect_timeout=2, read_timeout=20, retries={"mode": "standard", "max_attempts": 4})
 
@@ -91,14 +94,15 @@ class Cloud:
     def events(self) -> EventBridgeEvents:
         return EventBridgeEvents(self._client("events"), "default", self._name("ENVIRONMENT"))
 
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        from serin.aws.deliveries import Deliveries  # a person's command has no need of it
+
+        return Deliveries(self._client("sqs"), tries=int(self._name("TRIES")))
+
     @property
     def code_digest(self) -> str:
         return self._name("CODE_DIGEST")
-
-    @property
-    def tries(self) -> int:
-        """How often the queue that a function reads delivers a message before it sets it aside."""
-        return int(self._name("TRIES"))
 
     @property
     def seconds_per_minute(self) -> float:
