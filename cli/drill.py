@@ -234,7 +234,9 @@ def enough_by(cloud: Cloud, release: Release) -> float | None:
     """When the minute of the plan ended that held enough evidence of a breach, in seconds since 1970; None without."""
     now, version = utc_now(), cloud.registry.version(release.model, release.version).value
     section = cloud.registry.run(release.model, version.run).value.contract["release"]
-    plan = resolve_plan(section, seconds_per_plan_minute=cloud.seconds_per_minute)
+    plan = resolve_plan(
+        section, seconds_per_plan_minute=cloud.seconds_per_minute, arrival_seconds=cloud.arrival_seconds
+    )
     minutes = arrived_minutes(look(cloud.data, plan, release, now), plan, release, now)
     for count, minute in enumerate(minutes, start=1):
         if compare_arms(plan, release, minutes[:count]).with_verdict(Verdict.BREACH):

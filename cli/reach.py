@@ -42,9 +42,14 @@ class Reach:
     @cached_property
     def cloud(self) -> Cloud:
         names = {variable: self.outputs[output] for variable, output in _VARIABLES.items()}
-        minute = str(project.environments()[self.env]["seconds_per_plan_minute"])
-        here = {"MODELS_PATH": str(project.models_folder()), "SECONDS_PER_PLAN_MINUTE": minute}
-        return Cloud(names | here | {"ENVIRONMENT": self.env}, self.session)
+        settings = project.environments()[self.env]
+        here = {
+            "ENVIRONMENT": self.env,
+            "MODELS_PATH": str(project.models_folder()),
+            "SECONDS_PER_PLAN_MINUTE": str(settings["seconds_per_plan_minute"]),
+            "ARRIVAL_SECONDS": str(settings["arrival_seconds"]),
+        }
+        return Cloud(names | here, self.session)
 
     @cached_property
     def api_key(self) -> str:

@@ -60,9 +60,10 @@ class Environment:
 
     account: twelve digits. retain: whether deleting the stack leaves buckets and table in place.
     bundle: whether third-party packages are built into layers; where they are not, functions run with
-    the packages of whoever runs them. visibility_seconds: how long a message stays hidden from other
-    readers; without it, six times as long as its function may take. sizes: by function; `others` for
-    those that cdk.json does not name.
+    the packages of whoever runs them. arrival_seconds: how long captures take from the endpoint into a
+    summary, such as fail once included; a release waits so long until it takes a minute for complete.
+    visibility_seconds: how long a message stays hidden from other readers; without it, six times as long
+    as its function may take. sizes: by function; `others` for those that cdk.json does not name.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Environment:
     log_level: str
     alarms_email: str | None
     seconds_per_plan_minute: int
+    arrival_seconds: int
     visibility_seconds: int | None
     days: Days
     requests: Requests

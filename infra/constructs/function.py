@@ -157,6 +157,7 @@ def _common_variables(name: str, environment: Environment, with_models: bool) ->
         "DATA_BUCKET": environment.data_bucket,
         "ARTIFACTS_BUCKET": environment.artifacts_bucket,
         "SECONDS_PER_PLAN_MINUTE": str(environment.seconds_per_plan_minute),
+        "ARRIVAL_SECONDS": str(environment.arrival_seconds),
         "POWERTOOLS_SERVICE_NAME": name,
         "POWERTOOLS_METRICS_NAMESPACE": environment.metrics,
         "POWERTOOLS_LOG_LEVEL": environment.log_level,

@@ -147,6 +147,7 @@ def test_each_function_has_its_environment(each: Synthesised) -> None:
         assert variables["POWERTOOLS_SERVICE_NAME"] == name
         assert variables["ENVIRONMENT"] == each.environment
         assert variables["SECONDS_PER_PLAN_MINUTE"] == ("1" if each.environment == "local" else "60")
+        assert variables["ARRIVAL_SECONDS"] == ("7" if each.environment == "local" else "240")
         assert ("MODELS_PATH" in variables) is (name not in WITHOUT_MODELS)
         assert function["Runtime"] == "python3.13"
 

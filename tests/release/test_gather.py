@@ -10,7 +10,7 @@ import pytest
 
 from serin.monitoring import summary as summaries
 from serin.monitoring.feedback import Truth, Truths, row_id
-from serin.monitoring.minutes import Minute
+from serin.monitoring.minutes import Counts, Minute
 from serin.monitoring.summary import Summary, Unit, Units
 from serin.release.gather import Seen, arrived_minutes, complete_minutes, look
 from serin.release.plan import resolve_plan
@@ -112,3 +112,12 @@ def test_whoever_asks_again_is_no_evidence_and_yet_traffic() -> None:
     seen = look(data, PLAN, RELEASE, now)
     assert seen.asked_at == START + timedelta(minutes=7)
     assert [minute.at for minute in arrived_minutes(seen, PLAN, RELEASE, now)] == [int(START.timestamp() // 60) + 1]
+
+
+@pytest.mark.parametrize("arrival", [7, 125, 240])
+def test_a_minute_is_complete_once_its_captures_have_had_the_time_that_they_take_here(arrival: int) -> None:
+    plan = resolve_plan({"strategy": "canary"}, seconds_per_plan_minute=60, arrival_seconds=arrival)
+    over = START + timedelta(minutes=1, seconds=arrival)
+    first = Minute(int(START.timestamp() // 60), Counts(), Counts())
+    assert complete_minutes([first], plan, over - timedelta(seconds=1)) == []
+    assert complete_minutes([first], plan, over) == [first]

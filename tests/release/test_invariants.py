@@ -39,7 +39,7 @@ from serin.registry.records import (
 )
 from serin.registry.registry import decode, partition, put
 from serin.release.move import MAX_TURNS
-from serin.release.plan import HOLDBACK, ON_THE_WAY_SECONDS
+from serin.release.plan import ARRIVAL_SECONDS, HOLDBACK
 from serin.release.take_back import take_back
 from tests.aws.test_ports import REGION, aws, make_bucket, make_table  # noqa: F401  # aws: a fixture
 from tests.fakes import FakeRows
@@ -316,7 +316,7 @@ class Walk:
             assert min(units) >= MIN_REQUESTS
             assert {question["verdict"] for question in found["questions"].values()} == {"pass"}
             assert all(isfinite(question[bound]) for question in found["questions"].values() for bound in BOUNDS)
-            arrived = datetime.fromisoformat(entry.at) - timedelta(minutes=2, seconds=ON_THE_WAY_SECONDS)
+            arrived = datetime.fromisoformat(entry.at) - timedelta(seconds=ARRIVAL_SECONDS)
             complete = arrived.replace(second=0, microsecond=0)
             told = sum(number for (name, at), number in self.asked.items() if name == release.trial and at < complete)
             assert sum(units) <= told, "it rests on a minute that was not over, or not all of it had arrived"

@@ -109,6 +109,11 @@ class Cloud:
         """How long a minute of a contract lasts here: 60, but on the twin."""
         return float(self._name("SECONDS_PER_PLAN_MINUTE"))
 
+    @property
+    def arrival_seconds(self) -> float:
+        """How long captures take here from the endpoint into a summary."""
+        return float(self._name("ARRIVAL_SECONDS"))
+
     def _client(self, service: str) -> Any:
         return self.session.client(service, config=_CONFIG)
 

@@ -18,4 +18,5 @@ def releaser_in(cloud: Cloud, *, actor: str) -> Releaser:
         now=utc_now,
         patience=PATIENCE,
         seconds_per_minute=cloud.seconds_per_minute,
+        arrival_seconds=cloud.arrival_seconds,
     )

@@ -16,7 +16,8 @@ HOLDBACK = 0.1
 """The share of entities that stays with the previous champion while a promoted version is watched."""
 
 
-ON_THE_WAY_SECONDS = 5.0  # of captures, beyond two minutes of the plan
+ARRIVAL_SECONDS = 125.0
+"""How long captures take from the endpoint into a summary, where an environment does not say."""
 
 
 class StepKind(StrEnum):
@@ -42,7 +43,7 @@ class Plan:
     replay_seconds: how far back captures are replayed before it begins; 0 where none are. watch_seconds: how long it
     watches after the promotion; 0 where it does not. question: in what the challenger of an ab release must be better.
     feedback_seconds: how long feedback on a prediction may take to count. tolerance: how far from the truth a value may
-    be; None where that is not said.
+    be; None where that is not said. arrival_seconds: how long captures take from the endpoint into a summary.
     """
 
     strategy: Strategy
@@ -60,11 +61,7 @@ class Plan:
     question: Question
     feedback_seconds: float = 0.0
     tolerance: float | None = None
-
-    @property
-    def arrival_seconds(self) -> float:
-        """How long captures take from the endpoint into a summary."""
-        return 2 * self.minute_seconds + ON_THE_WAY_SECONDS
+    arrival_seconds: float = ARRIVAL_SECONDS
 
     @property
     def minutes_until_judged(self) -> float:
@@ -80,7 +77,9 @@ class Plan:
         return frozenset(self.minute_of(datetime.fromisoformat(at)) for at in times)
 
 
-def resolve_plan(section: Mapping[str, Any], *, seconds_per_plan_minute: float) -> Plan:
+def resolve_plan(
+    section: Mapping[str, Any], *, seconds_per_plan_minute: float, arrival_seconds: float = ARRIVAL_SECONDS
+) -> Plan:
     """Make a plan of a contract's `release` section. Here, and nowhere else, its durations are scaled."""
     said = ReleaseSection.model_validate(section)
 
@@ -112,6 +111,7 @@ def resolve_plan(section: Mapping[str, Any], *, seconds_per_plan_minute: float) 
         question=said.question,
         feedback_seconds=seconds(said.feedback_within),
         tolerance=said.tolerance,
+        arrival_seconds=arrival_seconds,
     )
 
 

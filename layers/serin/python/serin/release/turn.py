@@ -21,7 +21,7 @@ from serin.release.enact import Change, Scene, abort, enact
 from serin.release.evidence import Evidence, compare_arms, digest
 from serin.release.gather import arrived_minutes, complete_minutes, feedback_of, look, shadow_of
 from serin.release.move import Decision, Move, must_hand_over, next_move
-from serin.release.plan import Plan, resolve_plan
+from serin.release.plan import ARRIVAL_SECONDS, Plan, resolve_plan
 from serin.release.replay import Replayer
 from serin.release.start import ReleaseStarter
 
@@ -54,7 +54,10 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Releaser:
-    """Moves releases. seconds_per_minute: how long a minute of a plan lasts. score: how a replay runs a challenger."""
+    """Moves releases. seconds_per_minute: how long a minute of a plan lasts. score: how a replay runs a challenger.
+
+    arrival_seconds: how long captures take into a summary.
+    """
 
     registry: Registry
     data: Objects
@@ -64,6 +67,7 @@ class Releaser:
     now: Clock
     patience: Patience
     seconds_per_minute: float = 60.0
+    arrival_seconds: float = ARRIVAL_SECONDS
     score: Score = score_in_child
 
     def turn(self, model: str, name: str, *, execution: int = 1, turns: int = 0) -> Turned:
@@ -179,7 +183,11 @@ class Releaser:
         release, champion = found.value, route.value.champion.version if route else None
         version = self.registry.version(model, release.version)
         contract = self.registry.run(model, version.value.run).value.contract
-        plan = resolve_plan(contract["release"], seconds_per_plan_minute=self.seconds_per_minute)
+        plan = resolve_plan(
+            contract["release"],
+            seconds_per_plan_minute=self.seconds_per_minute,
+            arrival_seconds=self.arrival_seconds,
+        )
         is_watched = release.status is ReleaseStatus.WATCHING
         if release.status is ReleaseStatus.LIVE and not release.step_since:
             release = replace(release, champion_before=champion)  # nothing was compared yet
