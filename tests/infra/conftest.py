@@ -54,6 +54,11 @@ class Synthesised:
             for statement in policy["PolicyDocument"]["Statement"]
         ]
 
+    def is_protected(self, stack: str) -> bool:
+        """Tell whether CloudFormation refuses to delete a stack."""
+        artifacts = json.loads((self.folder / "manifest.json").read_text())["artifacts"]
+        return bool(artifacts[stack]["properties"].get("terminationProtection"))
+
     def _template(self, stack: str) -> dict[str, Any]:
         template: dict[str, Any] = json.loads((self.folder / f"{stack}.template.json").read_text())
         return template

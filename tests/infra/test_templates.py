@@ -47,13 +47,17 @@ def listed(value: Any) -> list[Any]:
 
 
 def test_what_is_stateful_is_never_renamed_nor_replaced(synthesised: dict[str, Synthesised]) -> None:
-    """A logical id, a name or a key that changes here would make CloudFormation make a new, empty one."""
+    """A logical id, a name, or a key or its type that changes here would make CloudFormation make a new, empty one."""
     lines = []
     for name in ENVIRONMENTS:
         for id, resource in synthesised[name].state["Resources"].items():
             properties = resource["Properties"]
             identity = properties.get("BucketName") or properties.get("TableName")
-            keys = [f"{key['AttributeName']} {key['KeyType']}" for key in properties.get("KeySchema", [])]
+            types = {a["AttributeName"]: a["AttributeType"] for a in properties.get("AttributeDefinitions", [])}
+            keys = [
+                f"{key['AttributeName']} {key['KeyType']} {types[key['AttributeName']]}"
+                for key in properties.get("KeySchema", [])
+            ]
             if identity:
                 lines.append(" ".join([name, id, resource["Type"], identity, *keys, resource["DeletionPolicy"]]))
     check_golden(GOLDEN / "stateful.txt", "\n".join(lines) + "\n")
@@ -65,6 +69,12 @@ def test_what_is_stateful_outlives_its_stack(synthesised: dict[str, Synthesised]
     kept = [r for r in resources if r["Type"] in ("AWS::S3::Bucket", "AWS::DynamoDB::Table")]
     assert len(kept) == 3
     assert {(r["DeletionPolicy"], r["UpdateReplacePolicy"]) for r in kept} == {("RetainExceptOnCreate", "Retain")}
+
+
+def test_the_stack_of_what_is_stateful_cannot_be_deleted_by_mistake(each: Synthesised) -> None:
+    is_kept = each.environment != "local"
+    assert each.is_protected(f"serin-{each.environment}-state") is is_kept
+    assert not each.is_protected(f"serin-{each.environment}"), "all of it can be made again"
 
 
 def test_nothing_stateful_is_held_by_an_export(each: Synthesised) -> None:
@@ -119,6 +129,7 @@ def test_the_table_can_be_restored(each: Synthesised) -> None:
     table = next(r for r in each.state["Resources"].values() if r["Type"] == "AWS::DynamoDB::Table")["Properties"]
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
     assert table["DeletionProtectionEnabled"] is (each.environment != "local")
 
 
