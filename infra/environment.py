@@ -25,11 +25,15 @@ class BadEnvironment(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """How many days things are kept: logs, uploads, the working files of runs, batches, captured predictions, what
-    they sum up to, and overwritten versions.
+    """How many days things are kept, and no longer, in any version.
+
+    endpoint_logs: the endpoint's own, in which each captured prediction stands too. uploads: with what was set aside of
+    them. batches: what was sent, and the answers. summaries: what captures sum up to. old_versions: what was
+    overwritten or deleted of uploads, and of what is kept for ever: models, datasets, receipts, drift reports.
     """
 
     logs: int
+    endpoint_logs: int
     uploads: int
     runs: int
     batches: int
@@ -110,6 +114,13 @@ class Environment:
             }
         except TypeError as error:
             raise BadEnvironment(name, str(error)) from error
+        days = settings["days"]
+        if days.old_versions >= days.uploads:
+            raise BadEnvironment(name, "days: old_versions must be fewer than uploads, of which they are the last")
+        if min(days.runs, days.batches, days.captures, days.summaries) < 2:
+            raise BadEnvironment(name, "days: at least 2, of which the last one is as an old version")
+        if days.endpoint_logs > days.captures:
+            raise BadEnvironment(name, "days: endpoint_logs hold captures, so that they must not be more")
         return cls(**settings)
 
     def named(self, what: str) -> str:

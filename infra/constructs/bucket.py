@@ -47,21 +47,23 @@ class DataBucket(PrivateBucket):
     """Uploads, receipts, datasets, quarantine, runs, batches, captures and summaries. Its events go to EventBridge."""
 
     def __init__(self, scope: Construct, id: str, *, environment: Environment) -> None:
+        days = environment.days
         super().__init__(
             scope,
             id,
             name=environment.data_bucket,
             environment=environment,
             lifecycle_rules=[
-                _expire("uploads/", environment.days.uploads),
-                _expire("runs/", environment.days.runs),
-                _expire("batch/", environment.days.batches),
-                _expire("batch-work/", environment.days.batches),
-                _expire("predictions/", environment.days.batches),
-                _expire("captures/", environment.days.captures),
-                _expire("captures-failed/", environment.days.captures),
-                _expire("summaries/", environment.days.summaries),
-                _expire("releases/", environment.days.captures),  # a replay lists rows as they were captured
+                _expire("uploads/", days.uploads, overwritten=days.old_versions),
+                _expire("quarantine/", days.uploads),
+                _expire("runs/", days.runs),
+                _expire("batch/", days.batches),
+                _expire("batch-work/", days.batches),
+                _expire("predictions/", days.batches),
+                _expire("captures/", days.captures),
+                _expire("captures-failed/", days.captures),
+                _expire("summaries/", days.summaries),
+                _expire("releases/", days.captures),  # a replay lists rows as they were captured
             ],
         )
         # event_bridge_enabled=True would bring a custom-resource function to set this one property.
@@ -107,5 +109,14 @@ class ArtifactsBucket(PrivateBucket):
         )
 
 
-def _expire(prefix: str, days: int) -> s3.LifecycleRule:
-    return s3.LifecycleRule(id=f"expire {prefix}", prefix=prefix, expiration=cdk.Duration.days(days))
+def _expire(prefix: str, days: int, *, overwritten: int = 1) -> s3.LifecycleRule:
+    """Delete what is so many days old. What expires stays on as an old version, so that it expires that much earlier.
+
+    overwritten: how long an old version is kept; of most no more than S3 lets it, for they are not written by people.
+    """
+    return s3.LifecycleRule(
+        id=f"expire {prefix}",
+        prefix=prefix,
+        expiration=cdk.Duration.days(days - overwritten),
+        noncurrent_version_expiration=cdk.Duration.days(overwritten),
+    )

@@ -21,7 +21,8 @@ class ServerlessFunction(Construct):
     """One of functions/<name>, with its own role and log group.
 
     bundle: which layers/<bundle>/requirements.txt it imports. with_models: whether it reads contracts.
-    variables: environment variables beyond those that every function has.
+    variables: environment variables beyond those that every function has. log_days: how long its log is kept, where
+    that is not as for most.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class ServerlessFunction(Construct):
         handler: str = "handler.handler",
         with_models: bool = True,
         variables: dict[str, str] | None = None,
+        log_days: int | None = None,
     ) -> None:
         super().__init__(scope, id)
         size = environment.size_of(name)
@@ -43,7 +45,7 @@ class ServerlessFunction(Construct):
         self._environment = environment
         function_name = environment.named(name)
         self.log_group_name = f"/aws/lambda/{function_name}"
-        self.log_group = LogGroup(self, "Logs", name=self.log_group_name, environment=environment)
+        self.log_group = LogGroup(self, "Logs", name=self.log_group_name, environment=environment, days=log_days)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log_group.grant_write(self.role)
         self.function = lambda_.Function(

@@ -10,10 +10,15 @@ from infra.environment import Environment
 
 
 class LogGroup(logs.LogGroup):
-    """A log group that keeps its lines as many days as the environment says, and goes with its stack."""
+    """A log group that keeps its lines as many days as the environment says, and goes with its stack.
 
-    def __init__(self, scope: Construct, id: str, *, name: str, environment: Environment) -> None:
+    days: how many, where that is not as for most.
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, *, name: str, environment: Environment, days: int | None = None
+    ) -> None:
         super().__init__(scope, id, log_group_name=name, removal_policy=cdk.RemovalPolicy.DESTROY)
         log_group = self.node.default_child
         assert isinstance(log_group, logs.CfnLogGroup)
-        log_group.retention_in_days = environment.days.logs  # a number; the construct above takes an enum
+        log_group.retention_in_days = days or environment.days.logs  # a number; the construct above takes an enum

@@ -211,7 +211,14 @@ class ServiceStack(cdk.Stack):
         )
 
         # over HTTP
-        api = function("Api", name="api", bundle="serving", handler="handler.app", with_models=False)
+        api = function(
+            "Api",
+            name="api",
+            bundle="serving",
+            handler="handler.app",
+            with_models=False,
+            log_days=environment.days.endpoint_logs,
+        )
         api.may_read(artifacts, "models/")
         api.may_read_table()
         no_answer = alarms.when_any(

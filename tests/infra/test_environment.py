@@ -48,6 +48,16 @@ def test_a_wrong_group_of_settings_is_named() -> None:
         read("dev", {"days": {"logs": 1, "downloads": 1}})
 
 
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [({"old_versions": 90}, "fewer than uploads"), ({"captures": 1}, "at least 2"), ({"captures": 7}, "endpoint_logs")],
+)
+def test_days_that_cannot_all_be_kept_to_are_refused(changed: dict[str, int], reason: str) -> None:
+    days = context()["environments"]["dev"]["days"]
+    with pytest.raises(BadEnvironment, match=reason):
+        read("dev", {"days": {**days, **changed}})
+
+
 def test_the_account_is_the_callers_unless_the_environment_names_one() -> None:
     assert read("dev").account == UNKNOWN_ACCOUNT
     assert read("dev", account="111122223333").account == "111122223333"

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from app import read_context
 from functions.api import handler
 from functions.api.handler import app as chalice_app
+from infra.environment import Environment
 from tests.golden import check_golden
 from tests.infra.conftest import ENVIRONMENTS, Synthesised
 
@@ -423,15 +425,32 @@ def assumed(role: dict[str, Any]) -> list[dict[str, Any]]:
     return list(role["AssumeRolePolicyDocument"]["Statement"])
 
 
-def test_captures_and_summaries_go_when_their_days_are_over(synthesised: dict[str, Synthesised]) -> None:
-    days = {}
-    for name in ENVIRONMENTS:
-        resources = synthesised[name].state["Resources"]
-        data = next(r for id, r in resources.items() if id.startswith("Data") and r["Type"] == "AWS::S3::Bucket")
-        rules = {rule.get("Prefix"): rule for rule in data["Properties"]["LifecycleConfiguration"]["Rules"]}
-        prefixes = ("captures/", "captures-failed/", "summaries/")
-        days[name] = tuple(rules[prefix]["ExpirationInDays"] for prefix in prefixes)
-    assert days == {"local": (7, 7, 90), "dev": (30, 30, 90), "staging": (90, 90, 180), "prod": (400, 400, 400)}
+def test_nothing_outlives_its_days_in_any_version(each: Synthesised) -> None:
+    """What expires becomes an old version, and is gone only when that expires too."""
+    days = Environment.read(each.environment, context=read_context(), default_account=None).days
+    resources = each.state["Resources"]
+    data = next(r for id, r in resources.items() if id.startswith("Data") and r["Type"] == "AWS::S3::Bucket")
+    tidy, *rules = data["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert tidy["NoncurrentVersionExpiration"] == {"NoncurrentDays": days.old_versions}
+    gone_after = {
+        rule["Prefix"]: rule["ExpirationInDays"] + rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+        for rule in rules
+    }
+    assert gone_after == {
+        **dict.fromkeys(("uploads/", "quarantine/"), days.uploads),
+        "runs/": days.runs,
+        **dict.fromkeys(("batch/", "batch-work/", "predictions/"), days.batches),
+        **dict.fromkeys(("captures/", "captures-failed/", "releases/"), days.captures),
+        "summaries/": days.summaries,
+    }
+
+
+def test_captures_lie_in_the_log_of_the_endpoint_no_longer_than_they_are_kept(each: Synthesised) -> None:
+    days = Environment.read(each.environment, context=read_context(), default_account=None).days
+    groups = {g["LogGroupName"]: g["RetentionInDays"] for g in each.properties("AWS::Logs::LogGroup")}
+    kept = groups[f"/aws/lambda/serin-{each.environment}-api"]
+    assert kept == days.endpoint_logs
+    assert kept <= min(days.captures, 30)
 
 
 @pytest.mark.parametrize(
