@@ -14,7 +14,7 @@ import yaml
 from serin.contract.load import Contracts
 from serin.data.receive import Intake, Upload
 from serin.registry.ids import receipt_id
-from serin.registry.receipts import read_receipt
+from serin.registry.receipts import model_of, read_receipt
 from serin.registry.records import Receipt, ReceiptStatus
 from serin.registry.registry import Registry
 from tests.builders import a_contract
@@ -218,3 +218,18 @@ def test_two_at_once_make_one_dataset(uploads: Uploads, one: Actor, other: Actor
 def test_a_dataset_is_not_written_over_another(uploads: Uploads) -> None:
     uploads.upload("uploads/loans/a.csv", rows(1))
     assert overtake_every_row(uploads, first) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("uploads/LOANS/x.csv", "no model is called 'LOANS'; did you mean loans?"),
+        ("uploads/laons/x.csv", "no model is called 'laons'; did you mean loans?"),
+        ("uploads/_/x.csv", "no model is called '_'; there are: loans"),
+        ("uploads/x.csv", "no model is named; there are: loans"),
+    ],
+)
+def test_an_upload_for_no_model_is_told_by_what_was_written(uploads: Uploads, key: str, message: str) -> None:
+    receipt = uploads.intake.receive(uploads.upload(key, BAD))
+    assert (receipt.status, receipt.reasons[0]["message"]) == (ReceiptStatus.QUARANTINED, message)
+    assert receipt.model == model_of(key)

@@ -72,9 +72,10 @@ class Contracts:
         """
         names = self.names()
         if model not in names:
-            near = difflib.get_close_matches(model, names, n=1)
+            near = difflib.get_close_matches(model.casefold(), names, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(names) or 'none yet'}"
-            raise NotFound(f"no model is called {model!r}{hint}", code="UNKNOWN_MODEL")
+            what = f"no model is called {model!r}" if model else "no model is named"
+            raise NotFound(f"{what}{hint}", code="UNKNOWN_MODEL")
         return load_contract(self.folder / model / "model.yaml", called=f"models/{model}/model.yaml")
 
 

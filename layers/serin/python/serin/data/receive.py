@@ -7,12 +7,11 @@ second try, ends in the same state.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from serin.contract.load import Contracts
-from serin.contract.model import NAME, Contract
+from serin.contract.model import Contract
 from serin.data.datasets import DatasetFiles
 from serin.data.doubts import columns_of, doubt_upload
 from serin.data.intake import Judgement, judge_upload
@@ -24,11 +23,10 @@ from serin.profile.profile import Profile
 from serin.registry.ids import dataset_id, receipt_id, sha256
 from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Objects, Queue
-from serin.registry.receipts import read_receipt, write_receipt
+from serin.registry.receipts import model_of, read_receipt, write_receipt
 from serin.registry.records import Dataset, DatasetState, Receipt, ReceiptStatus
 from serin.registry.registry import Registry, put
 
-NO_MODEL = "_"  # in the keys of receipts, for uploads to what cannot be a model
 PROFILES_BEFORE = 50
 
 
@@ -41,9 +39,13 @@ class Upload:
 
     @property
     def model(self) -> str:
-        """The model it is for: the folder below uploads/, where that can be the name of a model; else `_`."""
-        parts = self.key.split("/")
-        return parts[1] if len(parts) > 2 and re.fullmatch(NAME, parts[1]) else NO_MODEL
+        """The model it is for; `_` where its folder cannot be the name of one."""
+        return model_of(self.key)
+
+    @property
+    def folder(self) -> str:
+        """The folder below uploads/, as it was written; empty where it lies in none."""
+        return self.key.split("/")[1] if self.key.count("/") > 1 else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Intake:
             draft = replace(draft, size=self.data.size(upload.key, upload.version))
             if draft.size > DEFAULT_LIMITS.max_bytes:
                 return replace(draft, reasons=(_too_large(draft.size),))  # it stays where it is
-            contract = self.contracts.load(upload.model)
+            contract = self.contracts.load(upload.folder)
             content = self.data.get(upload.key, upload.version)
         except ContractError as error:
             return self._set_aside(
