@@ -86,7 +86,12 @@ class FakeObjects:
 
     def list_versions(self, key: str) -> Iterator[StoredObject]:
         for number, content in reversed([*enumerate(self.versions.get(key, ()), start=1)]):
-            yield StoredObject(key, str(number), len(content), STORED_AT)
+            yield StoredObject(key, str(number), len(content), self.written[key, str(number)])
+
+    def all_versions(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        for key in sorted(self.versions):
+            if key.startswith(prefix) and key > after:
+                yield from self.list_versions(key)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         for key in sorted(self.versions):

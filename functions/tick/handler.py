@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.releasing import releaser_in
 from serin.aws.watch import count, each_in_turn, watched
-from serin.registry.reconcile import Dead, resend_lost_uploads
+from serin.errors import Conflict
+from serin.registry.reconcile import Dead, LostUploads
+from serin.registry.registry import put_upload_search
 from serin.training.close import Closer
 
 
@@ -31,13 +34,21 @@ def look_after(model: str) -> None:
     for release in dead.releases(model):
         releaser.abandon(model, release.id, error="its workflow ended, or took no turn, without ending it")
     releaser.start_next(model)
-    lost = resend_lost_uploads(
-        model, data=here.data, bucket=here.data.bucket, upload_events=here.upload_events, now=now
-    )
     here.training_requests.send({"model": model, "by": "tick"})
-    count("LostUploads", lost)
+
+
+def resend_lost_uploads() -> None:
+    here = cloud()
+    found = here.registry.upload_search()
+    search, sent = LostUploads(here.data, here.data.bucket, here.upload_events, utc_now()).resend(found.value)
+    with suppress(Conflict):  # another tick searched at the same time
+        here.registry.save(put_upload_search(search, expected_revision=found.revision))
+    count("LostUploads", sent)
 
 
 @watched
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    each_in_turn(cloud().contracts.names(), look_after)
+    try:
+        resend_lost_uploads()
+    finally:
+        each_in_turn(cloud().contracts.names(), look_after)

@@ -141,7 +141,8 @@ class ServiceStack(cdk.Stack):
             bundle="evaluation",
             variables=training_queue | uploads_queue | training_workflow | release_workflow | topic,
         )
-        tick.may_list(data, "uploads/", "receipts/")
+        tick.may_list(data, "uploads/")
+        tick.may_read(data, "receipts/")
         tick.may_change_table()
         tick.may_start(train.arn, release_arn)  # again, what got lost before it started: a name starts once
         tick.may_publish(alarms.topic.topic_arn)

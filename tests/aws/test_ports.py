@@ -235,6 +235,14 @@ def test_the_versions_of_one_object_are_listed_newest_first(objects: Objects) ->
     assert not any(objects.list_versions("b"))
 
 
+def test_all_versions_are_listed_by_key_from_a_key_on(objects: Objects) -> None:
+    for key in ("p/b", "p/a", "p/b", "p/c", "q/a"):
+        objects.put(key, b"x")
+    assert [item.key for item in objects.all_versions("p/")] == ["p/a", "p/b", "p/b", "p/c"]
+    assert [item.key for item in objects.all_versions("p/", after="p/a")] == ["p/b", "p/b", "p/c"]
+    assert not [*objects.all_versions("p/", after="p/c")]
+
+
 def test_the_versions_of_a_deleted_object_are_listed_still(aws: None) -> None:
     client = boto3.client("s3", region_name=REGION)
     bucket = make_bucket(client)

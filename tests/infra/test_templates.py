@@ -207,6 +207,7 @@ def test_each_function_reaches_its_own_keys_and_no_others(prod: Synthesised) -> 
             *("read data/uploads/*", "read data/receipts/*", "read data/datasets/*"),
             *("write data/receipts/*", "write data/datasets/*", "write data/quarantine/*"),
         },
+        "tick": {"read data/receipts/*"},
         "train_model": {"read data/datasets/*", "read data/runs/*", "write data/runs/*"},
         "evaluate_model": {"read data/runs/*", "write data/runs/*", "read artifacts/models/*"},
         "register_model": {"read data/runs/*", "read artifacts/models/*", "write artifacts/models/*"},

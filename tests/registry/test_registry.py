@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from serin.errors import NotFound, Refused
+from serin.registry import reconcile
 from serin.registry.ids import receipt_id, run_id, ulid
 from serin.registry.lineage import resolve_version
-from serin.registry.receipts import read_receipt, receipt_key, write_receipt
-from serin.registry.reconcile import Dead, resend_lost_uploads
+from serin.registry.receipts import model_of, read_receipt, receipt_key, write_receipt
+from serin.registry.reconcile import Dead, LostUploads
 from serin.registry.records import (
     Approval,
     HistoryEntry,
@@ -20,10 +21,11 @@ from serin.registry.records import (
     Route,
     RunStatus,
     TrainingState,
+    UploadSearch,
 )
-from serin.registry.registry import Registry, decode, put, put_training
+from serin.registry.registry import Found, Registry, decode, put, put_training, put_upload_search
 from tests.builders import a_dataset, a_release, a_route, a_run, a_version
-from tests.fakes import STORED_AT, FakeObjects, FakeQueue, FakeRows, FakeWorkflow
+from tests.fakes import FakeObjects, FakeQueue, FakeRows, FakeWorkflow
 
 
 @pytest.fixture
@@ -93,16 +95,90 @@ def test_a_receipt_comes_back_as_it_went_in() -> None:
     assert read_receipt(objects, "loans", "other") is None
 
 
-@pytest.mark.parametrize(("hours", "sent"), [(2, 0), (4, 1)])
-def test_an_upload_long_without_a_receipt_is_sent_again(hours: int, sent: int) -> None:
-    data, events = FakeObjects(), FakeQueue()
-    for name in ("seen", "lost"):
-        data.put(f"uploads/loans/{name}.csv", b"x")
-    data.put(receipt_key("loans", receipt_id("uploads/loans/seen.csv", "1")), b"{}")
-    now = STORED_AT + timedelta(hours=hours)
-    assert resend_lost_uploads("loans", data=data, bucket="b", upload_events=events, now=now) == sent
-    if sent:
-        assert events.messages[0]["detail"]["object"] == {"key": "uploads/loans/lost.csv", "version-id": "1"}
+class Uploads:
+    """Uploads as a tick sees them, one a minute from START on, and the searches of one tick after the other."""
+
+    def __init__(self) -> None:
+        self.data, self.events, self.search = FakeObjects(), FakeQueue(), UploadSearch()
+
+    def upload(self, key: str, minute: int) -> str:
+        version = self.data.put(key, b"x")
+        self.data.written[key, version] = START + timedelta(minutes=minute)
+        return version
+
+    def receive(self, key: str, version: str) -> None:
+        self.data.put(receipt_key(model_of(key), receipt_id(key, version)), b"{}")
+
+    def tick(self, minute: int) -> list[tuple[str, str]]:
+        """Search once, and name what is sent again."""
+        already = len(self.events.messages)
+        searcher = LostUploads(self.data, "b", self.events, START + timedelta(minutes=minute))
+        self.search, sent = searcher.resend(self.search)
+        found = [message["detail"]["object"] for message in self.events.messages[already:]]
+        assert len(found) == sent
+        return [(each["key"], each["version-id"]) for each in found]
+
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+LOST = "uploads/loans/lost.csv"
+
+
+def test_an_upload_whose_event_was_lost_is_sent_again_within_a_quarter_of_an_hour() -> None:
+    uploads = Uploads()
+    uploads.tick(0)
+    uploads.upload(LOST, 3)
+    uploads.receive("uploads/loans/seen.csv", uploads.upload("uploads/loans/seen.csv", 3))
+    ticks = {minute: uploads.tick(minute) for minute in range(5, 60 * 60, 5)}
+    assert {minute: sent for minute, sent in ticks.items() if sent} == {
+        minute: [(LOST, "1")] for minute in (15, 35, 125, 485, 1445)
+    }
+
+
+def test_every_version_of_every_key_under_uploads_is_found() -> None:
+    uploads = Uploads()
+    for key in (LOST, LOST, "uploads/CREDIT/x.csv", "uploads/direct.csv", "uploads/never/heard/of.csv"):
+        uploads.upload(key, 0)
+    uploads.receive(LOST, "2")  # the newest version of that key has one
+    uploads.receive("uploads/direct.csv", "1")
+    assert uploads.tick(20) == [("uploads/CREDIT/x.csv", "1"), (LOST, "1"), ("uploads/never/heard/of.csv", "1")]
+
+
+def test_what_was_lost_while_nobody_searched_is_found_then() -> None:
+    uploads = Uploads()
+    uploads.tick(0)
+    uploads.upload(LOST, 1)
+    assert uploads.tick(60 * 24 * 10) == [(LOST, "1")]
+
+
+def test_a_receipt_is_asked_for_a_few_times_however_long_an_upload_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads, asked = Uploads(), []
+    monkeypatch.setattr(uploads.data, "exists", lambda key: not asked.append(key))
+    uploads.tick(0)
+    uploads.upload(LOST, 3)
+    for minute in range(5, 60 * 60, 5):
+        uploads.tick(minute)
+    assert len(asked) == 5
+
+
+def test_a_search_of_many_uploads_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "SEARCHED_VERSIONS", 4)
+    uploads = Uploads()
+    keys = [f"uploads/loans/{number}.csv" for number in range(6)]
+    for key in keys:
+        for _ in range(2):
+            uploads.upload(key, 0)
+    found = [uploads.tick(minute) for minute in (20, 25, 30)]
+    assert [len(sent) for sent in found] == [4, 4, 4]
+    assert sorted(each for sent in found for each in sent) == sorted((key, v) for key in keys for v in "12")
+    assert uploads.search.searched_at == (START + timedelta(minutes=20)).isoformat(), "as of when it began"
+    assert sum(len(uploads.tick(minute)) for minute in (35, 40, 45)) == 12, "at the next age, and none in between"
+
+
+def test_how_far_a_search_came_is_kept(registry: Registry) -> None:
+    assert registry.upload_search() == Found(UploadSearch(), 0)
+    search = UploadSearch("2026-01-01", "2026-01-02", "uploads/a")
+    registry.save(put_upload_search(search, expected_revision=0))
+    assert registry.upload_search() == Found(search, 1)
 
 
 def test_what_died_is_found_what_never_started_is_started_and_the_young_are_left_alone(registry: Registry) -> None:

@@ -63,9 +63,13 @@ class S3Objects:
     def list_versions(self, key: str) -> Iterator[StoredObject]:
         return (_stored(item) for item in self._versions(key) if item["Key"] == key)
 
-    def _versions(self, prefix: str) -> Iterator[dict[str, Any]]:
+    def all_versions(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        return (_stored(item) for item in self._versions(prefix, after) if item["Key"] > after)
+
+    def _versions(self, prefix: str, after: str = "") -> Iterator[dict[str, Any]]:
+        place = {"Bucket": self.bucket, "Prefix": prefix, **({"KeyMarker": after} if after else {})}
         with translated(self._name(prefix)):
-            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
+            pages = self._client.get_paginator("list_object_versions").paginate(**place)
             for page in pages:
                 yield from page.get("Versions", ())
 

@@ -93,6 +93,9 @@ class Objects(Protocol):
 
     def list(self, prefix: str) -> Iterator[StoredObject]: ...
 
+    def all_versions(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        """List every version under a prefix, by key, also of what was deleted since. after: of keys beyond this one."""
+
     def list_versions(self, key: str) -> Iterator[StoredObject]:
         """List what is stored of one object, the newest version first; also of one that was deleted since."""
 

@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from serin.registry.ids import receipt_id
-from serin.registry.ports import Objects, Queue, Workflow
-from serin.registry.records import Release, Run, RunStatus
+from serin.registry.ports import Objects, Queue, StoredObject, Workflow
+from serin.registry.receipts import model_of, receipt_key
+from serin.registry.records import Release, Run, RunStatus, UploadSearch
 from serin.registry.registry import Registry
 
-LOST_AFTER = timedelta(hours=3)  # longer than a message takes to be tried for the last time
+LOST_AFTER = (timedelta(minutes=10), *(timedelta(hours=hours) for hours in (0.5, 2, 8, 24)))
+"""At which ages an upload without a receipt is sent again. Not at each tick: it may only be waiting for its turn."""
+SEARCHED_VERSIONS = 10_000
+"""How many versions one tick lists at most, 1,000 with each call: what it costs has a bound, however many there are."""
 DEAD_AFTER = timedelta(minutes=2)  # an execution that was just started may not be seen yet
 
 
-def resend_lost_uploads(model: str, *, data: Objects, bucket: str, upload_events: Queue, now: datetime) -> int:
-    """Send the event again of each upload that should long have had a receipt and has none, and say how many."""
-    received = {stored.key.rsplit("/", 1)[-1].removesuffix(".json") for stored in data.list(f"receipts/{model}/")}
-    lost = [
-        stored
-        for stored in data.list(f"uploads/{model}/")
-        if now - stored.stored_at > LOST_AFTER and receipt_id(stored.key, stored.version) not in received
-    ]
-    for stored in lost:
-        upload_events.send(created_event(bucket, stored.key, stored.version))
-    return len(lost)
+@dataclass(frozen=True, slots=True)
+class LostUploads:
+    """Finds uploads whose event was lost, of every key and every version, and sends it again.
+
+    S3 lists by key alone, so that all of uploads/ is listed to see what is new. A receipt is asked for only where an
+    upload came to one of the ages since the last search; an upload is asked for five times in all.
+    """
+
+    data: Objects
+    bucket: str
+    upload_events: Queue
+    now: datetime
+
+    def resend(self, search: UploadSearch) -> tuple[UploadSearch, int]:
+        """Go on with a search, or begin the next. Gives how far it came, and how many uploads were sent again."""
+        began_at, key, sent = search.began_at or self.now.isoformat(), search.after, 0
+        for number, stored in enumerate(self.data.all_versions("uploads/", after=search.after)):
+            if number >= SEARCHED_VERSIONS and stored.key != key:  # it goes on by key
+                return replace(search, began_at=began_at, after=key), sent
+            key = stored.key
+            if _came_of_age(stored, search.searched_at, began_at) and not self._has_receipt(stored):
+                self.upload_events.send(created_event(self.bucket, stored.key, stored.version))
+                sent += 1
+        return UploadSearch(searched_at=began_at), sent
+
+    def _has_receipt(self, stored: StoredObject) -> bool:
+        return self.data.exists(receipt_key(model_of(stored.key), receipt_id(stored.key, stored.version)))
+
+
+def _came_of_age(stored: StoredObject, since: str, until: str) -> bool:
+    """Tell whether an upload came to one of the ages between two searches; the first one looks at all that is old."""
+    end = datetime.fromisoformat(until)
+    if not since:
+        return stored.stored_at + LOST_AFTER[0] <= end
+    return any(datetime.fromisoformat(since) < stored.stored_at + age <= end for age in LOST_AFTER)
 
 
 def created_event(bucket: str, key: str, version: str) -> dict[str, Any]:

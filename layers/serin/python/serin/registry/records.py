@@ -52,6 +52,19 @@ class DatasetState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class UploadSearch:
+    """How far the search for uploads without a receipt has come, over the uploads of all models.
+
+    searched_at: when the last search began that saw every upload. began_at: when the one under way began; empty where
+    none is. after: the last key that it saw.
+    """
+
+    searched_at: str = ""
+    began_at: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """An immutable, content-addressed version of the data. Trained on is one that is accepted.
 

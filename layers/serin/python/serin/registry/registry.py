@@ -25,12 +25,15 @@ from serin.registry.records import (
     Run,
     RunStatus,
     TrainingState,
+    UploadSearch,
     VersionStatus,
 )
 
 Record = TypeVar("Record")
 
 MAX_KEY_BYTES = 2048  # DynamoDB refuses a longer partition key, also to be read
+
+_UPLOAD_SEARCH = ("UPLOADS", "SEARCH")  # of all models together
 
 _KINDS: dict[type[Any], str] = {
     Route: "ROUTE",
@@ -71,6 +74,10 @@ class Registry:
 
     def releasing(self, model: str) -> Found[Releasing]:
         return self._find(Releasing, model) or Found(Releasing(), 0)
+
+    def upload_search(self) -> Found[UploadSearch]:
+        row = self._rows.get(*_UPLOAD_SEARCH)
+        return Found(decode(UploadSearch, row.body), row.revision) if row else Found(UploadSearch(), 0)
 
     def dataset(self, model: str, dataset: str) -> Dataset | None:
         found = self._find(Dataset, model, dataset)
@@ -154,6 +161,10 @@ def put(record: Any, *, expected_revision: int) -> Write:
 
 def put_training(model: str, state: TrainingState, *, expected_revision: int) -> Write:
     return Write(partition(model), _KINDS[TrainingState], asdict(state), expected_revision)
+
+
+def put_upload_search(search: UploadSearch, *, expected_revision: int) -> Write:
+    return Write(*_UPLOAD_SEARCH, asdict(search), expected_revision)
 
 
 def put_drift(model: str, state: DriftState, *, expected_revision: int) -> Write:
