@@ -240,6 +240,7 @@ def test_all_versions_are_listed_by_key_from_a_key_on(objects: Objects) -> None:
         objects.put(key, b"x")
     assert [item.key for item in objects.all_versions("p/")] == ["p/a", "p/b", "p/b", "p/c"]
     assert [item.key for item in objects.all_versions("p/", after="p/a")] == ["p/b", "p/b", "p/c"]
+    assert [item.key for item in objects.all_versions("p/", after="p/b")] == ["p/c"]
     assert not [*objects.all_versions("p/", after="p/c")]
 
 
