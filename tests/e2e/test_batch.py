@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from cli.reach import Reach
+from serin.batch.job import manifest_key, write_json
 from tests.e2e.conftest import Serin, upload, write_contract
 from tests.e2e.test_power_cuts import SMALL, small_table
 
@@ -34,3 +35,27 @@ def test_a_file_and_a_prefix_are_answered(project: Path, there: Reach, serin: Se
         there.cloud.data.put(f"batch/batched/all/{name}.csv", b"x\n1\n2\n")
     account = json.loads(serin("batch", "batched", "batch/batched/all/", "--wait", "--json").stdout)
     assert (account["status"], account["answered"], len(account["files"])) == ("done", 4, 2)
+    accounts = [found for found in there.cloud.data.list("predictions/batched/") if "manifest" in found.key]
+    assert len(accounts) == 2, "the files of a folder are answered with it, and not when they arrive"
+
+    (tmp_path / "april.csv").write_text("no table\n")
+    refused = json.loads(serin("batch", "batched", str(tmp_path / "april.csv"), "--wait", "--json", status=1).stdout)
+    assert (refused["status"], "error" in refused) == ("refused", False), "there was no part to answer"
+
+
+def test_what_failed_is_tried_again(project: Path, there: Reach, serin: Serin, tmp_path: Path) -> None:
+    write_contract(project, **SMALL | {"model": "retried"})
+    upload(there, "retried", "first.csv", small_table())
+    (tmp_path / "may.csv").write_text("x\n1\n2\n")
+    first = json.loads(serin("batch", "retried", str(tmp_path / "may.csv"), "--wait", "--json").stdout)
+    job, data = first["job"], there.cloud.data
+    assert "nothing is left to try" in serin("batch", "retried", "--again", job, status=2).stderr
+
+    part = first["files"][0]["parts"][0]  # as if its function had been throttled until the workflow gave it up
+    part.update(key=None, answered=0, reason="FAILED")
+    write_json(data, manifest_key("retried", job), first)
+    there.session.client("s3").delete_object(
+        Bucket=data.bucket, Key=f"batch-work/retried/{job}/answered/00000-00000.json"
+    )
+    again = json.loads(serin("batch", "retried", "--again", job, "--wait", "--json").stdout)
+    assert (again["status"], again["answered"], again["attempt"]) == ("done", 2, 2)
