@@ -18,6 +18,7 @@ The HTTP status of each stands in serin/serving/statuses.py, and nowhere else.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -135,3 +136,16 @@ class Unavailable(SerinError):
     """When something is out of reach for now; the same call may succeed later."""
 
     code = "UNAVAILABLE"
+
+
+def loggable(error: BaseException) -> str:
+    """Say of an error what may stand in a log: our own words, or of others' its type and place.
+
+    Whoever else words an error, and whoever refuses a row, may quote values in it, which are nobody's to read there.
+    """
+    if isinstance(error, SerinError) and not isinstance(error, Refused):
+        return error.message
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    places = " > ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames)
+    code = f" {error.code}" if isinstance(error, SerinError) else ""
+    return f"{type(error).__name__}{code} at {places or 'no known place'}"

@@ -43,7 +43,7 @@ def count(name: str, number: int = 1) -> None:
 
 def log_failure(metric: str, code: str, reason: str) -> None:
     """Log what went wrong and count it, outside of a watched handler. code: into the log, and beside the metric."""
-    log().error(reason, code=code, exc_info=metric == "NoAnswer")
+    log().error(reason, code=code)
     with single_metric(name=metric, unit=MetricUnit.Count, value=1, default_dimensions={"service": "api"}) as counted:
         counted.add_metadata("code", code)  # no dimension: an alarm watches all codes together
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from serin.contract.spec import ServingSpec
-from serin.errors import Unavailable
+from serin.errors import Unavailable, loggable
 from serin.serving.encode import MOST_SENT, entity_text
 
 if TYPE_CHECKING:
@@ -107,7 +107,9 @@ class Recorder:
         except Exception as error:  # whatever it is, the prediction is made, and its answer must arrive
             self.lost += 1
             with suppress(Exception):
-                self._report("CaptureLost", type(error).__name__, f"{self.lost} captures were lost so far: {error}")
+                self._report(
+                    "CaptureLost", type(error).__name__, f"{self.lost} captures were lost so far: {loggable(error)}"
+                )
 
     def keep(self, lines: Iterable[bytes]) -> None:
         """Write lines that somebody waits for. Raises Unavailable where one cannot be written."""

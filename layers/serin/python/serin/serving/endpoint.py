@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serin.contract.spec import ServingSpec
-from serin.errors import BadRequest, ModelOutput, NotFound
+from serin.errors import BadRequest, ModelOutput, NotFound, loggable
 from serin.registry.ports import KeptAnswer
 from serin.registry.records import Champion
 from serin.serving.answer import EXPLANATION, answers, count_unsure, extras
@@ -252,7 +252,7 @@ class Endpoint:
             lacks = f"it does not give {' and '.join(lacking)}, which the champion gives"
             said = _Said(None, fault=Fault.RAISED, reason=lacks) if lacking else _score(trial.model, encoded, needs)
         except Exception as error:  # the champion can do it, so that whatever is wrong is the challenger's
-            said = _Said(None, fault=Fault.RAISED, reason=f"it does not do what the champion does: {error}")
+            said = _Said(None, fault=Fault.RAISED, reason=f"it does not do what the champion does: {loggable(error)}")
         # An explanation runs hundreds of rows; what that takes is no fault of a version's.
         if (
             said.fault is None
@@ -306,8 +306,7 @@ def _score(model: LoadedModel, encoded: Encoded, needs: Collection[str]) -> _Sai
     except ModelOutput as error:
         return _Said(None, fault=Fault.NOT_A_NUMBER, reason=error.message)
     except Exception as error:  # onnxruntime's exceptions have no common ancestor but this
-        reason = f"the model failed: {str(error).strip().partition(chr(10))[0][:300]}"
-        return _Said(None, fault=Fault.RAISED, reason=reason)
+        return _Said(None, fault=Fault.RAISED, reason=f"the model failed: {loggable(error)}")
 
 
 def read_rows(body: bytes) -> list[dict[str, Any]]:

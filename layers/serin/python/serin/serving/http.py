@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serin.errors import BadRequest, SerinError, WrongType
+from serin.errors import BadRequest, SerinError, WrongType, loggable
 from serin.serving.body import dump_json, read_flag
 from serin.serving.protocols import scoring, v2
 from serin.serving.statuses import body_of, status_of
@@ -86,15 +87,13 @@ def respond(
     try:
         _check_type(route, kind, body)
         said = route.answer(asked)
-        reply = said if isinstance(said, Reply) else Reply(said)
-        if _is_degraded(reply):
-            report("Degraded", "DEGRADED", "the newest route or its model is out of reach; an older one answers")
-        return reply
+        return said if isinstance(said, Reply) else Reply(said)
     except Exception as raised:
         error = raised if isinstance(raised, SerinError) else SerinError(UNEXPECTED, code="UNEXPECTED")
         status = status_of(error)
         if status >= 500:
-            report("NoAnswer", error.code, str(raised) or type(raised).__name__)
+            with suppress(Exception):  # the answer comes before the word about it
+                report("NoAnswer", error.code, loggable(raised))
         said = {"error": error.message} if route.is_v2 else body_of(error)
         return Reply(said, status, {"Retry-After": "5"} if status == 503 else {})
 
@@ -102,13 +101,6 @@ def respond(
 def _check_type(route: Route, kind: str, body: bytes) -> None:
     if route.method == "POST" and kind not in route.types and body:
         raise WrongType(f"a body of {kind[:80] or 'no type'} is not read here; send {' or '.join(route.types)}")
-
-
-def _is_degraded(reply: Reply) -> bool:
-    if "X-Serin-Degraded" in reply.headers:
-        return True
-    said = reply.body if isinstance(reply.body, dict) else {}
-    return bool(said.get("degraded") or said.get("parameters", {}).get("degraded"))
 
 
 def _predict(asked: Asked) -> dict[str, Any]:

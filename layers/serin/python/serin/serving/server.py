@@ -10,7 +10,6 @@ import asyncio
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
-from serin.errors import BadRequest, NotFound, SerinError, TooLarge
+from serin.errors import BadRequest, NotFound, SerinError, TooLarge, loggable
 from serin.serving.body import MAX_BODY_BYTES, dump_json
 from serin.serving.elsewhere import Elsewhere
 from serin.serving.http import ROUTES, UNEXPECTED, Reply, Route, respond
@@ -54,7 +53,7 @@ class App:
         try:
             return response(self._reply(head, body), head=head)
         except Exception as error:  # such as an answer that cannot be written: it must not take the connection along
-            log("NoAnswer", "UNEXPECTED", str(error))
+            log("NoAnswer", "UNEXPECTED", loggable(error))
             return response(refusal(SerinError(UNEXPECTED, code="UNEXPECTED"), head.path), head=head)
 
     def _reply(self, head: Head, body: bytes) -> Reply:
@@ -97,13 +96,9 @@ def refusal(error: SerinError, path: str) -> Reply:
 
 
 def log(metric: str, code: str, reason: str) -> None:
-    """Say in one line what a person must see, and where it was raised if nobody foresaw it."""
-    raised, where = sys.exception(), ""
-    if raised is not None and not isinstance(raised, SerinError):
-        place = traceback.extract_tb(raised.__traceback__)[-1]
-        where = f" ({type(raised).__name__} in {place.filename}:{place.lineno})"
+    """Say in one line what a person must see."""
     with suppress(OSError):  # of a log that nobody reads any more
-        sys.stderr.write(f"{metric} {code}: {' '.join(reason.split())[:500]}{where}\n")
+        sys.stderr.write(f"{metric} {code}: {' '.join(reason.split())[:500]}\n")
         sys.stderr.flush()
 
 
