@@ -169,10 +169,31 @@ def test_out_of_reach_and_warm_the_old_champion_answers_degraded_and_the_challen
     world.later()
     reply = world.ask("POST", PREDICT, {"rows": [ROW]})
     assert (reply.status, reply.body["version"], reply.body["degraded"]) == (200, VERSION, True)
-    assert (world.captured[-1]["arm"], world.captured[-1]["release"]) == ("champion", "r1")
+    line = world.captured[-1]
+    assert (line["arm"], line["release"]) == ("champion", None), "it is no evidence for either version"
     world.error = None
     world.later()
     assert answered(world) == TURNED, "the trial goes on where it was"
+
+
+def test_whatever_goes_wrong_with_a_newer_route_the_old_champion_answers(world: World) -> None:
+    answered(world)
+    world.error = ValueError("a row that cannot be read: 7")
+    world.later()
+    assert answered(world) == VERSION
+    assert world.reported == ["Degraded UNEXPECTED"]
+    with pytest.raises(ValueError, match="cannot be read"):
+        world.another_process().predict("loans", b"{}")
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["known", "unknown"])
+def test_an_answer_does_not_wait_for_the_word_about_it(world: World, is_known: bool) -> None:
+    def fail(*_: str) -> None:
+        raise OSError("the log is full")
+
+    world._report = fail  # type: ignore[method-assign]
+    world.error = Unavailable("out of reach") if is_known else ValueError("a defect")
+    assert world.ask("POST", PREDICT, {"rows": [ROW]}).status == (503 if is_known else 500)
 
 
 @pytest.mark.parametrize("name", ["../loans", "a#b", "x" * 2049, "a\r\nb", "%2e%2e", "Loans", ""])

@@ -176,3 +176,13 @@ def test_a_model_without_a_champion_is_not_found(world: World) -> None:
         world.router().serving("loans")
     assert caught.value.code == "NO_CHAMPION"
     assert "no model is called so here, or nothing of it was released yet" in caught.value.message
+
+
+def test_a_cold_function_reads_the_route_twice_before_it_gives_up(world: World) -> None:
+    def route(model: str) -> Route | None:
+        world.is_out_of_reach = not world.reads
+        return world.route(model)
+
+    router = Router(route, world.file, lambda: world.now, wall_clock=lambda: world.now)
+    assert router.serving("loans").champion.version == 1
+    assert len(world.reads) == 2

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from cli.faulty import answering_nan_above
 from serin.contract.spec import ServingSpec
+from serin.errors import Unavailable
 from serin.registry.records import Challenger
+from serin.serving.route import RETRY_SECONDS
 from serin.serving.trial import STRIKES, Trial, bucket
 from tests.serving.asking import NAN, RAISES, TURNED, VERSION, World
 from tests.serving.test_forms import ROW, send, tensors
@@ -280,6 +282,54 @@ def test_a_challenger_that_cannot_be_loaded_is_at_fault_and_tried_three_times(wo
         assert ask(world, "A1") == VERSION, "it was given up"
         fresh = world.another_process().predict("loans", json.dumps({"rows": [ROW]}).encode())
         assert fresh["version"] == TURNED, "and is not in another process"
+
+
+def test_a_challenger_out_of_reach_is_nobodys_fault_and_its_arms_stay_comparable(world: World) -> None:
+    def file(key: str, read: Any = world._file) -> bytes:
+        if f"/{TURNED}/" in key and not is_back:
+            looked.append(key)
+            raise Unavailable("the bucket is out of reach")
+        content: bytes = read(key)
+        return content
+
+    looked, is_back = list[str](), False
+    world._file = file  # type: ignore[method-assign]
+    world.endpoint = world.another_process()
+    world.try_out(TURNED, 0.5)
+    for _ in range(2 * STRIKES):
+        assert {ask(world, f"A{number}") for number in range(9)} == {VERSION}
+        world.later()
+    assert len(looked) == 1, "each look holds a request up"
+    assert {(line["arm"], line["release"], line["fault"]) for line in world.captured} == {("champion", None, None)}
+    assert world.ask("POST", PREDICT, {"rows": [ROW]}).body["degraded"]
+    assert world.reported == ["Degraded UNAVAILABLE"]
+    is_back = True
+    world.later(RETRY_SECONDS)
+    assert {ask(world, f"A{number}") for number in range(9)} == {VERSION, TURNED}
+    assert world.captured[-1]["release"] == "r1"
+
+
+def test_a_challenger_too_large_to_stand_beside_its_champion_is_at_fault(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serin.serving.route.MEMORY_BYTES", 300_000)
+    world.try_out(TURNED)
+    assert ask(world, "A1") == VERSION
+    assert (world.captured[-1]["arm"], world.captured[-1]["fault"]) == ("challenger", "raised")
+
+
+def test_what_is_said_of_a_challengers_fault_quotes_no_value(world: World) -> None:
+    told: list[str] = []
+    world._report = lambda *said: told.append(" ".join(said))  # type: ignore[method-assign]
+    world.endpoint = world.another_process()
+    spec = json.loads(world.files[f"models/loans/{TURNED}/spec.json"])
+    spec["features"][1]["max"] = 30
+    world.files[f"models/loans/{TURNED}/spec.json"] = json.dumps(spec).encode()
+    world.try_out(TURNED)
+    assert world.ask("POST", PREDICT, {"rows": [{**ROW, "salary": 98765.4}]}).body["version"] == VERSION
+    (said,) = told
+    assert "InvalidRows INVALID_ROWS at " in said
+    assert "98765" not in said
 
 
 def test_it_is_loaded_once_it_can_be(world: World) -> None:

@@ -82,7 +82,7 @@ class LeanReader:
         host = self._endpoint or f"https://s3.{self._region}.amazonaws.com"
         request = AWSRequest("GET", f"{host}/{self._bucket}/{path}")
         S3SigV4Auth(self._credentials(), "s3", self._region).add_auth(request)
-        return self._send(request, None, _FILE_TIMEOUT)
+        return self._send(request, None, _FILE_TIMEOUT, what="the bucket of models")
 
     def _body(self, key: str, sort: str) -> dict[str, Any] | None:
         item = self._item(key, sort)
@@ -96,18 +96,26 @@ class LeanReader:
         host = self._endpoint or f"https://dynamodb.{self._region}.amazonaws.com"
         request = AWSRequest("POST", f"{host}/", data=body, headers=headers)
         SigV4Auth(self._credentials(), "dynamodb", self._region).add_auth(request)
-        response = self._send(request, body, _TABLE_TIMEOUT)
+        response = self._send(request, body, _TABLE_TIMEOUT, what="the table")
         if response.status != 200:
             raise Unavailable(f"the table cannot be read: DynamoDB answers {response.status}")
-        item: dict[str, Any] | None = json.loads(response.data).get("Item")
+        try:
+            item: dict[str, Any] | None = json.loads(response.data).get("Item")
+        except (ValueError, AttributeError) as error:
+            raise Unavailable("the table cannot be read: what answers is not DynamoDB") from error
         return item
 
-    def _send(self, request: AWSRequest, body: bytes | None, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
+    def _send(
+        self, request: AWSRequest, body: bytes | None, timeout: urllib3.Timeout, *, what: str
+    ) -> urllib3.BaseHTTPResponse:
         method, url = str(request.method), str(request.url)
         try:
             return self._pool.request(method, url, body=body, headers=dict(request.headers), timeout=timeout)
         except urllib3.exceptions.HTTPError as error:
-            raise Unavailable(f"{url} is out of reach: {error}") from error
+            reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
+            is_slow = isinstance(reason, urllib3.exceptions.TimeoutError)
+            why = "it did not answer in time" if is_slow else "the connection failed"
+            raise Unavailable(f"{what} is out of reach for now: {why}; send the request again") from error
 
     def _credentials(self) -> Credentials:
         """The function's own, read each time: after a snapshot is restored they are others."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from serin.errors import NotFound, SerinError, Unavailable, Unverified
+from serin.errors import NotFound, SerinError, Unavailable, Unverified, loggable
 from serin.registry.ids import read_verified
 from serin.registry.records import Champion, ModelVersion, Route
 from serin.serving.body import shorten
@@ -19,6 +19,7 @@ from serin.serving.model import FILES, LoadedModel
 from serin.serving.trial import Fault, Trial
 
 MAX_AGE_SECONDS = 5.0
+RETRY_SECONDS = 60.0  # after which a challenger that was out of reach is looked for again: each look holds up a request
 # Half of what the function has. Measured: a forest or a boosting model takes 7 to 8 bytes of memory for each of its
 # file, and the smallest model 150 KB.
 MEMORY_BYTES = 512 * 2**20
@@ -56,7 +57,8 @@ def no_versions(model: str, number: int) -> ModelVersion | None:  # noqa: ARG001
 class Serving:
     """Who answers one request. version, model: the champion, or the version addressed (is_direct).
 
-    is_degraded: what is newer was out of reach, an older copy answers. trial: None where there is no challenger, or
+    is_degraded: what is newer was out of reach, an older copy answers, or the champion for a challenger that is; it is
+    no evidence then for or against either of them, and names no release. trial: None where there is no challenger, or
     it is not to be asked.
     """
 
@@ -175,21 +177,26 @@ class Router:
         return route.champion if route else None
 
     def _renew(self, model: str, entry: _Entry | None) -> _Entry:
-        """Read the route anew; where that fails, go on with the old one, and with its champion alone."""
+        """Read the route anew; whatever goes wrong with that, go on with the old one, and with its champion alone."""
         if entry is None:
             check_name(model)
+            try:
+                return self._refresh(model, None)
+            except (Unverified, NotFound) as error:
+                raise _as_unavailable(error) from error
         try:
             return self._refresh(model, entry)
-        except (Unavailable, Unverified, NotFound) as error:
-            if entry is None or _is_gone(error):
-                raise _as_unavailable(error) from error
+        except Exception as error:
+            if _is_gone(error):
+                raise
+            self._report_degraded(error)
         entry.read_at, entry.read_wall, entry.max_age = self.monotonic(), self.wall_clock(), _jittered_age()
-        entry.serving = replace(entry.serving, is_degraded=True, trial=None)
+        entry.serving = replace(entry.serving, is_degraded=True, trial=None, release=None)
         return entry
 
     def _refresh(self, model: str, entry: _Entry | None) -> _Entry:
         read_at, read_wall = self.monotonic(), self.wall_clock()
-        route = self._routes(model)
+        route = self._read_route(model, is_cold=entry is None)
         if route is None:
             self._entries.pop(model, None)
             message = f"{model} has no champion: no model is called so here, or nothing of it was released yet"
@@ -198,33 +205,47 @@ class Router:
         files, number = route.champion.files, route.champion.version
         champion = _find(before, files) or self._load(model, number, files)
         trial, challenger = self._try_challenger(route, entry, champion)
-        serving = Serving(
-            route.champion,
-            number,
-            champion.model,
-            release=route.challenger.release if route.challenger else None,
-            trial=trial,
-        )
+        serving = Serving(route.champion, number, champion.model)
+        if trial is not None and trial.retry_at is not None:
+            serving = replace(serving, is_degraded=True)
+        elif trial is not None:
+            serving = replace(serving, release=trial.challenger.release, trial=trial)
         loaded = (champion,) if challenger is None else (champion, challenger)
         fresh = _Entry(serving, trial, loaded, read_at, read_wall, _jittered_age(), read_at)
         self._entries[model] = fresh
         return fresh
 
+    def _read_route(self, model: str, *, is_cold: bool) -> Route | None:
+        """Read a route, and where nothing else could answer try it twice."""
+        try:
+            return self._routes(model)
+        except Unavailable:
+            if not is_cold:
+                raise
+            return self._routes(model)
+
     def _try_challenger(
         self, route: Route, entry: _Entry | None, champion: _Loaded
     ) -> tuple[Trial | None, _Loaded | None]:
-        """Load the challenger beside its champion. Where that fails, it is on trial all the same, and not asked."""
+        """Load the challenger beside its champion. Where that fails, it is on trial all the same, and not asked.
+
+        Where its files are out of reach that is not its fault, and says nothing of it.
+        """
         if route.challenger is None:
             return None, None
         trial = Trial.begin(route.challenger, route.salt, entry.trial if entry else None)
         files, number = route.challenger.files, route.challenger.version
         loaded = _find((champion, *(entry.loaded if entry else ())), files)
-        if loaded is None and not trial.is_stopped:
+        if loaded is None and not trial.is_stopped and trial.is_due(self.monotonic()):
+            trial.retry_at = None
             try:
                 loaded = self._load(route.model, number, files, beside=champion.size)
                 trial.strikes = 0
+            except Unavailable as error:
+                trial.retry_at = self.monotonic() + RETRY_SECONDS
+                self._report_degraded(error)
             except Exception as error:  # whatever is wrong with a challenger, the champion answers
-                trial.note(Fault.RAISED, f"it cannot be loaded: {error}")
+                trial.note(Fault.RAISED, f"it cannot be loaded: {loggable(error)}")
                 with suppress(Exception):  # the answer comes before the word about it
                     who = f"the challenger {route.model}@{number}"
                     self._report(
@@ -261,10 +282,17 @@ class Router:
         onnx, spec = (read_verified(self._files, prefix + name, files.get(name)) for name in FILES)
         size = max(MEMORY_PER_BYTE * len(onnx), MEMORY_AT_LEAST)
         if beside and beside + size > MEMORY_BYTES:
-            raise Unavailable(f"{model}@{number} is too large to be kept in memory beside its champion")
+            message = f"{model}@{number} is too large to be kept in memory beside its champion"
+            raise Unverified(message, code="MODEL_SIZE")
         self._make_room(beside + size, kept_as or model)
         self.loads += 1
         return _Loaded(LoadedModel.load(onnx, spec), files, size)
+
+    def _report_degraded(self, error: Exception) -> None:
+        """Say why an older route or model answers; the answer comes before the word about it."""
+        with suppress(Exception):
+            code = error.code if isinstance(error, SerinError) else "UNEXPECTED"
+            self._report("Degraded", code, f"the newest route or its model does not serve: {loggable(error)}")
 
     def _make_room(self, size: int, name: str) -> None:
         """Let go of what was used least recently, until `size` bytes for `name` are within the budget."""
@@ -290,7 +318,7 @@ def _jittered_age() -> float:
     return MAX_AGE_SECONDS * random.uniform(0.8, 0.9)
 
 
-def _is_gone(error: SerinError) -> bool:
+def _is_gone(error: Exception) -> bool:
     """Tell whether the model has no champion at all, rather than one that is out of reach."""
     return isinstance(error, NotFound) and error.code == "NO_CHAMPION"
 

@@ -43,6 +43,7 @@ class Trial:
 
     model: None where it could not be loaded. reads_alike: it takes rows encoded for the champion.
     fault, reason: what it did wrong last. strikes: how often in a row.
+    retry_at: where its files were out of reach, when to look for them again, by the process's clock.
     """
 
     challenger: Challenger
@@ -53,6 +54,7 @@ class Trial:
     fault: Fault | None = None
     reason: str = ""
     strikes: int = 0
+    retry_at: float | None = None
 
     @classmethod
     def begin(cls, challenger: Challenger, salt: str, before: Trial | None) -> Trial:
@@ -60,12 +62,17 @@ class Trial:
         trial = cls(challenger, salt, _epoch(challenger.lease_until))
         if before is not None and _identity(before.challenger) == _identity(challenger):
             trial.fault, trial.reason, trial.strikes = before.fault, before.reason, before.strikes
+            trial.retry_at = before.retry_at
         return trial
 
     def takes(self, key: str, now: float) -> bool:
         """Tell whether the challenger is to answer for an entity. now: seconds since 1970."""
         weight = self.challenger.weight
         return weight > 0 and now < self.lease_until and bucket(self.salt, key) < weight
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether its files are to be looked for. now: by the process's clock."""
+        return self.retry_at is None or now >= self.retry_at
 
     @property
     def is_stopped(self) -> bool:
