@@ -196,6 +196,17 @@ def test_an_answer_does_not_wait_for_the_word_about_it(world: World, is_known: b
     assert world.ask("POST", PREDICT, {"rows": [ROW]}).status == (503 if is_known else 500)
 
 
+@pytest.mark.parametrize("entity", [[1], {"id": 1}, []])
+@pytest.mark.parametrize("path", [PREDICT, "/models/loans/invocations"])
+def test_an_entity_that_is_neither_text_nor_number_is_refused_with_its_field(
+    world: World, path: str, entity: Any
+) -> None:
+    rows = [ROW, {**ROW, "applicant": entity}]
+    status, code, error = refused(world, {"rows" if path == PREDICT else "instances": rows}, path)
+    assert (status, code) == (422, "INVALID_ROWS")
+    assert [(each["row"], each["field"]) for each in error["problems"]] == [(1, "applicant")]
+
+
 @pytest.mark.parametrize("name", ["../loans", "a#b", "x" * 2049, "a\r\nb", "%2e%2e", "Loans", ""])
 @pytest.mark.parametrize("ask", ["describe", "predict"])
 def test_a_name_that_no_model_has_is_a_404_and_reads_nothing(world: World, name: str, ask: str) -> None:

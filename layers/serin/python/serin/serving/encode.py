@@ -119,6 +119,7 @@ def encode(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Encoded:
     unknown = (problem for place, row in enumerate(rows) for problem in _unknown_fields(place, row, spec))
     problems = list(islice(unknown, MOST_UNKNOWN))
     named = len(problems)
+    problems += _wrong_entities(rows, spec)
 
     def column(feature: SpecFeature, read: Callable[[Any, SpecFeature], Value], blank: Value) -> list[Value]:
         values = []
@@ -216,6 +217,15 @@ def _unknown_fields(place: int, row: Mapping[str, Any], spec: ServingSpec) -> It
         nearest = difflib.get_close_matches(name[:200], features, n=1)
         hint = f"did you mean {nearest[0]}?" if nearest else f"the model takes {', '.join(features)}"
         yield RowProblem(place, name[:200], "UNKNOWN_FIELD", f"there is no such field; {hint}")
+
+
+def _wrong_entities(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Iterator[RowProblem]:
+    if spec.entity is None:
+        return
+    for place, row in enumerate(rows):
+        if isinstance(row.get(spec.entity), list | dict):
+            message = f"must be text or a number, not {_show(row[spec.entity])}"
+            yield RowProblem(place, spec.entity, "TYPE", message)
 
 
 def _number(value: Any, feature: SpecFeature) -> float:

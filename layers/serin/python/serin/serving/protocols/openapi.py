@@ -192,13 +192,14 @@ def _more_outputs(said: dict[str, Any]) -> list[str]:
 
 
 def _row(said: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a row. A column that is no feature may hold anything: at most its entity is read."""
+    """The schema of a row. A column that is no feature may hold anything, but for the entity, which is read."""
     optional = (*(each["name"] for each in said["features"] if each["missing"]), *said["other_columns"])
     columns = {each["name"]: _value(each) for each in said["features"]}
     columns |= {name: {"description": "may be there; the model does not read it"} for name in said["other_columns"]}
     if (entity := said["entity"]) in columns:
-        about = "whom the row is about: text, a number or a boolean; null, empty text, a list or an object names nobody"
-        columns[entity] = {**columns[entity], "description": f"{about}. {_ROUTES.capitalize()}."}
+        about = f"whom the row is about; null and empty text name nobody. {_ROUTES.capitalize()}."
+        kinds = {"type": ["string", "number", "boolean", "null"]}
+        columns[entity] = {**kinds, **columns[entity], "description": about}
     return _object(optional, **columns)
 
 
