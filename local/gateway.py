@@ -295,7 +295,7 @@ def _text(request: Request, binary_types: list[str]) -> tuple[str | None, bool]:
     if kind in binary_types or "*/*" in binary_types:
         return base64.b64encode(request.body).decode(), True
     # As AWS does: what is not of a binary media type is text in UTF-8, and each byte that is none becomes U+FFFD. So a
-    # body in Latin-1 reaches the function with its letters lost: a category with one of them is one never seen.
+    # body in Latin-1 reaches the function with its letters lost.
     return request.body.decode("utf-8", "replace"), False
 
 

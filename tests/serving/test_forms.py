@@ -238,6 +238,50 @@ def test_a_degraded_answer_says_so_in_each_form_and_is_reported(world: World) ->
     assert world.reported == ["Degraded UNAVAILABLE"], "once for each reading that failed"
 
 
+LETTERS = {
+    "plain": ("/models/loans/predict", b'{"rows": [{"age": 41, "education": "M%sller"}]}', "application/json"),
+    "v2": (
+        "/v2/models/loans/infer",
+        b'{"id": "M%sller", "inputs": [{"name": "age", "shape": [1], "datatype": "INT64", "data": [41]}]}',
+        "application/json",
+    ),
+    "records": (
+        "/models/loans/invocations",
+        b'{"instances": [{"age": 41, "education": "M%sller"}]}',
+        "application/json",
+    ),
+    "csv": ("/models/loans/invocations", b"age,education\n41,M%sller\n", "text/csv"),
+    "feedback": ("/models/loans/feedback", b'{"feedback": [{"id": "M%sller-0", "truth": "yes"}]}', "application/json"),
+}
+
+
+@pytest.mark.parametrize("form", LETTERS)
+def test_letters_that_were_lost_are_refused_and_none_is_guessed(world: World, form: str) -> None:
+    path, body, kind = LETTERS[form]
+    for lost in ("ü".encode("latin-1"), "\ufffd".encode()):  # as a container gets it, and as API Gateway hands it on
+        reply = world.ask("POST", path, body % lost, content_type=kind)
+        assert reply.status == 400
+        assert "UTF-8" in json.dumps(reply.body)
+    for charset in ("iso-8859-1", '"windows-1252"', "utf-16"):
+        reply = world.ask("POST", path, body % b"u", content_type=f"{kind}; header=present; Charset={charset}")
+        assert (reply.status, "send UTF-8" in json.dumps(reply.body)) == (415, True)
+    assert world.ask("POST", path, body % b"u", content_type=kind, content_encoding="gzip").status == 415
+    usual = world.ask("POST", path, body % "ü".encode(), content_type=kind)
+    assert usual.status not in (400, 415)
+    for said in ('; charset="UTF-8"', "; charset=utf8;", "; header=present"):
+        reply = world.ask("POST", path, body % "ü".encode(), content_type=kind + said, content_encoding="identity")
+        assert reply.body == usual.body
+    marked = world.ask("POST", path, b"\xef\xbb\xbf" + body % "ü".encode(), content_type=kind)
+    assert marked.body == usual.body, "a byte order mark says nothing"
+
+
+def test_the_sign_for_a_lost_letter_can_be_meant(world: World) -> None:
+    body = json.dumps({"rows": [{**ROW, "education": "\ufffd"}]})
+    assert "ufffd" in body
+    assert world.ask("POST", "/models/loans/predict", body).status == 200
+    assert world.ask("GET", "/models/loans/answers?entity=M%FCller").status == 400
+
+
 def test_ping_says_whether_the_champion_loads(world: World) -> None:
     assert world.ask("GET", "/models/loans/ping").status == 200
     assert world.ask("GET", "/models/new/ping").status == 404

@@ -24,11 +24,11 @@ class _Held(Exception):
 
 
 def read_text(body: bytes) -> str:
-    """Read a body as text. Raises BadRequest or TooLarge."""
+    """Read a body as text, without a mark of UTF-8 at its beginning. Raises BadRequest or TooLarge."""
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(f"the body has {len(body):,} bytes; at most {MAX_BODY_BYTES:,} are read")
     try:
-        return body.decode()
+        return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadRequest("the body is not UTF-8") from error
 

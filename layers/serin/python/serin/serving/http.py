@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 UNEXPECTED = "something went wrong that was not foreseen; it is in the log, and the request can be sent again"
 
+CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
+LOST_LETTER = "\ufffd".encode()
+
 
 class Asked(NamedTuple):  # as Reply: made for every request, and a frozen dataclass takes three times as long
     """A request. parameters: of its path. kind: its content type without parameters; JSON where it says none."""
@@ -82,10 +85,13 @@ def respond(
     headers: found by their names in lower case. report: told the metric, the code and the reason of what a person
     must see.
     """
-    kind = headers.get("content-type", scoring.JSON).partition(";")[0].strip().lower()
+    kind, _, more = headers.get("content-type", scoring.JSON).partition(";")
+    kind = kind.strip().lower()
     asked = Asked(endpoint, parameters, headers, body, kind, query or {})
     try:
-        _check_type(route, kind, body)
+        if body and route.method == "POST":
+            _check_type(route, kind, more, headers)
+            _check_letters(body)
         said = route.answer(asked)
         return said if isinstance(said, Reply) else Reply(said)
     except Exception as raised:
@@ -98,9 +104,27 @@ def respond(
         return Reply(said, status, {"Retry-After": "5"} if status == 503 else {})
 
 
-def _check_type(route: Route, kind: str, body: bytes) -> None:
-    if route.method == "POST" and kind not in route.types and body:
+def _check_type(route: Route, kind: str, more: str, headers: Mapping[str, str]) -> None:
+    """Raise WrongType where a body comes in a form that is not read here. more: of its content type, what follows."""
+    if kind not in route.types:
         raise WrongType(f"a body of {kind[:80] or 'no type'} is not read here; send {' or '.join(route.types)}")
+    for parameter in more.split(";") if more else ():
+        name, _, value = parameter.partition("=")
+        charset = value.strip(" \t\"'").lower()
+        if name.strip().lower() == "charset" and charset not in CHARSETS:
+            raise WrongType(f"a body in {charset[:80] or 'no charset'} is not read here; send UTF-8")
+    coding = headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise WrongType(f"a body with Content-Encoding {coding[:80]} is not read here; send it as it is")
+
+
+def _check_letters(body: bytes) -> None:
+    """Raise BadRequest where letters were lost: API Gateway puts U+FFFD for each byte that is not UTF-8."""
+    if LOST_LETTER in body:
+        raise BadRequest(
+            "this is not UTF-8, or has the character U+FFFD, which stands for a letter that was lost; "
+            "where that very character is meant, JSON can write it \\ufffd"
+        )
 
 
 def _predict(asked: Asked) -> dict[str, Any]:
@@ -112,6 +136,7 @@ def _kept_answer(asked: Asked) -> dict[str, Any]:
     entity = asked.query.get("entity")
     if not entity:
         raise BadRequest("whose answer? Name the entity in the query: ?entity=…")
+    _check_letters(entity.encode())
     return asked.endpoint().kept_answer(asked.model, entity)
 
 

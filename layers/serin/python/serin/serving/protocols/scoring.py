@@ -99,9 +99,9 @@ def _columns(table: dict[str, Any]) -> list[dict[str, Any]]:
 def _csv_rows(body: bytes, features: Mapping[str, str]) -> list[dict[str, Any]]:
     import csv  # no other form needs it
 
-    text = read_text(body).removeprefix("\ufeff")
+    text = io.StringIO(read_text(body), newline="")
     try:
-        header, *data = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
+        header, *data = [line for line in csv.reader(text, strict=True) if line]
     except csv.Error as error:
         raise BadRequest(f"the body is not CSV: {error}") from error
     except ValueError as error:
