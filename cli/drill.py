@@ -246,7 +246,7 @@ def enough_by(cloud: Cloud, release: Release) -> float | None:
 
 def drifting_feature(contract: Contract) -> str:
     """Choose the feature that drifts: the first with numbers that captures show, else the first that they show."""
-    hidden = {*contract.serving.capture.mask, *contract.serving.capture.hash}
+    hidden = {*contract.masked, *contract.serving.capture.hash}
     shown = [name for name in contract.features if name not in hidden]
     if not shown:
         raise Refused(f"captures of {contract.model} hide every feature, so that no drift can be seen")

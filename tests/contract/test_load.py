@@ -84,6 +84,10 @@ def test_the_first_lines_are_enough() -> None:
         ("release: {disagreement: 5%}", 6, "release.disagreement", "asks for neither"),
         ("release: {replay: 8d}", 6, "release.replay", "more than 7d"),
         ("release: {replay: 1h}\nserving: {capture: {mask: [age]}}", 6, "release.replay", "do not hold age"),
+        (
+            "  race: {type: category, sensitive: true}\nrelease: {replay: 1h}",
+            *(7, "release.replay", "do not hold race as it was sent; sensitive features are masked unless serving"),
+        ),
         ("release: {replay: 1h}\nserving: {capture: {share: 0%}}", 6, "release.replay", "nothing is captured"),
         (
             "release: {strategy: canary, shadow: 1h}\nserving: {capture: {hash: [age]}}",

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from serin.contract.compile import compile_spec
+from serin.contract.model import Contract
 from serin.contract.spec import CaptureSpec, ServingSpec, SpecFeature
 from serin.serving.capture import MAX_LINE_BYTES, Veil, short_hash
 from tests.builders import a_contract
@@ -216,9 +218,25 @@ def test_the_contract_says_what_is_kept() -> None:
     said = {"capture": {"share": "25%", "mask": ["salary"], "hash": ["age"]}}
     assert a_contract(serving=said).serving.capture.share == 0.25
     assert a_contract(serving={"capture": {"share": "100%"}}).serving.capture.share == 1.0
-    assert a_contract().serving.capture.mask == ()
+    assert a_contract().masked == ()
     with pytest.raises(ValueError, match="iq is no feature"):
         a_contract(serving={"capture": {"mask": ["iq"]}})
+
+
+def test_what_is_sensitive_is_masked_where_the_contract_does_not_say_otherwise() -> None:
+    features = {name: {"type": "number", "sensitive": name != "salary"} for name in ("age", "salary", "sex")}
+
+    def masked(**capture: Any) -> tuple[str, ...]:
+        contract = a_contract(features=features, serving={"capture": capture})
+        stored = Contract.model_validate(contract.model_dump(mode="json"))
+        spec = compile_spec(stored, values={}, missing_codes={}, classes=("no", "yes"))
+        assert spec.capture.masked == contract.masked
+        return contract.masked
+
+    assert masked() == ("age", "sex")
+    assert masked(hash=["sex"]) == ("age",)
+    assert masked(mask=["salary"]) == ("salary",)
+    assert masked(mask=[]) == (), "as contracts were stored that said nothing of it before"
 
 
 def test_it_travels_in_the_spec_and_a_spec_from_before_keeps_everything() -> None:

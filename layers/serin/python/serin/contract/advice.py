@@ -13,6 +13,7 @@ def advise(contract: Contract) -> Iterator[str]:
     sensitive = [name for name, feature in contract.features.items() if feature.sensitive]
     if sensitive:
         yield f"the model learns from facts about people: {', '.join(sensitive)}"
+        yield from _advise_on_captures(contract, sensitive)
     gates = contract.parsed_gates
     if not any(isinstance(gate, Threshold) for gate in gates):
         yield f"no gate asks for a quality of its own; add one like '{contract.metric.name} {_example(contract)}'"
@@ -24,6 +25,21 @@ def advise(contract: Contract) -> Iterator[str]:
             f"a budget of {contract.training.budget} fits is less than {len(contract.training.candidates)} candidates "
             f"in {contract.training.folds} folds need ({fits})"
         )
+
+
+def _advise_on_captures(contract: Contract, sensitive: list[str]) -> Iterator[str]:
+    """Say which facts about people pass through the endpoint's log into captures, and what it costs to mask them."""
+    capture = contract.serving.capture
+    masked = [name for name in sensitive if name in contract.masked]
+    plain = [name for name in sensitive if name not in (*masked, *capture.hash, contract.entity)]
+    if masked:
+        names, keeping = ", ".join(masked), "; serving: {capture: {mask: []}} keeps them"
+        yield (
+            f"captures leave out {names}: no drift of them is seen, and no replay or shadow can be"
+            f"{keeping if capture.mask is None else ''}"
+        )
+    if plain:
+        yield f"captures, and the endpoint's log through which they pass, hold {', '.join(plain)} as sent"
 
 
 def _example(contract: Contract) -> str:

@@ -50,7 +50,7 @@ def compile_spec(
         other_columns=contract.other_columns,
         capture=CaptureSpec(
             share=contract.serving.capture.share,
-            masked=contract.serving.capture.mask,
+            masked=contract.masked,
             hashed=contract.serving.capture.hash,
         ),
         automation=contract.serving.automation.value,

@@ -150,7 +150,8 @@ class Feature(_Section):
     missing: Literal["allow", "refuse"] = Field("refuse", description="whether a row may leave this column empty")
     sensitive: bool = Field(
         False,
-        description="a fact about a person that must not decide by itself; reported in receipts and checks",
+        description="a fact about a person that must not decide by itself; reported in receipts and checks, and left "
+        "out of captures where serving.capture does not say otherwise",
     )
 
     @property
@@ -334,7 +335,10 @@ class Capture(_Section):
     """What is kept of predictions, to watch the model by."""
 
     share: AnyShare = Field(1.0, description="of the entities; one is kept with all of its predictions or with none")
-    mask: tuple[str, ...] = Field((), description="features whose values are left out")
+    mask: tuple[str, ...] | None = Field(
+        None,
+        description="features whose values are left out; default the sensitive ones that are not hashed, [] for none",
+    )
     hash: tuple[str, ...] = Field(
         (),
         description="features of whose values only a hash is kept, which can be tried out: mask what is secret",
@@ -425,6 +429,14 @@ class Contract(_Section):
         return METRICS[self.training.metric or DEFAULT_METRIC[self.task]]
 
     @property
+    def masked(self) -> tuple[str, ...]:
+        """The features that captures leave out: as the contract says, else those that are sensitive and not hashed."""
+        capture = self.serving.capture
+        if capture.mask is not None:
+            return capture.mask
+        return tuple(name for name, feature in self.features.items() if feature.sensitive and name not in capture.hash)
+
+    @property
     def parsed_gates(self) -> tuple[Gate, ...]:
         return tuple(parse_gate(gate, self.task) for gate in self.gates)
 
@@ -463,7 +475,7 @@ class Contract(_Section):
         for role, column in (("entity", self.entity), ("time", self.time)):
             if column == self.target:
                 yield (role,), f"{column} is the target"
-        for key, columns in (("mask", self.serving.capture.mask), ("hash", self.serving.capture.hash)):
+        for key, columns in (("mask", self.masked), ("hash", self.serving.capture.hash)):
             for index, column in enumerate(columns):
                 if column not in self.features:
                     yield ("serving", "capture", key, index), f"{column} is no feature"
@@ -548,12 +560,15 @@ class Contract(_Section):
     def _comparison_misfits(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Find what hinders the comparisons off the path of answers: the challenger is asked what captures hold."""
         plan, capture = self.release, self.serving.capture
-        hidden = [name for name in self.features if name in (*capture.mask, *capture.hash, self.entity)]
+        hidden = [name for name in self.features if name in (*self.masked, *capture.hash, self.entity)]
+        is_default = capture.mask is None and bool(self.masked)
+        hint = "; sensitive features are masked unless serving.capture.mask says which are: [] for none"
         for key in ("replay", "shadow"):
             if getattr(plan, key) is None:
                 continue
             if hidden:
-                yield ("release", key), f"is not to be had: captures do not hold {', '.join(hidden)} as it was sent"
+                message = f"is not to be had: captures do not hold {', '.join(hidden)} as it was sent"
+                yield ("release", key), message + (hint if is_default else "")
             elif capture.share == 0:
                 yield ("release", key), "is not to be had: by serving.capture.share nothing is captured"
         if plan.replay and plan.replay > MOST_REPLAYED:

@@ -91,7 +91,7 @@ def _check(layout: Layout, challenger: ServingSpec) -> None:
     kinds = {feature.name: feature.is_numeric for feature in layout.spec.features}
     for feature in challenger.features:
         if feature.name in layout.hidden:
-            raise Refused(f"captures hide {feature.name}; the contract's serving.capture says so")
+            raise Refused(f"captures hide {feature.name}: masked or hashed by the contract, or sensitive")
         if kinds.get(feature.name) is not feature.is_numeric:
             raise Refused(f"captures do not hold {feature.name} as the challenger takes it")
     if _labels(challenger).keys() != _labels(layout.spec).keys():

@@ -1,0 +1,32 @@
+"""What is allowed, and yet worth a second look, is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from serin.contract.advice import advise
+from tests.builders import a_contract
+
+FEATURES = {"age": {"type": "integer", "sensitive": True}, "salary": {"type": "number"}}
+
+
+@pytest.mark.parametrize(
+    ("capture", "said"),
+    [
+        ({}, "captures leave out age: no drift of them is seen, and no replay or shadow can be; serving: {capture: "),
+        ({"mask": ["age"]}, "captures leave out age: no drift of them is seen, and no replay or shadow can be"),
+        ({"mask": []}, "captures, and the endpoint's log through which they pass, hold age as sent"),
+        ({"mask": ["salary"]}, "captures, and the endpoint's log through which they pass, hold age as sent"),
+        ({"hash": ["age"]}, ""),
+    ],
+)
+def test_it_says_what_becomes_of_facts_about_people_in_captures(capture: dict[str, Any], said: str) -> None:
+    found = [line for line in advise(a_contract(features=FEATURES, serving={"capture": capture})) if "captures" in line]
+    assert [line[: len(said)] for line in found] == ([said] if said else [])
+    assert ("keeps them" in "".join(found)) == (capture == {})
+
+
+def test_a_contract_without_facts_about_people_gets_no_advice_about_them() -> None:
+    assert not [line for line in advise(a_contract()) if "people" in line or "captures" in line]
