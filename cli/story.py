@@ -15,6 +15,8 @@ from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatu
 if TYPE_CHECKING:
     from serin.monitoring.drift import Report
 
+SHOWN_REASONS = 8
+
 
 def tell(output: Output, step: Step) -> None:
     """Tell one step of what became of an upload."""
@@ -174,12 +176,21 @@ def tell_predictions(output: Output, answer: dict[str, Any]) -> None:
     there = [name for name in columns if name in items[0]]
     output.table(there, [[columns[name](item) for name in there] for item in items])
     for item in items:
-        if why := item.get("contributions"):
-            output.heading(f"why  {item['id']}: {_number(item['base'])} is usual, and here")
-            largest = sorted(why.items(), key=lambda pair: -abs(pair[1]))[:8]
-            output.facts([(name, f"{value:+.4g}") for name, value in largest])
+        if "contributions" in item:
+            _tell_why(output, item)
         for note in item.get("notes", ()):
             output.say(f"  note: {note}", style="yellow")
+
+
+def _tell_why(output: Output, item: dict[str, Any]) -> None:
+    """Tell what moved a score from the mean over the training rows that are kept for it, the largest first."""
+    mean = f"the mean over {item['base_rows']} rows is" if item["base_rows"] > 1 else "a usual row has"
+    here = "and here" if item["contributions"] else "and so has this one"
+    output.heading(f"why  {item['id']}: {mean} {_number(item['base'])}, {here}")
+    largest = sorted(item["contributions"].items(), key=lambda pair: -abs(pair[1]))
+    shown, others = largest[:SHOWN_REASONS], [value for _, value in largest[SHOWN_REASONS:]]
+    facts = [(name, f"{value:+.4g}") for name, value in shown]
+    output.facts([*facts, (f"{len(others)} others", f"{sum(others):+.4g}")] if others else facts)
 
 
 def _number(value: float) -> str:

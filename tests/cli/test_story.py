@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cli.show import Output
-from cli.story import tell_drift, tell_leaderboard
+from cli.story import SHOWN_REASONS, tell_drift, tell_leaderboard, tell_predictions
 from serin.monitoring.drift import Report, Shift, Verdict
 
 
@@ -48,3 +50,17 @@ def test_drift_is_told_with_what_moved(capsys: pytest.CaptureFixture[str]) -> No
         "feature age drifted 1.2500 0.0300 0.0000 0.5000 median 44 → 69",
         "not compared, for captures hide them: zipcode",
     ]
+
+
+def test_an_explanation_says_what_it_starts_from_and_the_largest_first(capsys: pytest.CaptureFixture[str]) -> None:
+    moved = {f"f{place}": 0.1 * place for place in range(1, SHOWN_REASONS + 3)} | {"age": -2.0}
+    items: list[dict[str, Any]] = [
+        {"id": "p-0", "prediction": "yes", "score": 0.9, "base": 0.234, "base_rows": 64, "contributions": moved},
+        {"id": "p-1", "prediction": "no", "score": 0.2, "base": 0.2, "base_rows": 1, "contributions": {}},
+    ]
+    tell_predictions(Output(), {"model": "loans", "version": 3, "predictions": items})
+    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line]
+    first = said.index("why p-0: the mean over 64 rows is 0.234, and here")
+    assert said[first + 1 : first + 3] == ["age -2", "f10 +1"]
+    assert said[first + 1 + SHOWN_REASONS] == "3 others +0.6"
+    assert said[-1] == "why p-1: a usual row has 0.2, and so has this one"

@@ -29,8 +29,13 @@ def test_what_serving_says_besides_survives_its_json_too() -> None:
     serving = {"automation": "partial", "review_below": "70%", "uncertainty": "conformal", "explain": True}
     compiled = compile_spec(a_contract(serving=serving), values={}, missing_codes={}, classes=("no", "yes"))
     assert (compiled.automation, compiled.review_below) == ("partial", 0.7)
-    spec = replace(compiled, uncertainty=Conformal(0.9, 0.31, rows=80), baseline=Baseline((1.0, 2.5), (-1,)))
+    rows = Baseline(((1.0, None), (2.5, 3.0)), ((-1,), (0,)))
+    spec = replace(compiled, uncertainty=Conformal(0.9, 0.31, rows=80), baseline=rows)
     assert ServingSpec.from_json(spec.to_json()) == spec
+    said = json.loads(spec.to_json(), parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
+    said["baseline"] = {"numeric": [1.0, 2.5], "codes": [-1]}
+    before = ServingSpec.from_json(json.dumps(said).encode())
+    assert before.baseline == Baseline(((1.0, 2.5),), ((-1,),)), "as one usual row was stored"
 
 
 def test_a_spec_written_before_there_was_more_to_say_decides_by_itself() -> None:

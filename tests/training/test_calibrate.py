@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from serin.contract.spec import Conformal, ServingSpec, SpecFeature
 from serin.data.border import Keys
 from serin.data.keys import content_keys, row_hashes
 from serin.errors import Refused
-from serin.training.calibrate import MOST_ROWS, baseline_of, conform, split_calibration
+from serin.training.calibrate import BASELINE_ROWS, MOST_ROWS, baseline_of, conform, split_calibration
 from tests.training.exporting import a_contract_for
 
 
@@ -87,21 +89,57 @@ def test_of_many_rows_only_so_many_are_kept_and_none_where_nothing_is_promised()
     assert len(split_calibration(frame, keys_of(frame), a_contract_for(frame, "t", "regression"))[1]) == 0
 
 
-def test_the_usual_row_has_values_that_are_there() -> None:
-    frame = pd.DataFrame(
-        {
-            "n": [1.0, 2.0, 4.0, 9.0, np.nan],
-            "none": [np.nan] * 5,
-            "k": ["b", "b", "a", "b", None],
-            "rare": ["p", "q", "r", "s", "s"],
-            "empty": [None, None, None, "a", "b"],
-        }
+def a_spec(**kinds: tuple[str, ...] | None) -> ServingSpec:
+    """A spec of numbers, and of categories with the values learned; the first may be `(missing)`."""
+    return ServingSpec(
+        "m",
+        "regression",
+        "t",
+        tuple(
+            SpecFeature(name, "number")
+            if values is None
+            else SpecFeature(name, "category", values=values, missing_code=0 if values[0] == "(missing)" else -1)
+            for name, values in kinds.items()
+        ),
     )
-    kinds = {"n": "number", "none": "number", "k": "category", "rare": "category", "empty": "category"}
-    learned = {"k": ("a", "b"), "rare": ("p",), "empty": ("(missing)", "a", "b")}
-    features = tuple(
-        SpecFeature(name, kind, values=learned.get(name, ()), missing_code=0 if name == "empty" else -1)
-        for name, kind in kinds.items()
-    )
-    usual = baseline_of(frame, ServingSpec("m", "regression", "t", features))
-    assert (usual.numeric, usual.codes) == ((2.0, 0.0), (1, -1, 0))
+
+
+def test_explanations_start_from_rows_that_are_there() -> None:
+    table: dict[str, list[Any]] = {
+        "n": [1.0, 2.5, None],
+        "none": [None] * 3,
+        "k": ["b", "a", None],
+        "rare": ["p", "q", "r"],
+        "empty": [None, "a", "b"],
+        "t": [1.0, 2.0, 3.0],
+    }
+    frame = pd.DataFrame(table).astype({"n": float, "none": float})
+    spec = a_spec(n=None, none=None, k=("a", "b"), rare=("p",), empty=("(missing)", "a", "b"))
+    found = baseline_of(frame, spec)
+    assert sorted(zip(found.numbers, found.codes, strict=True), key=repr) == [
+        ((1.0, None), (1, 0, 0)),
+        ((2.5, None), (0, -1, 1)),
+        ((None, None), (-1, -1, 2)),
+    ]
+    assert baseline_of(frame.drop(columns=["n", "none"]), a_spec(k=("a", "b"))).numbers == ((), (), ())
+
+
+@pytest.mark.parametrize("is_class", [True, False])
+def test_so_many_are_kept_and_the_first_of_them_stand_for_all(is_class: bool) -> None:
+    random = np.random.default_rng(3)
+    x, k = random.exponential(size=20_000), random.choice(["a", "b", "c"], 20_000, p=[0.7, 0.2, 0.1])
+    target = np.where(x > np.quantile(x, 0.75), "yes", "no") if is_class else x
+    frame = pd.DataFrame({"x": x, "k": k, "t": target})
+    spec = a_spec(x=None, k=("a", "b", "c"))
+    found = baseline_of(frame, spec)
+    assert found == baseline_of(frame, spec)
+    assert len(found) == BASELINE_ROWS
+    numbers, codes = np.array(found.numbers)[:, 0], np.array(found.codes)[:, 0]
+    if is_class:
+        assert (numbers > np.quantile(x, 0.75)).sum() == BASELINE_ROWS / 4, "as many of each class as there are"
+    else:
+        assert numbers.mean() == pytest.approx(x.mean(), rel=0.05)
+    for some in (8, 16, 32):
+        assert numbers[:some].mean() == pytest.approx(numbers.mean(), abs=0.8 * numbers.std() / some**0.5)
+        for code in range(3):
+            assert (codes[:some] == code).mean() == pytest.approx((codes == code).mean(), abs=1.5 / some)

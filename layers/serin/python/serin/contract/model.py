@@ -371,7 +371,9 @@ class Serving(_Section):
     )
     coverage: Share = Field(0.9, ge=0.5, le=0.99, description="how often the truth lies in the interval or set")
     explain: bool = Field(
-        False, description="whether …/predict?explain=true says what each feature contributed to a score"
+        False,
+        description="whether …/predict?explain=true says what each feature contributed to a score; for that, up to 64 "
+        "rows of the training data are kept within a version",
     )
     capture: Capture = Capture()
 

@@ -76,10 +76,22 @@ class Conformal:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The usual row, as the graph reads it, with which explanations compare."""
+    """Rows as the graph reads them, from whose mean score explanations start; None where a number is missing.
 
-    numeric: tuple[float, ...]
-    codes: tuple[int, ...]
+    The first ones stand for all, however few of them are taken. Specs were stored with one row too, of medians.
+    """
+
+    numbers: tuple[tuple[float | None, ...], ...]
+    codes: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Baseline:
+        if "numeric" in data:
+            data = {"numbers": [data["numeric"]], "codes": [data["codes"]]}
+        return cls(**{key: tuple(map(tuple, rows)) for key, rows in data.items()})
+
+    def __len__(self) -> int:
+        return len(self.numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +146,7 @@ class ServingSpec:
             if data.get("uncertainty"):
                 data["uncertainty"] = Conformal(**data["uncertainty"])
             if data.get("baseline"):
-                data["baseline"] = Baseline(**{key: tuple(values) for key, values in data["baseline"].items()})
+                data["baseline"] = Baseline.from_json(data["baseline"])
             return cls(features=features, capture=CaptureSpec(**capture, **veiled), **lists, **data)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unverified(f"spec.json cannot be read: {error}") from error

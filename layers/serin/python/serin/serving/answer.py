@@ -119,8 +119,13 @@ def _decide(row: list[float], spec: ServingSpec) -> tuple[str, str]:
 
 
 def _explanations(explained: Explained, spec: ServingSpec) -> list[dict[str, Any]]:
+    """Say where each explanation starts, and what moved the score from there: nothing of what did not."""
     names = [feature.name for feature in spec.features]
     return [
-        {"base": base, "contributions": dict(zip(names, values, strict=True))}
+        {
+            "base": base,
+            "base_rows": explained.rows,
+            "contributions": {name: value for name, value in zip(names, values, strict=True) if value},
+        }
         for base, values in zip(explained.base.tolist(), explained.contributions.tolist(), strict=True)
     ]

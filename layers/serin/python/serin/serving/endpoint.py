@@ -164,7 +164,8 @@ class Endpoint:
             "other_columns": [name for name in spec.other_columns if name not in features],
             "automation": spec.automation,
             "coverage": spec.uncertainty.coverage if spec.uncertainty else None,
-            "explains": spec.baseline is not None,
+            "explains": bool(spec.baseline),
+            "base_rows": len(spec.baseline) if spec.baseline else None,
             "degraded": serving.is_degraded,
         }
 

@@ -30,12 +30,13 @@ FEW_NUMBERS = 16  # up to so many, Python's own loop is done sooner than NumPy's
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that is ready to answer."""
+    """A model that is ready to answer. usual: the rows that explanations start from; None where it has none."""
 
     spec: ServingSpec
     decoder: RowDecoder
     veil: Veil
     columns: Columns
+    usual: Arrays | None
     _session: Any
     _one: _OneRow
 
@@ -60,7 +61,7 @@ class LoadedModel:
         if found != {COLUMNS: ("tensor(double)", [len(columns)])} or given != {"scores": ("tensor(double)", [outputs])}:
             raise Unverified(f"the model takes {found} and gives {given}, and its spec says otherwise", code="CONTRACT")
         one = _OneRow(session, columns, outputs=outputs)
-        return cls(read, RowDecoder(read, max_rows=MAX_ROWS), Veil(read), columns, session, one)
+        return cls(read, RowDecoder(read, max_rows=MAX_ROWS), Veil(read), columns, _usual(read), session, one)
 
     def predict(self, encoded: Encoded) -> NDArray[np.float64]:
         """Score rows: (n, classes) probabilities, or (n, 1) values. Raises ModelOutput where one is not finite."""
@@ -72,9 +73,11 @@ class LoadedModel:
 
     def explain(self, encoded: Encoded, scores: NDArray[np.float64]) -> Explained:
         """Say what each feature contributed to these scores. Raises Refused, TooLarge as `check_explainable`."""
-        from serin.serving.explain import explain  # few requests ask for it
+        from serin.serving.explain import check_explainable, explain  # few requests ask for it
 
-        return explain(encoded, scores, self.spec, self.predict)
+        check_explainable(self.spec, len(encoded))
+        assert self.usual is not None  # just checked
+        return explain(encoded, scores, self.spec, self.usual, self.predict)
 
     def raw_scores(self, encoded: Encoded) -> NDArray[np.float64]:
         """Score rows as `predict`, finite or not."""
@@ -88,6 +91,19 @@ class LoadedModel:
     def _run(self, rows: Arrays) -> NDArray[np.float64]:
         scores: NDArray[np.float64] = self._session.run(["scores"], {COLUMNS: self.columns.pack(rows)})[0]
         return scores
+
+
+def _usual(spec: ServingSpec) -> Arrays | None:
+    """Lay out the rows that explanations start from. Raises Unverified where they are not as wide as rows are."""
+    if not spec.baseline:
+        return None
+    count = len(spec.baseline)
+    try:
+        numeric = np.array(spec.baseline.numbers, dtype=np.float64).reshape(count, len(spec.numeric))
+        codes = np.array(spec.baseline.codes, dtype=np.int64).reshape(count, len(spec.categories))
+    except ValueError as error:
+        raise Unverified("the rows of the spec's baseline are not as wide as rows are", code="CONTRACT") from error
+    return Arrays(numeric, codes)
 
 
 class _OneRow:

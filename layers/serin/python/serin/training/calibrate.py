@@ -1,4 +1,4 @@
-"""What does an answer need besides the model? How far the truth lies off, and the usual row to explain it by."""
+"""What does an answer need besides the model? How far the truth lies off, and rows to explain it by."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from serin.data.split import split_holdout
 from serin.errors import Refused
 from serin.serving.encode import UNKNOWN
 
+BASELINE_ROWS = 64  # some 10 KB of the spec, with 20 features
 SHARE, MOST_ROWS = 0.2, 2_000  # more rows hardly make the coverage surer, and the model learns from the rest
 _ROUNDING = 1e-9  # by so much the graph's answers may differ from scikit-learn's
 
@@ -65,20 +66,46 @@ def conform(truth: NDArray[Any], scores: Floats, coverage: float) -> Conformal:
 
 
 def baseline_of(training: pd.DataFrame, spec: ServingSpec) -> Baseline:
-    """Find the usual row of a table: of each number the median, of each category the commonest."""
-    numeric = tuple(_median(training[feature.name]) for feature in spec.numeric)
-    return Baseline(numeric, tuple(_commonest(training[feature.name], feature) for feature in spec.categories))
+    """Choose rows of a table for explanations to start from: of all ranks of the target alike, the same every time."""
+    target = training[spec.target]
+    ranks = target.to_numpy() if pd.api.types.is_numeric_dtype(target) else pd.factorize(target, sort=True)[0]
+    shuffled = np.random.default_rng(0).permutation(len(training))
+    ranked = shuffled[np.argsort(ranks[shuffled], kind="stable")]
+    count = min(BASELINE_ROWS, len(training))
+    places = ranked[(2 * np.arange(count) + 1) * len(training) // (2 * count)]
+    chosen = training.iloc[places]
+    numeric = chosen[[feature.name for feature in spec.numeric]].to_numpy(dtype=np.float64)
+    codes = [_codes(chosen[feature.name], feature) for feature in spec.categories]
+    kinds = [column[:, None] == np.unique(column) for column in codes]
+    order = _representative_first(np.column_stack([ranks[places], numeric, *kinds]).astype(np.float64))
+    return Baseline(
+        tuple(tuple(None if math.isnan(value) else value for value in row) for row in numeric[order].tolist()),
+        tuple(tuple(int(column[row]) for column in codes) for row in order),
+    )
 
 
-def _median(column: pd.Series[float]) -> float:
-    """A value that is there: between true and false lies neither."""
-    known = column.dropna()
-    return float(known.quantile(0.5, interpolation="lower")) if len(known) else 0.0
+def _codes(column: pd.Series[str], feature: SpecFeature) -> NDArray[np.int64]:
+    known = {value: code for code, value in enumerate(feature.values)}
+    return np.array(
+        [feature.missing_code if pd.isna(value) else known.get(value, UNKNOWN) for value in column], dtype=np.int64
+    )
 
 
-def _commonest(column: pd.Series[str], feature: SpecFeature) -> int:
-    counts = column.value_counts()
-    if counts.empty or column.isna().sum() > counts.iloc[0]:
-        return feature.missing_code
-    text = str(counts.index[0])
-    return feature.values.index(text) if text in feature.values else UNKNOWN
+def _representative_first(cells: Floats) -> list[int]:
+    """Order rows so that the mean of the first few is near that of all, however few they are.
+
+    Source: Welling, Herding dynamical weights to learn (2009).
+    """
+    is_there = ~np.isnan(cells)
+    off = np.where(is_there, cells, 0.0)
+    off = np.where(is_there, cells - off.sum(axis=0) / np.maximum(is_there.sum(axis=0), 1), 0.0)
+    spread = off.std(axis=0)
+    off /= np.where(spread > 0, spread, 1.0)
+    order: list[int] = []
+    total, left = np.zeros(off.shape[1]), list(range(len(off)))
+    while left:
+        nearest = min(left, key=lambda row: float(((total + off[row]) ** 2).sum()))
+        total += off[nearest]
+        order.append(nearest)
+        left.remove(nearest)
+    return order

@@ -150,6 +150,7 @@ def _schemas(said: dict[str, Any]) -> dict[str, Any]:
             automation=_TEXT,
             coverage={"type": ["number", "null"]},
             explains={"type": "boolean"},
+            base_rows={"type": ["integer", "null"]},
             degraded={"type": "boolean"},
         ),
         "InferResponse": _object(
@@ -182,13 +183,21 @@ def _more(said: dict[str, Any], label: dict[str, Any]) -> dict[str, Any]:
         more["reason"] = {**_TEXT, "description": "why the answer does not decide"}
     if said["explains"]:
         names = {each["name"]: _NUMBER for each in said["features"]}
-        described = "with explain=true: base + contributions = score; of more than two classes, of the predicted one"
-        more |= {"base": _NUMBER, "contributions": {**_object(**names), "description": described}}
+        described = (
+            "with explain=true: base + contributions = score; of more than two classes, of the predicted one. "
+            "A feature that moves nothing is left out"
+        )
+        mean = "the mean score over base_rows rows of the training data" if said["base_rows"] > 1 else "of a usual row"
+        more |= {
+            "base": {**_NUMBER, "description": mean},
+            "base_rows": {"const": said["base_rows"]},
+            "contributions": {**_object(tuple(names), **names), "description": described},
+        }
     return {**more, "notes": _list(_TEXT)}
 
 
 def _more_outputs(said: dict[str, Any]) -> list[str]:
-    return [name for name in _more(said, {}) if name not in ("notes", "reason")]
+    return [name for name in _more(said, {}) if name not in ("notes", "reason", "base_rows")]
 
 
 def _row(said: dict[str, Any]) -> dict[str, Any]:

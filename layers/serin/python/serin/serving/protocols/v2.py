@@ -104,7 +104,7 @@ def _more(said: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"name": "decision", "datatype": "BYTES", "shape": [-1]}
     if said["explains"]:
         names = [feature["name"] for feature in said["features"]]
-        yield {"name": "base", "datatype": "FP64", "shape": [-1]}
+        yield {"name": "base", "datatype": "FP64", "shape": [-1], "parameters": {"rows": said["base_rows"]}}
         shape = [-1, len(names)]
         yield {"name": "contributions", "datatype": "FP64", "shape": shape, "parameters": {"features": names}}
 
