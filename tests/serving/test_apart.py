@@ -61,3 +61,17 @@ def test_a_child_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serin.serving.apart._CHILD", "import os; os.abort()")
     with pytest.raises(Unverified, match="status -6"):
         score_apart(b"", SPEC, ROWS, seconds=30)
+
+
+def test_a_child_gets_what_python_needs_to_start_and_nothing_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/var/lang/lib")  # where Lambda's Python finds its own library
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+    tells = (
+        "import os, sys; sys.stderr.write(' '.join(sorted(os.environ)) + os.environ['LD_LIBRARY_PATH']); sys.exit(3)"
+    )
+    monkeypatch.setattr("serin.serving.apart._CHILD", tells)
+    with pytest.raises(Unverified) as told:
+        score_apart(b"", SPEC, ROWS, seconds=30)
+    assert "/var/lang/lib" in told.value.message
+    assert "PYTHONPATH" in told.value.message
+    assert "AWS_" not in told.value.message

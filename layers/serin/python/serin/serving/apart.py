@@ -17,6 +17,8 @@ from serin.serving.encode import Arrays, Encoded
 
 _CHILD = "from serin.serving.apart import answer_parent; answer_parent()"
 _REFUSED = 3  # the child's exit status where it could say what is wrong
+# What Python needs to start: Lambda's finds its own library by LD_LIBRARY_PATH.
+_INHERITED = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "TMPDIR")
 
 
 def score_apart(
@@ -37,8 +39,7 @@ def score_apart(
             capture_output=True,
             timeout=seconds,
             check=False,
-            # One thread: each takes address space of its own. Nothing of ours that is secret goes along.
-            env={"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
+            env=_environment(),
         )
     except subprocess.TimeoutExpired:
         raise Unverified(f"the model took longer than {seconds:g} s and was stopped", code="MODEL_TIME") from None
@@ -50,6 +51,12 @@ def score_apart(
     if scores.dtype != np.float64 or len(scores) != len(encoded):
         raise Unverified(f"the model gave {len(scores)} answers to {len(encoded)} rows", code="MODEL_LOAD")
     return np.asarray(scores)
+
+
+def _environment() -> dict[str, str]:
+    """What the child is started with: nothing secret. One thread, since each takes address space of its own."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {**inherited, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
 
 
 def answer_parent() -> None:
