@@ -174,7 +174,7 @@ class FunctionProcess:
         own = {name: self._under_opt(value) for name, value in spec.environment.items()}
         python_path = [str(spec.opt / "python"), own.pop("PYTHONPATH", "")]
         return {
-            "PATH": os.environ.get("PATH", os.defpath),
+            "PATH": f"/usr/local/bin:/usr/bin:/bin:{spec.opt / 'bin'}",  # and not what the person has installed
             "LANG": "C.UTF-8",
             "TZ": ":UTC",
             "HOME": str(self.home),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -32,6 +33,7 @@ def test_finds_lambdas_environment_and_nothing_of_the_parents(invoke, twin, monk
     assert found["HOME"] == found["TMPDIR"]
     assert "PYTEST_CURRENT_TEST" not in found
     assert "MOTO_PORT" not in found
+    assert str(Path(sys.prefix) / "bin") not in found["PATH"].split(os.pathsep)
     assert str(Path(__file__).parents[2]) not in found["PYTHONPATH"].split(os.pathsep)
 
 
