@@ -5,8 +5,10 @@ Run by `make deploy ENV=dev`. It takes the credentials that the AWS CLI would ta
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 
 from infra.node import NODE, NPM
 
@@ -33,7 +35,13 @@ def cdk(environment: str, *arguments: str) -> list[str]:
     ]
 
 
+def with_node(environment: Mapping[str, str]) -> dict[str, str]:
+    """Put the bundled Node on the PATH: npm runs the CDK by a script that asks for `node` there, as does the CDK."""
+    path = os.pathsep.join(filter(None, [str(NODE.parent), environment.get("PATH", "")]))
+    return {**environment, "PATH": path}
+
+
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit("deploy: name an environment of cdk.json, as in: python -m infra.deploy dev")
-    sys.exit(subprocess.run(cdk(*sys.argv[1:]), check=False).returncode)
+    sys.exit(subprocess.run(cdk(*sys.argv[1:]), env=with_node(os.environ), check=False).returncode)
