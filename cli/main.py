@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -122,19 +123,27 @@ def check(
 @local.command("up")
 def local_up(
     detach: Annotated[bool, typer.Option("--detach", help="leave it running in the background")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="throw away what the last one held, and begin empty")] = False,
+    ephemeral: Annotated[bool, typer.Option("--ephemeral", hidden=True)] = False,
     port: Port = DEFAULT_PORT,
     as_json: AsJson = False,
 ) -> None:
-    """Start the twin: the synthesised templates on moto, with real function processes."""
+    """Start the twin: the synthesised templates on moto, with real function processes.
+
+    It goes on where the last one ended: models, data, receipts, releases and the API key are kept in .serin/state.
+    """
     from cli.twin import start_detached, twin_up, wait_for_end
 
     output = Output(as_json=as_json)
     if detach:
+        options = [name for name, is_set in (("--fresh", fresh), ("--ephemeral", ephemeral)) if is_set]
         with output.waiting("starting the twin"):
-            facts = start_detached(port)
+            facts = start_detached(port, *options)
+        _tell_restored(output, facts["restored_from"])
         _tell_twin(output, facts)
         return
-    with twin_up(port=port, say=output.say) as facts:
+    with twin_up(port=port, say=output.say, is_kept=not ephemeral, is_fresh=fresh) as facts:
+        _tell_restored(output, facts["restored_from"])
         _tell_twin(output, facts)
         wait_for_end(facts["twin"])
         output.say("stopping the twin")
@@ -142,7 +151,7 @@ def local_up(
 
 @local.command("down")
 def local_down(as_json: AsJson = False) -> None:
-    """Stop the twin."""
+    """Stop the twin. The next one goes on where it ended."""
     from cli.twin import stop_detached
 
     output = Output(as_json=as_json)
@@ -693,6 +702,21 @@ def _tell_twin(output: Output, facts: dict[str, Any]) -> None:
     output.say('talk to it with the AWS CLI:  eval "$(serin local env)"; aws s3 ls')
     output.say("stop it:  serin local down")
     output.document({"up": True, **{name: value for name, value in facts.items() if name != "twin"}})
+
+
+def _tell_restored(output: Output, saved_at: str | None) -> None:
+    """Say what a twin was started with; nothing where it was started empty."""
+    from cli.reach import reach
+
+    if not saved_at:
+        return
+    models = Counter(stored.key.split("/")[1] for stored in reach("local").cloud.data.list("uploads/"))
+    counts = f"{_count(len(models), 'model')}, {_count(models.total(), 'upload')}"
+    output.say(f"restored {counts} from {moment(saved_at)}; begin empty with: serin local up --fresh")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _version(which: str) -> tuple[str, int]:

@@ -1,7 +1,8 @@
 """How is the twin started, found and stopped? It is one process, which holds `.serin/local.lock` while it lives.
 
-`.serin/local.json` says where it is. The system frees the lock however its holder ends: so a file that was left behind
-is never believed, and a process that was given a dead twin's number never killed.
+`.serin/local.json` says where it is, and `.serin/state` keeps what it holds for the next one. The system frees the lock
+however its holder ends: so a file that was left behind is never believed, and a process that was given a dead twin's
+number never killed.
 """
 
 from __future__ import annotations
@@ -137,18 +138,31 @@ def assembly(say: Callable[[str], None]) -> Path:
 
 
 @contextmanager
-def twin_up(*, port: int, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    """Run the twin in this process for as long as the block lasts, and let other commands find it."""
-    from local.errors import TwinError
+def twin_up(
+    *, port: int, say: Callable[[str], None], is_kept: bool = False, is_fresh: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Run the twin in this process for as long as the block lasts, and let other commands find it.
+
+    is_kept: it goes on where the last one of the project ended, and the next one will. is_fresh: what was kept goes.
+    """
+    from local.errors import StateUnreadable, TwinError
     from local.twin import Twin
 
     _refuse_a_second()
     with sole_holder():
         folder = assembly(say)
         say("starting the twin")
-        twin = Twin(folder, live={"models": project.models_folder()}, port=port, state=state_folder())
+        snapshot = state_folder() / "state"
+        if is_fresh:
+            shutil.rmtree(snapshot, ignore_errors=True)
+        live, kept = {"models": project.models_folder()}, snapshot if is_kept else None
+        twin = Twin(folder, live=live, port=port, state=state_folder(), snapshot=kept)
         try:
             twin.start()
+        except StateUnreadable as error:
+            unreadable = SerinError(str(error), code="TWIN")
+            unreadable.fix = f"set {snapshot} aside, or throw it away and start anew: serin local up --fresh"
+            raise unreadable from error
         except TwinError as error:
             raise SerinError(str(error), code="TWIN") from error
         try:
@@ -158,6 +172,7 @@ def twin_up(*, port: int, say: Callable[[str], None]) -> Iterator[dict[str, Any]
                 "environment": twin.environment,
                 "outputs": twin.outputs,
                 "started": _count_resources(folder),
+                "restored_from": twin.restored_from,
             }
             _where().write_text(json.dumps(facts, indent=1))
             yield {**facts, "twin": twin}
@@ -176,12 +191,12 @@ def wait_for_end(twin: Twin) -> None:
             raise SerinError("the twin has died; start it again with: serin local up")
 
 
-def start_detached(port: int) -> dict[str, Any]:
-    """Start the twin as a process of its own, and wait until it can be used."""
+def start_detached(port: int, *options: str) -> dict[str, Any]:
+    """Start the twin as a process of its own, and wait until it can be used. options: of `serin local up`."""
     _refuse_a_second()
     state_folder().mkdir(exist_ok=True)
     log = state_folder() / f"local-{os.getpid()}.log"  # not yet local.log: that may be the log of a twin that is up
-    command = [sys.executable, "-m", "cli.main", "local", "up", "--port", str(port)]
+    command = [sys.executable, "-m", "cli.main", "local", "up", "--port", str(port), *options]
     path = os.pathsep.join([str(project.root()), str(project.root() / "layers/serin/python")])
     with log.open("w") as stream:
         process = subprocess.Popen(
@@ -211,7 +226,7 @@ def start_detached(port: int) -> dict[str, Any]:
     raise SerinError(reason or f"the twin did not start: {said[-1000:] or process.returncode}")
 
 
-def stop_detached(timeout_seconds: float = 20.0) -> int:
+def stop_detached(timeout_seconds: float = 40.0) -> int:
     """Stop the twin, wherever it runs, and give its process id. Raises Unavailable where none is up."""
     pid = int(running_twin()["pid"])
     with suppress(ProcessLookupError):
@@ -227,12 +242,15 @@ def stop_detached(timeout_seconds: float = 20.0) -> int:
 
 @contextmanager
 def own_twin(*, port: int, keep: bool, say: Callable[[str], None]) -> Iterator[None]:
-    """Run a twin for a block: gone when it ends, or left running where it is to be kept, unless the block fails."""
+    """Run a twin for a block: gone when it ends, or left running where it is to be kept, unless the block fails.
+
+    It begins empty, and what it holds is not kept: the project's own state waits for `serin local up`.
+    """
     if not keep:
         with twin_up(port=port, say=say):
             yield
         return
-    start_detached(port)
+    start_detached(port, "--ephemeral")
     try:
         yield
     except BaseException:

@@ -7,13 +7,16 @@ somebody else's that mocks AWS would wipe it.
 import hashlib
 import logging
 import os
+import threading
 import time
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.models import lambda_backends
 from moto.cloudwatch.models import cloudwatch_backends
+from moto.sqs.models import sqs_backends
 
 from local import gaps
 from local.alarms import Alarms
@@ -30,6 +33,7 @@ from local.process import Spec
 from local.queues import Queues
 from local.resources import Resources
 from local.schedules import Clock, Schedules
+from local.snapshot import Snapshot
 from local.targets import Targets
 from local.wire import HttpServer, listen
 from local.workflows import Workflows
@@ -42,7 +46,16 @@ _LOG = logging.getLogger(__name__)
 class Cloud:
     """Everything that one assembly needs to run."""
 
-    def __init__(self, *, assembly: Assembly, live: dict[str, Path], port: int, clock_rate: float, state: Path) -> None:
+    def __init__(
+        self,
+        *,
+        assembly: Assembly,
+        live: dict[str, Path],
+        port: int,
+        clock_rate: float,
+        state: Path,
+        snapshot: Path | None,
+    ) -> None:
         account, region = assembly.account, assembly.region
         self._assembly = assembly
         self._live = live
@@ -66,13 +79,27 @@ class Cloud:
         self.targets = Targets(
             functions=self.functions, workflows=self.workflows, faults=self.faults, account=account, region=region
         )
+        self._queues = sqs_backends[account][region].queues
         self.queues = Queues(functions=self.functions, faults=self.faults, account=account, region=region)
         clock = Clock(clock_rate)
         self.schedules = Schedules(clock=clock, targets=self.targets, account=account, region=region)
         self.alarms = Alarms(clock=clock, targets=self.targets, account=account, region=region)
-        self.firehose = Firehose(clock=clock, account=account, region=region)
+        self._locks = {"dynamodb": threading.RLock(), "s3": threading.RLock()}
+        self.firehose = Firehose(clock=clock, account=account, region=region, writing=self._locks["s3"])
         self.gateway = Gateway(functions=self.functions, account=account, region=region)
+        self._endpoint = Endpoint(functions=self.functions, control=self.control, locks=self._locks)
         self.outputs: dict[str, str] = {}
+        self.restored_from: str | None = None
+        self._snapshot = snapshot and Snapshot(
+            snapshot,
+            targets=self.targets,
+            workflows=self.workflows,
+            locks=self._locks.values(),
+            changes=self._changes,
+            account=account,
+            region=region,
+        )
+        self._has_started = False
 
     def start(self) -> None:
         """Make the resources, and begin to answer."""
@@ -88,24 +115,36 @@ class Cloud:
         gaps.let_rules_reach_functions(self.targets)
         gaps.heed_filter_patterns()
         gaps.let_firehose_gather(self.firehose)
+        gaps.name_resources_alike()
         resources = Resources(self._assembly, self.workflows)
         resources.make_all()
         self._check_one_api()
         self.outputs = {
             name: self.gateway.local_url(value, self.http_base) for name, value in resources.outputs.items()
         }
-        self._aws = serve(Endpoint(functions=self.functions, control=self.control), self._aws_socket)
-        HttpServer(self._http_socket, answer=self.gateway.answer, body_limit=BODY_LIMIT).start()
+        if self._snapshot:
+            self.restored_from = self._snapshot.restore().get("saved_at")
+        self._aws = serve(self._endpoint, self._aws_socket)
+        if self._snapshot:
+            self._snapshot.start()
+        self._http = HttpServer(self._http_socket, answer=self.gateway.answer, body_limit=BODY_LIMIT)
+        self._http.start()
         self.queues.start()
         self.schedules.start()
         self.alarms.start()
         self.firehose.start()
+        self._has_started = True
 
     def stop(self) -> None:
-        """Kill every function process, and answer no more."""
+        """Keep the state where it is to be kept, kill every function process, and answer no more."""
         self.queues.stop()
         self.schedules.stop()
         self.alarms.stop()
+        if self._snapshot and self._has_started:
+            self._http.stop()
+            self.logs.store()
+            self.firehose.deliver(early=True)
+            self._snapshot.stop()
         self.firehose.stop()
         self.functions.stop()
 
@@ -124,6 +163,7 @@ class Cloud:
             "region": self._assembly.region,
             "account": self._assembly.account,
             "pid": os.getpid(),
+            "restored_from": self.restored_from,
         }
 
     def control(self, name: str, arguments: dict[str, Any]) -> Any:
@@ -164,6 +204,16 @@ class Cloud:
                 return found
             time.sleep(_SETTLED_SECONDS)
         return []
+
+    def _changes(self) -> Hashable:
+        """What differs from before once there is something to write down."""
+        return (
+            self._endpoint.writes,
+            self.firehose.deliveries,
+            sum(len(queue._messages) for queue in list(self._queues.values())),
+            tuple(self.workflows.running()),
+            self.targets.under_way,
+        )
 
     def _check_one_api(self) -> None:
         apis = list(self.gateway._backend.apis.values())

@@ -11,7 +11,7 @@ import logging
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -23,6 +23,7 @@ from local.functions import Functions
 from local.process import FunctionProcess
 
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/[^/]*/[^/]*/([^/]+)/")
+_READS = ("Get", "BatchGet", "TransactGet", "Query", "Scan", "Describe", "List")
 _WHOLE_BODY_LIMIT = 64 * 1024 * 1024  # a body up to this size is read before a lock is taken
 
 _LOG = logging.getLogger(__name__)
@@ -34,18 +35,26 @@ StartResponse = Callable[..., Any]
 class Endpoint:
     """The WSGI application that every AWS client of the twin talks to."""
 
-    def __init__(self, *, functions: Functions, control: Callable[[str, dict[str, Any]], Any]) -> None:
-        """control: answers a call of whoever holds the twin, by name and arguments."""
+    def __init__(
+        self,
+        *,
+        functions: Functions,
+        control: Callable[[str, dict[str, Any]], Any],
+        locks: Mapping[str, AbstractContextManager[Any]],
+    ) -> None:
+        """control: answers a call of whoever holds the twin, by name and arguments. locks: by service."""
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._functions = functions
         self._control = control
-        self._locks = {"dynamodb": threading.RLock(), "s3": threading.RLock()}
+        self._locks = locks
+        self.writes = 0
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         if environ["PATH_INFO"].startswith("/_twin/"):
             return self._answer_holder(environ, start_response)
         access_key, service = _caller(environ)
+        self.writes += not _only_reads(environ)
         process = self._functions.process_of(access_key)
         if process is not None and process.kill_at is not None and process.kill_at.is_due():
             return self._with_kill(process, service, environ, start_response)
@@ -124,6 +133,11 @@ def serve(endpoint: Endpoint, listener: socket.socket) -> BaseWSGIServer:
 
 def _note_error(_request: Any, client: Any) -> None:
     _LOG.debug("the connection of %s broke", client, exc_info=True)  # a killed process reads no answer
+
+
+def _only_reads(environ: Environ) -> bool:
+    operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+    return operation.startswith(_READS) if operation else environ["REQUEST_METHOD"] in ("GET", "HEAD")
 
 
 def _caller(environ: Environ) -> tuple[str, str]:

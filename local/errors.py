@@ -5,6 +5,7 @@ TwinError
 ├── BadAssembly          the folder is not a cloud assembly that can be read
 ├── UnsupportedResource  the template asks for something that nothing here makes real
 ├── StackFailed          a resource of the template could not be created
+├── StateUnreadable      what a twin before has kept cannot be put back
 ├── NotSettled           the twin is still busy after the time allowed
 ├── UnknownFunction      no function of this name was deployed
 └── TwinDown             the twin is not running, or has died
@@ -29,6 +30,10 @@ class UnsupportedResource(TwinError):
 
 class StackFailed(TwinError):
     """When a resource of the template could not be created."""
+
+
+class StateUnreadable(TwinError):
+    """When what a twin before has kept cannot be put back."""
 
 
 class NotSettled(TwinError):

@@ -15,6 +15,7 @@ import uuid
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -178,8 +179,11 @@ class _Buffer:
 class Firehose:
     """Gathers the records of every delivery stream, and delivers them."""
 
-    def __init__(self, *, clock: Clock, account: str, region: str) -> None:
+    def __init__(self, *, clock: Clock, account: str, region: str, writing: AbstractContextManager[Any]) -> None:
+        """writing: held while an object is put."""
         self._clock = clock
+        self._writing = writing
+        self.deliveries = 0
         self._s3 = s3_backends[account]["aws"]
         self._metrics = cloudwatch_backends[account][region]
         self._lock = threading.Lock()
@@ -254,12 +258,15 @@ class Firehose:
     def _put(self, buffer: _Buffer) -> None:
         stream = buffer.stream
         try:
-            self._s3.put_object(stream.bucket, buffer.key(), buffer.content())
+            key, content = buffer.key(), buffer.content()
+            with self._writing:
+                self._s3.put_object(stream.bucket, key, content)
         except Exception as error:
             _LOG.warning("stream %s: %d records wait: %s", stream.name, buffer.records, error)
             self._count(stream, "DeliveryToS3.Success", 0)
             self._put_back(buffer)
             return
+        self.deliveries += 1
         self._count(stream, "DeliveryToS3.Success", 1)
         self._count(stream, "DeliveryToS3.Records", buffer.records)
 

@@ -5,6 +5,7 @@ Each function here closes one gap. tests/local/test_gaps.py pins them: it fails 
 
 import base64
 import copy
+import hashlib
 import json
 import threading
 import time
@@ -18,6 +19,7 @@ import moto.core.models
 import moto.iam.models
 from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import LambdaBackend, LambdaFunction
+from moto.cloudformation import parsing
 from moto.cloudformation.models import Stack
 from moto.core.common_models import BaseModel
 from moto.dynamodb.models import DynamoDBBackend
@@ -294,6 +296,18 @@ def keep_bucket_policies_unenforced() -> None:
         return PermissionResult.NEUTRAL
 
     FakeBucket.get_permission = get_permission  # type: ignore[method-assign]
+
+
+def name_resources_alike() -> None:
+    """Give a resource without a name the same one each time: a state that was kept finds its place by it."""
+    original = parsing.generate_resource_name
+
+    def generate_resource_name(resource_type: str, stack_name: str, logical_id: str) -> str:
+        suffix = hashlib.sha256(f"{stack_name}/{logical_id}".encode()).hexdigest()[:12].upper()
+        parsing.random_suffix = lambda: suffix  # type: ignore[attr-defined]
+        return original(resource_type, stack_name, logical_id)
+
+    parsing.generate_resource_name = generate_resource_name
 
 
 def be_the_account(account: str) -> None:

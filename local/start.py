@@ -39,6 +39,7 @@ def main() -> int:
             port=arguments.port,
             clock_rate=arguments.clock_rate,
             state=arguments.state,
+            snapshot=arguments.snapshot,
         )
         cloud.start()
         _say(cloud.facts())
@@ -59,6 +60,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--clock-rate", type=float, default=1.0)
     parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--snapshot", type=Path)
     return parser.parse_args()
 
 

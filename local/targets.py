@@ -4,6 +4,7 @@ EventBridge rules, schedules, bucket and topic notifications all end here. A fun
 events are tried three times, then go to its dead-letter queue or its on-failure destination.
 """
 
+import itertools
 import json
 import logging
 import threading
@@ -37,8 +38,17 @@ class Targets:
         self._lambda = lambda_backends[account][region]
         self._queues = sqs_backends[account][region]
         self._topics = sns_backends[account][region]
-        self._lock = threading.Lock()
-        self.under_way = 0
+        self._pending: dict[int, tuple[str, bytes]] = {}
+        self._numbers = itertools.count()
+
+    @property
+    def under_way(self) -> int:
+        """How many asynchronous events have not come to their end."""
+        return len(self._pending)
+
+    def pending(self) -> list[tuple[str, bytes]]:
+        """List the asynchronous events that have not come to their end, each with its function."""
+        return list(self._pending.values())
 
     def send(self, arn: str, event: bytes) -> None:
         """Send an event to a function, a queue, a topic or a state machine."""
@@ -58,11 +68,11 @@ class Targets:
         """Have a function run on an event, soon, with Lambda's retries."""
         if len(event) > ASYNC_PAYLOAD_LIMIT:
             raise PayloadTooLarge(f"{len(event)} bytes; the limit is {ASYNC_PAYLOAD_LIMIT}")
-        with self._lock:
-            self.under_way += 1
-        threading.Thread(target=self._deliver, args=(function, event), name="async", daemon=True).start()
+        number = next(self._numbers)
+        self._pending[number] = (function, event)
+        threading.Thread(target=self._deliver, args=(number, function, event), name="async", daemon=True).start()
 
-    def _deliver(self, function: str, event: bytes) -> None:
+    def _deliver(self, number: int, function: str, event: bytes) -> None:
         try:
             outcome = self._try(function, event)
             for pause in _RETRY_SECONDS[: self._retries(function)]:
@@ -77,8 +87,7 @@ class Targets:
         except Exception:
             _LOG.exception("an event for %s was lost", function)
         finally:
-            with self._lock:
-                self.under_way -= 1
+            del self._pending[number]
 
     def _try(self, function: str, event: bytes) -> Outcome | None:
         try:

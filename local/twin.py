@@ -22,7 +22,7 @@ from local.errors import NotSettled, TwinDown, error_named
 from local.wire import listen
 
 _START_SECONDS = 120.0
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 30.0  # a large state takes its time to be written
 _LOOK_SECONDS = 0.05
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -51,19 +51,22 @@ class Twin:
         port: int = 0,
         clock_rate: float = 1.0,
         state: Path = Path(".serin"),
+        snapshot: Path | None = None,
     ) -> None:
         """Prepare a twin; start() brings it up.
 
         assembly: the folder that a synthesis wrote. live: entries of layers that are these folders instead of
         the assembly's copies. port: where AWS calls are answered, and HTTP one above; 0 takes free ones.
         clock_rate: how much faster than real time schedules come due, and Firehose delivers. state: where the twin
-        keeps its files.
+        keeps its files while it runs. snapshot: a folder that its buckets, tables and queues are put back from and
+        kept in, so that the next twin goes on where this one ended; nothing outlives the twin where it is None.
         """
         self._assembly = Path(assembly)
         self._live = dict(live or {})
         self._port = port
         self._clock_rate = clock_rate
         self._root = Path(state).absolute()
+        self._snapshot = snapshot
         self._process: subprocess.Popen[bytes] | None = None
         self._facts: dict[str, Any] = {}
 
@@ -91,7 +94,7 @@ class Twin:
     def start(self) -> Self:
         """Bring the twin up, and wait until it answers.
 
-        Raises BadAssembly, PortInUse, UnsupportedResource, StackFailed, TwinDown.
+        Raises BadAssembly, PortInUse, UnsupportedResource, StackFailed, StateUnreadable, TwinDown.
         """
         read_assembly(self._assembly)
         _check_ports(self._port)
@@ -155,6 +158,11 @@ class Twin:
     def region(self) -> str:
         """The region that everything in the twin is in."""
         return str(self._known("region"))
+
+    @property
+    def restored_from(self) -> str | None:
+        """When the state was written that the twin was started with; None where it was started empty."""
+        return self._known("restored_from")  # type: ignore[no-any-return]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -229,6 +237,8 @@ class Twin:
     def _command(self) -> list[str]:
         command = [sys.executable, "-m", "local.start", str(self._assembly.absolute()), "--state", str(self._state)]
         command += ["--port", str(self._port), "--clock-rate", str(self._clock_rate)]
+        if self._snapshot is not None:
+            command += ["--snapshot", str(self._snapshot.absolute())]
         for name, folder in self._live.items():
             command += ["--live", f"{name}={Path(folder).absolute()}"]
         return command

@@ -4,6 +4,7 @@ Small on purpose: it stands between a client and a function process on every req
 leave in one send, since a second small send waits 40 ms for an acknowledgement (Nagle).
 """
 
+import contextlib
 import logging
 import socket
 import threading
@@ -194,6 +195,8 @@ class HttpServer:
 
     def stop(self) -> None:
         """Accept no more connections."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes who waits for one
         self._listener.close()
 
     def _accept(self) -> None:

@@ -32,14 +32,18 @@ class Workflows:
         """Create a state machine. Raises moto's InvalidDefinition where the definition does not parse."""
         return self._backend.create_state_machine(name=name, definition=definition, roleArn=role, sm_type=kind)
 
-    def start(self, arn: str, event: str) -> None:
+    def start(self, arn: str, event: str, *, name: str | None = None) -> None:
         """Start an execution."""
-        self._backend.start_execution(arn, execution_input=event)
+        self._backend.start_execution(arn, name or str(uuid.uuid4()), execution_input=event)
 
     def running(self) -> list[str]:
         """Name the executions that have not ended."""
+        return [execution.name for execution in self.running_executions()]
+
+    def running_executions(self) -> list[Any]:
+        """List the executions that have not ended."""
         return [
-            execution.name
+            execution
             for machine in list(self._backend.state_machines)
             for execution in list(machine.executions)
             if execution.status == "RUNNING"

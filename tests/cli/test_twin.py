@@ -17,6 +17,7 @@ import pytest
 
 import local.twin
 from cli import project, twin
+from local.errors import StateUnreadable
 from serin.errors import SerinError, Unavailable
 
 
@@ -101,6 +102,7 @@ class FakeTwin:
 
     outputs: ClassVar[dict[str, str]] = {}
     environment: ClassVar[dict[str, str]] = {}
+    restored_from = None
     started = 0
 
     def __init__(self, *_: Any, port: int, **__: Any) -> None:
@@ -128,3 +130,53 @@ def test_of_two_that_start_at_the_same_moment_one_is_refused(
             pass
     assert FakeTwin.started == 1
     assert not (tmp_path / ".serin" / "local.json").exists()
+
+
+class KeepingTwin(FakeTwin):
+    """A twin that tells where it would keep its state, and whether one is there when it starts."""
+
+    seen: ClassVar[list[tuple[Path | None, bool]]] = []
+
+    def __init__(self, *_: Any, port: int, snapshot: Path | None, **__: Any) -> None:
+        super().__init__(port=port)
+        self._snapshot = snapshot
+
+    def start(self) -> None:
+        self.seen.append((self._snapshot, bool(self._snapshot and self._snapshot.exists())))
+
+
+@pytest.mark.parametrize("is_fresh", [False, True])
+def test_the_twin_is_given_what_the_one_before_held_unless_it_is_to_be_fresh(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, *, is_fresh: bool
+) -> None:
+    monkeypatch.setattr(local.twin, "Twin", KeepingTwin)
+    monkeypatch.setattr(KeepingTwin, "seen", [])
+    kept = tmp_path / ".serin" / "state"
+    kept.mkdir(parents=True)
+    with twin.twin_up(port=port, say=print, is_kept=True, is_fresh=is_fresh):
+        assert KeepingTwin.seen == [(kept, not is_fresh)]
+
+
+def test_a_twin_of_a_block_leaves_what_is_kept_alone(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local.twin, "Twin", KeepingTwin)
+    monkeypatch.setattr(KeepingTwin, "seen", [])
+    kept = tmp_path / ".serin" / "state"
+    kept.mkdir(parents=True)
+    with twin.own_twin(port=port, keep=False, say=print):
+        assert KeepingTwin.seen == [(None, False)]
+    assert kept.exists()
+
+
+def test_a_state_that_cannot_be_put_back_is_told_with_what_to_do(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: KeepingTwin) -> None:
+        raise StateUnreadable("it has format 99")
+
+    monkeypatch.setattr(local.twin, "Twin", KeepingTwin)
+    monkeypatch.setattr(KeepingTwin, "start", refuse)
+    with pytest.raises(SerinError, match="format 99") as told, twin.twin_up(port=port, say=print, is_kept=True):
+        pass
+    assert "serin local up --fresh" in told.value.fix

@@ -229,7 +229,8 @@ def at_once(act, times=4):
 )
 def test_calls_of_a_service_that_moto_does_not_guard_come_one_at_a_time(monkeypatch, service, method, is_alone):
     moto = Overlap()
-    endpoint = Endpoint(functions=SimpleNamespace(process_of=lambda key: None), control=lambda *_: None)
+    locks = {"dynamodb": threading.RLock(), "s3": threading.RLock()}
+    endpoint = Endpoint(functions=SimpleNamespace(process_of=lambda key: None), control=lambda *_: None, locks=locks)
     monkeypatch.setattr(endpoint, "_moto", SimpleNamespace(get_application=lambda environ: moto))
 
     def call():

@@ -4,6 +4,7 @@ import gzip
 import json
 import time
 import uuid
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import boto3
@@ -101,7 +102,7 @@ def a_stream(**said):
 
 
 def a_firehose(rate=1.0):
-    return Firehose(clock=Clock(rate), account="123456789012", region="us-east-1")
+    return Firehose(clock=Clock(rate), account="123456789012", region="us-east-1", writing=nullcontext())
 
 
 def contents(s3, prefix=""):

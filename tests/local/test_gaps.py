@@ -78,6 +78,11 @@ def test_moto_gives_queues_urls_of_aws():
     assert Queue("q", REGION, "123456789012").physical_resource_id.startswith("https://sqs.")
 
 
+def test_moto_names_what_has_no_name_differently_each_time():
+    names = {parsing.generate_resource_name("AWS::SQS::Queue", "stack", "Queue") for _ in range(2)}
+    assert len(names) == 2
+
+
 def test_moto_deletes_a_message_by_building_a_new_list():
     queue = Queue("q", REGION, "123456789012")
     before = queue._messages
