@@ -105,6 +105,7 @@ class Cloud:
         """Make the resources, and begin to answer."""
         gaps.read_templates_as_json()
         gaps.forget_what_is_gone()
+        gaps.forget_what_is_old()
         gaps.copy_only_what_a_transaction_touches()
         gaps.make_queues_safe()
         gaps.give_queues_local_urls(self.endpoint_url)

@@ -30,7 +30,8 @@ _PATIENCE_SECONDS = 0.1  # how long an event waits for a process to come free be
 _QUEUE_SECONDS = 60.0  # how long an event waits where the function has as many processes as it may
 _IDLE_SECONDS = 300.0
 _LOOK_SECONDS = 0.05  # how often the memory of busy processes is measured
-_KEPT_RECORDS = 2000
+_KEPT_RECORDS = 2000  # of one function
+_KEPT_BYTES = 4 * 1024 * 1024  # of their events, but for the last one's
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,7 +80,16 @@ class _Pool:
         self.idle: list[FunctionProcess] = []
         self.size = 0
         self.running = 0
-        self.records: deque[Record] = deque(maxlen=_KEPT_RECORDS)
+        self.records: deque[Record] = deque()
+        self._records_bytes = 0
+
+    def note(self, record: Record) -> None:
+        """Keep a record, and let go of the oldest ones where there are many."""
+        with self.changed:
+            self.records.append(record)
+            self._records_bytes += len(record.event)
+            while len(self.records) > 1 and (self._records_bytes > _KEPT_BYTES or len(self.records) > _KEPT_RECORDS):
+                self._records_bytes -= len(self.records.popleft().event)
 
     @property
     def limit(self) -> int:
@@ -130,7 +140,7 @@ class Functions:
         pool = self._pool(name)
         record = Record(request_id=str(uuid.uuid4()), event=payload)
         process = self._acquire(pool, until=until)
-        pool.records.append(record)
+        pool.note(record)
         return _Invocation(self, pool, process, record).run(until=until)
 
     def free(self, name: str) -> int:

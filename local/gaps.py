@@ -10,7 +10,7 @@ import json
 import threading
 import time
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +21,7 @@ from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.cloudformation import parsing
 from moto.cloudformation.models import Stack
+from moto.cloudwatch.models import CloudWatchBackend
 from moto.core.common_models import BaseModel
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
@@ -31,6 +32,7 @@ from moto.firehose.models import FirehoseBackend
 from moto.iam.access_control import PermissionResult
 from moto.logs.models import LogStream
 from moto.s3.models import FakeBucket
+from moto.sns.models import Topic
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 
 from local.firehose import Firehose, Stream, parse_pattern
@@ -38,6 +40,7 @@ from local.functions import Functions, PayloadTooLarge, Throttled
 from local.targets import Targets
 
 _RECEIVE_LOOK_SECONDS = 0.02
+_KEPT = 5_000  # of each kind, of what somebody may still ask for
 _OURS = ("lambda", "states")
 
 
@@ -246,6 +249,36 @@ def forget_what_is_gone() -> None:
         return object.__new__(cls)
 
     BaseModel.__new__ = make  # type: ignore[method-assign]
+
+
+def forget_what_is_old() -> None:
+    """Keep but the last of what was measured and told, of handles and of executions: moto keeps them for ever."""
+    _call_after(CloudWatchBackend, "put_metric_data", _drop_old_metrics)
+    _call_after(Topic, "publish", lambda topic: _drop_first(topic.sent_notifications))
+    _call_after(Queue, "delete_message", lambda queue: _drop_handles(queue.deleted_messages))
+
+
+def _drop_first(items: list[Any]) -> None:
+    del items[: max(0, len(items) - _KEPT)]
+
+
+def _drop_handles(handles: set[str]) -> None:
+    if len(handles) > _KEPT:
+        handles.clear()
+
+
+def _drop_old_metrics(backend: CloudWatchBackend) -> None:
+    """Keep the last values of each metric: one that counts often leaves the others to the alarms that watch them."""
+    if len(backend.metric_data) <= getattr(backend, "twin_limit", _KEPT):
+        return
+    counts: Counter[tuple[str, str]] = Counter()
+    kept = []
+    for datum in reversed(backend.metric_data):
+        counts[datum.namespace, datum.name] += 1
+        if counts[datum.namespace, datum.name] <= _KEPT:
+            kept.append(datum)
+    backend.metric_data = kept[::-1]
+    backend.twin_limit = 2 * len(kept) + _KEPT  # type: ignore[attr-defined]
 
 
 def copy_only_what_a_transaction_touches() -> None:

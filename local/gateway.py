@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal(Exception):
+class Refusal:
     """An answer of the gateway's own. kind: as GatewayResponse names it."""
 
     kind: str
@@ -38,7 +38,16 @@ class Refusal(Exception):
     message: str
 
 
+class Refused(Exception):
+    """When the gateway answers itself. Made anew each time: an exception holds on to the request it was raised for."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
 NOT_FOUND = Refusal("MISSING_AUTHENTICATION_TOKEN", 403, "Missing Authentication Token")
+ACCESS_DENIED = Refusal("ACCESS_DENIED", 403, "Forbidden")
 FORBIDDEN = Refusal("INVALID_API_KEY", 403, "Forbidden")
 TOO_LARGE = Refusal("REQUEST_TOO_LARGE", 413, "Request Too Long")
 TOO_MANY = Refusal("THROTTLED", 429, "Too Many Requests")
@@ -131,20 +140,20 @@ class Gateway:
         self.requests_begun += 1
         api = self.api
         try:
-            if api is None:
-                raise NOT_FOUND
             return self._answer(api, request, peer, request_id)
-        except Refusal as refusal:
-            return _refuse(refusal, api.gateway_responses if api else {}, request_id)
+        except Refused as refused:
+            return _refuse(refused.refusal, api.gateway_responses if api else {}, request_id)
 
-    def _answer(self, api: RestAPI, request: Request, peer: str, request_id: str) -> Response:
+    def _answer(self, api: RestAPI | None, request: Request, peer: str, request_id: str) -> Response:
+        if api is None:
+            raise Refused(NOT_FOUND)
         path, _, query = request.target.partition("?")
         _, stage, *segments = path.split("/") if path.count("/") > 1 else [*path.split("/"), ""]
         if stage not in api.stages:
-            raise Refusal("ACCESS_DENIED", 403, "Forbidden")
+            raise Refused(ACCESS_DENIED)
         route, parameters = self._find(api, request.method, segments)
         if request.is_too_large:
-            raise TOO_LARGE
+            raise Refused(TOO_LARGE)
         key_id = self._check_key(api, stage, request) if route.needs_key else None
         self._throttle_stage(api, stage, route)
         event = self._event(api, route, request, parameters, stage=stage, segments=segments, query=query)
@@ -156,11 +165,11 @@ class Gateway:
         try:
             return self._functions.invoke(route.function, event, patience_seconds=route.timeout_seconds)
         except StillRunning:
-            raise TIMED_OUT from None
+            raise Refused(TIMED_OUT) from None
         except PayloadTooLarge:
-            raise TOO_LARGE from None
+            raise Refused(TOO_LARGE) from None
         except Throttled:
-            raise BUSY from None
+            raise Refused(BUSY) from None
 
     def _find(self, api: RestAPI, method: str, segments: list[str]) -> tuple[Route, dict[str, str]]:
         routes = self._routes.get(api.id) or self._read_routes(api)
@@ -169,7 +178,7 @@ class Gateway:
                 parameters = route.match(segments)
                 if parameters is not None:
                     return route, parameters
-        raise NOT_FOUND
+        raise Refused(NOT_FOUND)
 
     def _read_routes(self, api: RestAPI) -> list[Route]:
         """Read the API's methods, the most exact paths first."""
@@ -203,19 +212,19 @@ class Gateway:
                 if key is not None and key.enabled and value and entry.value == value:
                     self._throttle_key(plan, key_id)
                     return key_id
-        raise FORBIDDEN
+        raise Refused(FORBIDDEN)
 
     def _throttle_key(self, plan: UsagePlan, key_id: str) -> None:
         limits = (plan.throttle.get("rateLimit"), plan.throttle.get("burstLimit"))
         if limits != (None, None) and not self._take((plan.id, key_id), *limits):
-            raise TOO_MANY
+            raise Refused(TOO_MANY)
         if "limit" in plan.quota:
             period = int(time.time() / _QUOTA_SECONDS[plan.quota.get("period", "MONTH")])
             with self._lock:
                 used = self._used.get((plan.id, key_id, period), 0) + 1
                 self._used[(plan.id, key_id, period)] = used
             if used > int(plan.quota["limit"]):
-                raise QUOTA
+                raise Refused(QUOTA)
 
     def _throttle_stage(self, api: RestAPI, stage: str, route: Route) -> None:
         settings = getattr(api.stages[stage], "twin_method_settings", [])
@@ -225,7 +234,7 @@ class Gateway:
             ).replace("~1", "/") in ("/*", route.path)
             limits = (setting.get("ThrottlingRateLimit"), setting.get("ThrottlingBurstLimit"))
             if is_meant and limits != (None, None) and not self._take((api.id, stage, route.path), *limits):
-                raise TOO_MANY
+                raise Refused(TOO_MANY)
 
     def _take(self, who: tuple[Any, ...], rate: Any, burst: Any) -> bool:
         limits = (float(rate if rate is not None else 10_000), float(burst if burst is not None else 5_000))
@@ -300,9 +309,9 @@ def _text(request: Request, binary_types: list[str]) -> tuple[str | None, bool]:
 
 
 def _proxied(outcome: Outcome, request_id: str) -> Response:
-    """Make a function's answer an HTTP response. Raises Refusal where it is none."""
+    """Make a function's answer an HTTP response. Raises Refused where it is none."""
     if outcome.error_type is not None:
-        raise FAILED
+        raise Refused(FAILED)
     try:
         said = json.loads(outcome.payload)
         status = int(said["statusCode"])
@@ -311,7 +320,7 @@ def _proxied(outcome: Outcome, request_id: str) -> Response:
         content = base64.b64decode(body, validate=True) if said.get("isBase64Encoded") else body.encode()
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
         _LOG.info("a function answered HTTP with %.200r", outcome.payload)
-        raise FAILED from None
+        raise Refused(FAILED) from None
     return Response(status, content, [*headers, ("x-amzn-RequestId", request_id)])
 
 

@@ -11,17 +11,19 @@ import os
 import selectors
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
-from moto.logs.models import logs_backends
+from moto.logs.models import LogStream, logs_backends
 
 from local.process import FunctionProcess
 
 _GATHER_SECONDS = 0.01  # lines that come within this time are stored together
-_KEPT_EVENTS = 20_000  # of one log stream; older ones are dropped, so that a benchmark does not fill the memory
+_KEPT_BYTES = 8 * 1024 * 1024  # of one log group; older lines are dropped, so that many requests do not fill the memory
+_BYTES_PER_EVENT = 500  # that an event takes beside its text
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class Logs:
         self._partial: dict[FunctionProcess, bytes] = {}
         self._read: list[tuple[FunctionProcess, list[str] | Callable[[], list[str]]]] = []
         self._last_timestamp = 0
+        self._sizes: Counter[str] = Counter()
         threading.Thread(target=self._run, name="logs", daemon=True).start()
 
     def follow(self, process: FunctionProcess) -> None:
@@ -146,9 +149,23 @@ class Logs:
         if name not in streams:
             self._groups.create_log_stream(group, name)
         self._groups.put_log_events(group, name, events)
-        stream = streams[name]
-        if len(stream.events) > 2 * _KEPT_EVENTS:
-            stream.events = stream.events[-_KEPT_EVENTS:]
+        self._sizes[group] += sum(len(event["message"]) + _BYTES_PER_EVENT for event in events)
+        if self._sizes[group] > 2 * _KEPT_BYTES:
+            self._sizes[group] = _drop_old_events(list(streams.values()), most=_KEPT_BYTES)
+
+
+def _drop_old_events(streams: Sequence[LogStream], *, most: int) -> int:
+    """Drop the oldest lines of a group's streams. Returns how many bytes are left."""
+    left, kept = 0, {id(stream): 0 for stream in streams}
+    newest = ((event, stream) for stream in streams for event in stream.events)
+    for event, stream in sorted(newest, key=lambda pair: pair[0].event_id, reverse=True):
+        left += len(event.message) + _BYTES_PER_EVENT
+        if left > most:
+            break
+        kept[id(stream)] += 1
+    for stream in streams:
+        stream.events = stream.events[len(stream.events) - kept[id(stream)] :]
+    return min(left, most)
 
 
 def metrics_in(line: str) -> Iterator[tuple[str, dict[str, Any]]]:

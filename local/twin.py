@@ -252,7 +252,8 @@ class Twin:
         }
         secrets = {"AWS_ACCESS_KEY_ID": "twin", "AWS_SECRET_ACCESS_KEY": "twin", "AWS_EC2_METADATA_DISABLED": "true"}
         path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
-        return {**kept, **secrets, "PYTHONPATH": path, "VALIDATE_LAMBDA_S3": "false"}
+        # With many threads, glibc keeps what they freed in as many arenas.
+        return {**kept, **secrets, "PYTHONPATH": path, "VALIDATE_LAMBDA_S3": "false", "MALLOC_ARENA_MAX": "2"}
 
     def _first_words(self, process: "subprocess.Popen[bytes]") -> dict[str, Any]:
         assert process.stdout is not None

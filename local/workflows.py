@@ -17,6 +17,8 @@ from moto.core.config import default_user_config
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
+_KEPT_EXECUTIONS = 200  # of one state machine
+
 
 class Workflows:
     """Starts executions, and counts those that run."""
@@ -63,9 +65,18 @@ def _name_executions_and_start_each_once() -> None:
         trace_header: Any = None,
     ) -> Any:
         with lock:
-            return original(self, state_machine_arn, name or str(uuid.uuid4()), execution_input, trace_header)
+            execution = original(self, state_machine_arn, name or str(uuid.uuid4()), execution_input, trace_header)
+            _forget_old(self.describe_state_machine(state_machine_arn).executions)
+            return execution
 
     StepFunctionsParserBackend.start_execution = start_execution  # type: ignore[method-assign]
+
+
+def _forget_old(executions: list[Any]) -> None:
+    """Let go of the oldest executions that have ended, where there are many: each holds its whole history."""
+    if len(executions) > 2 * _KEPT_EXECUTIONS:
+        kept = executions[-_KEPT_EXECUTIONS:]
+        executions[:] = [each for each in executions[:-_KEPT_EXECUTIONS] if each.status == "RUNNING"] + kept
 
 
 def _reuse_lambda_clients(endpoint_url: str) -> None:
