@@ -127,14 +127,21 @@ def assembly(say: Callable[[str], None]) -> Path:
     )
     if done.returncode:
         raise SerinError(f"the synthesis of local failed:\n{done.stderr[-3000:]}", code="SYNTHESIS")
-    finished = [folder for folder in kept.parent.iterdir() if "." not in folder.name]
-    for old in sorted(finished, key=lambda folder: folder.stat().st_mtime)[:-KEPT_ASSEMBLIES]:
-        shutil.rmtree(old, ignore_errors=True)
+    _forget_old_assemblies(kept.parent)
     try:
         fresh.rename(kept)
     except OSError:  # somebody else made the same one meanwhile
         shutil.rmtree(fresh)
     return kept
+
+
+def _forget_old_assemblies(cache: Path) -> None:
+    """Remove the assemblies that were used least lately. What a twin runs stays: projects may share one cache."""
+    from local.assembly import remove_unless_held
+
+    finished = [folder for folder in cache.iterdir() if "." not in folder.name]
+    for old in sorted(finished, key=lambda folder: folder.stat().st_mtime)[:-KEPT_ASSEMBLIES]:
+        remove_unless_held(old)
 
 
 @contextmanager

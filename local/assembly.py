@@ -1,9 +1,11 @@
 """What does a cloud assembly (`cdk.out`) hold: which stacks, in which order, and where are their assets?"""
 
+import fcntl
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from local.errors import BadAssembly
 
@@ -50,6 +52,24 @@ def read_assembly(folder: Path) -> Assembly:
         stacks=tuple(_read_stack(folder, name, stacks[name]) for name in ordered),
         assets=_read_assets(folder, artifacts),
     )
+
+
+def hold(folder: Path) -> IO[bytes]:
+    """Keep an assembly from being removed for as long as the file that this gives is open, and no longer."""
+    manifest = (folder / "manifest.json").open("rb")
+    fcntl.flock(manifest, fcntl.LOCK_SH)
+    return manifest
+
+
+def remove_unless_held(folder: Path) -> bool:
+    """Remove an assembly, unless a twin runs what is in it. Returns whether it was removed."""
+    try:
+        with (folder / "manifest.json").open("rb") as manifest:
+            fcntl.flock(manifest, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        return False
+    return True
 
 
 def _read_stack(folder: Path, name: str, artifact: dict[str, Any]) -> Stack:

@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 import botocore.session
 
-from local.assembly import read_assembly
+from local.assembly import hold, read_assembly
 from local.errors import TwinError
 
 
@@ -33,8 +33,10 @@ def main() -> int:
 
     cloud = None
     try:
+        assembly = read_assembly(arguments.assembly)
+        held = hold(arguments.assembly)
         cloud = Cloud(
-            assembly=read_assembly(arguments.assembly),
+            assembly=assembly,
             live={name: Path(path) for name, path in (entry.split("=", 1) for entry in arguments.live)},
             port=arguments.port,
             clock_rate=arguments.clock_rate,
@@ -50,6 +52,7 @@ def main() -> int:
     finally:
         if cloud is not None:
             cloud.stop()
+            held.close()
     return 0
 
 

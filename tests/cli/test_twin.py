@@ -17,6 +17,7 @@ import pytest
 
 import local.twin
 from cli import project, twin
+from local.assembly import hold
 from local.errors import StateUnreadable
 from serin.errors import SerinError, Unavailable
 
@@ -130,6 +131,21 @@ def test_of_two_that_start_at_the_same_moment_one_is_refused(
             pass
     assert FakeTwin.started == 1
     assert not (tmp_path / ".serin" / "local.json").exists()
+
+
+def test_old_assemblies_are_removed_but_for_what_a_twin_runs(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    for number in range(twin.KEPT_ASSEMBLIES + 3):
+        folder = cache / str(number)
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text("{}")
+        os.utime(folder, (number, number))
+    (cache / "0.123").mkdir()  # one that is being made
+    with hold(cache / "1"):
+        twin._forget_old_assemblies(cache)
+        assert {folder.name for folder in cache.iterdir()} == {"0.123", "1", "3", "4", "5", "6"}
+    twin._forget_old_assemblies(cache)
+    assert not (cache / "1").exists()
 
 
 class KeepingTwin(FakeTwin):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local.assembly import read_assembly
+from local.assembly import read_assembly, remove_unless_held
 from local.errors import BadAssembly, PortInUse, StackFailed, TwinDown
 from local.twin import Twin
 from tests.local.assemblies import AssemblyWriter, function, resource
@@ -53,6 +53,14 @@ def wait_until_gone(*pids):
     while any(is_running(pid) for pid in pids):
         assert time.monotonic() < until, f"still there: {[pid for pid in pids if is_running(pid)]}"
         time.sleep(0.05)
+
+
+def test_what_a_twin_runs_cannot_be_removed_until_it_ends(assembly, tmp_path):
+    with Twin(assembly, state=tmp_path / "state"):
+        assert not remove_unless_held(assembly)
+        assert (assembly / "manifest.json").exists()
+    assert remove_unless_held(assembly)
+    assert not assembly.exists()
 
 
 def test_stopping_leaves_no_process_and_no_file(assembly, tmp_path):
