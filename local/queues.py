@@ -148,16 +148,19 @@ def batch_event(messages: Sequence[Message], queue: Queue, *, extra_receives: in
 def failed_messages(outcome: Outcome, ids: Sequence[str], *, is_partial: bool) -> set[str]:
     """Find out which messages of a batch were not processed.
 
-    is_partial: the mapping lets the function report failures one by one. As on AWS an answer that cannot be
-    understood, or names a message that is not in the batch, fails all of them.
+    is_partial: the mapping lets the function report failures one by one. As on AWS null, and an object whose list is
+    empty, null or not there, is a success of all; an answer that cannot be understood, or names a message that is not
+    in the batch, fails all of them.
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
     if outcome.error_type is not None:
         return set(ids)
     if not is_partial:
         return set()
     try:
-        answer = json.loads(outcome.payload or b"null") or {}
-        failed = {failure["itemIdentifier"] for failure in answer.get("batchItemFailures") or []}
+        answer = json.loads(outcome.payload or b"null")
+        failures = None if answer is None else answer.get("batchItemFailures")
+        failed = set() if failures is None else {failure["itemIdentifier"] for failure in failures}
     except (ValueError, KeyError, TypeError, AttributeError):
         return set(ids)
     return failed if failed <= set(ids) else set(ids)
@@ -186,10 +189,10 @@ def _record(message: Message, queue: Queue, extra_receives: int) -> dict[str, An
 
 
 def _message_attribute(value: dict[str, Any]) -> dict[str, Any]:
-    attribute: dict[str, Any] = {"dataType": value["data_type"], "stringListValues": [], "binaryListValues": []}
-    if value.get("string_value") is not None:
-        attribute["stringValue"] = value["string_value"]
-    binary = value.get("binary_value")
+    attribute: dict[str, Any] = {"dataType": value["DataType"], "stringListValues": [], "binaryListValues": []}
+    if value.get("StringValue") is not None:
+        attribute["stringValue"] = value["StringValue"]
+    binary = value.get("BinaryValue")
     if binary is not None:
         attribute["binaryValue"] = binary if isinstance(binary, str) else base64.b64encode(binary).decode()
     return attribute

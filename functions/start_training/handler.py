@@ -6,6 +6,7 @@ import json
 from functools import cache
 from typing import Any
 
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import PATIENCE, Cloud, utc_now
@@ -39,5 +40,5 @@ def consider(record: Any) -> None:
 
 
 @watched
-def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     return cloud().deliveries.work_off(event, consider, context)

@@ -6,6 +6,7 @@ import json
 from functools import cache
 from typing import Any
 
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud
@@ -43,5 +44,5 @@ def summarise(record: Any) -> None:
 
 
 @watched
-def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     return cloud().deliveries.work_off(event, summarise, context)

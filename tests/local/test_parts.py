@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from moto.sqs.models import Message, Queue
 
 from local.errors import UnsupportedResource
 from local.functions import Outcome
 from local.layers import merge_layers
 from local.logs import metrics_in
-from local.queues import failed_messages
+from local.queues import batch_event, failed_messages
 from local.schedules import parse_schedule
 
 
@@ -49,12 +50,34 @@ def test_a_schedule_that_is_not_understood_is_named(expression):
         (b'{"batchItemFailures": [{"itemIdentifier": ""}]}', None, {"a", "b"}),
         (b'{"batchItemFailures": [{"id": "a"}]}', None, {"a", "b"}),
         (b'"text"', None, {"a", "b"}),
+        (b'""', None, {"a", "b"}),
+        (b"[]", None, {"a", "b"}),
+        (b"false", None, {"a", "b"}),
+        (b'{"batchItemFailures": 0}', None, {"a", "b"}),
+        (b'{"batchItemFailures": [null]}', None, {"a", "b"}),
         (b"not JSON", None, {"a", "b"}),
         (b'{"batchItemFailures": []}', "ValueError", {"a", "b"}),
     ],
 )
 def test_which_messages_of_a_batch_failed(payload, error, failed):
     assert failed_messages(Outcome("id", payload, error), ["a", "b"], is_partial=True) == failed
+
+
+def test_the_attributes_of_a_message_come_along():
+    queue = Queue("q", "eu-west-1", "123456789012")
+    message = Message("id", "body")
+    message.message_attributes = {
+        "text": {"DataType": "String", "StringValue": "t"},
+        "mark": {"DataType": "Binary", "BinaryValue": b"\xff"},
+    }
+    (record,) = json.loads(batch_event([message], queue))["Records"]
+    assert record["messageAttributes"]["text"]["stringValue"] == "t"
+    assert record["messageAttributes"]["mark"] == {
+        "dataType": "Binary",
+        "binaryValue": "/w==",
+        "stringListValues": [],
+        "binaryListValues": [],
+    }
 
 
 def test_without_partial_responses_a_success_is_of_all():

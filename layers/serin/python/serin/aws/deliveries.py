@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -32,7 +33,9 @@ class Deliveries:
     client: Any
     tries: int
 
-    def work_off(self, event: dict[str, Any], do: Callable[[SQSRecord], None], context: LambdaContext) -> Any:
+    def work_off(
+        self, event: dict[str, Any], do: Callable[[SQSRecord], None], context: LambdaContext
+    ) -> PartialItemFailureResponse:
         """Do each message of a batch, and answer Lambda which ones failed."""
         self._hide(event["Records"], context.get_remaining_time_in_millis() // 1000 + KILLED_SECONDS)
 
