@@ -26,7 +26,7 @@ from local.errors import TwinError, UnknownFunction, UnsupportedResource
 from local.faults import Faults
 from local.firehose import Firehose
 from local.functions import Functions
-from local.gateway import BODY_LIMIT, Gateway
+from local.gateway import BODY_LIMIT, HEADERS_LIMIT, Gateway
 from local.layers import merge_layers, unzip
 from local.logs import Logs
 from local.process import Spec
@@ -128,7 +128,9 @@ class Cloud:
         self._aws = serve(self._endpoint, self._aws_socket)
         if self._snapshot:
             self._snapshot.start()
-        self._http = HttpServer(self._http_socket, answer=self.gateway.answer, body_limit=BODY_LIMIT)
+        self._http = HttpServer(
+            self._http_socket, answer=self.gateway.answer, body_limit=BODY_LIMIT, headers_limit=HEADERS_LIMIT
+        )
         self._http.start()
         self.queues.start()
         self.schedules.start()

@@ -23,6 +23,7 @@ from local.functions import Functions, Outcome, PayloadTooLarge, StillRunning, T
 from local.wire import Request, Response
 
 BODY_LIMIT = 10 * 1024 * 1024
+HEADERS_LIMIT = 10_240  # bytes of the request line and all values
 _INTEGRATION_SECONDS = 29.0
 _QUOTA_SECONDS = {"DAY": 86_400, "WEEK": 7 * 86_400, "MONTH": 30 * 86_400}
 
@@ -315,6 +316,8 @@ def _proxied(outcome: Outcome, request_id: str) -> Response:
     try:
         said = json.loads(outcome.payload)
         status = int(said["statusCode"])
+        if not 200 <= status <= 599:
+            raise ValueError(f"{status} is no status of an answer")  # noqa: TRY301 (as for all else that is none)
         headers = _headers(said)
         body = said.get("body") or ""
         content = base64.b64decode(body, validate=True) if said.get("isBase64Encoded") else body.encode()
