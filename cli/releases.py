@@ -25,7 +25,7 @@ ENDS_WELL = (Move.PROMOTE, "watched", "watch ended")
 
 def tell_releases(output: Output, cloud: Cloud, model: str) -> list[dict[str, Any]]:
     """Tell of all releases of a model, the oldest first, and more of the one that is under way."""
-    releases = sorted(cloud.registry.releases(model), key=lambda release: release.started_at)
+    releases = cloud.registry.releases(model)
     output.table(
         ("release", "version", "strategy", "status", "started", "ended", "why"),
         [

@@ -55,6 +55,16 @@ def test_versions_are_listed_as_numbers_sort(registry: Registry) -> None:
     assert [version.number for version in registry.versions("loans")] == [9, 10, 100]
 
 
+def test_releases_are_listed_as_they_started_and_those_of_a_version_by_number(registry: Registry) -> None:
+    begun = [("2", "00000001-9"), ("3", "00000001-10"), ("1", "00000002-1"), ("3", "00000001-11"), ("3", "00000002-2")]
+    for at, name in begun:
+        release = a_release(int(name[:8]), id=name, started_at=f"2026-01-0{at}T00:00:00+00:00")
+        registry.save(put(release, expected_revision=0))
+    names = [release.id for release in registry.releases("loans")]
+    assert names == ["00000002-1", "00000001-9", "00000001-10", "00000001-11", "00000002-2"]
+    assert [release.attempt for release in registry.releases_of("loans", 1)] == [9, 10, 11]
+
+
 def test_a_key_of_newer_code_is_left_out() -> None:
     body = {"model": "loans", "champion": {"version": 1, "files": {}, "since": "2026", "lease": 3}, "weight": 5}
     assert decode(Route, body).champion.version == 1
@@ -63,6 +73,10 @@ def test_a_key_of_newer_code_is_left_out() -> None:
 def test_what_is_not_there_is_said_by_its_name(registry: Registry) -> None:
     with pytest.raises(NotFound, match="loans has no version 12"):
         registry.version("loans", 12)
+    with pytest.raises(NotFound, match="loans has no run 00ab12"):
+        registry.run("loans", "00ab12")
+    with pytest.raises(NotFound, match="loans has no release 00000002-1"):
+        registry.release("loans", "00000002-1")
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ class Bench:
         return self.releaser.turn("loans", self.last(number).id, **asked)
 
     def last(self, number: int) -> Release:
-        return [release for release in self.registry.releases("loans") if release.version == number][-1]
+        return self.registry.releases_of("loans", number)[-1]
 
     def asked(self, *ages: int, **changes: Any) -> str:
         """Let there be a capture file of now: at each age a request, which the champion answered with a sure yes."""

@@ -10,6 +10,7 @@ import pytest
 
 from serin.errors import Conflict, Refused, Unavailable
 from serin.registry.ids import sha256
+from serin.registry.lineage import explain_version
 from serin.registry.ports import Write
 from serin.registry.reconcile import DEAD_AFTER, Dead
 from serin.registry.records import ReleaseStatus, VersionStatus
@@ -374,6 +375,22 @@ def test_starting_by_hand_twice_starts_one_release(bench: Bench) -> None:
     bench.releaser.abandon("loans", "00000002-1", "?")
     assert bench.starter.start_by_hand("loans", 2).id == "00000002-2"
     assert bench.starter.start_by_hand("loans", 2).id == "00000002-2"
+
+
+def test_releases_of_a_version_are_told_apart_by_number_past_the_ninth(bench: Bench) -> None:
+    bench.champion_and_trial(APPROVED)
+    for attempt in range(2, 12):
+        bench.releaser.abandon("loans", bench.last(2).id, "?")
+        assert bench.starter.start_by_hand("loans", 2).id == f"00000002-{attempt}"
+    assert bench.starter.start_by_hand("loans", 2).attempt == 11, "it is under way already"
+    bench.turn(2)
+    say(bench, is_approved=False, seen=shown(bench))
+    bench.turn(2)
+    releases = bench.registry.releases("loans")
+    assert [each.id for each in releases] == ["00000001-1", *(f"00000002-{attempt}" for attempt in range(1, 12))]
+    assert {each.status for each in releases[1:-1]} == {ReleaseStatus.ABORTED}
+    assert releases[-1].status is ReleaseStatus.REFUSED
+    assert explain_version(bench.registry, bench.data, "loans", 2)["releases"][-1]["id"] == "00000002-11"
 
 
 def test_an_executions_name_is_used_once(bench: Bench) -> None:

@@ -40,7 +40,7 @@ def run_id(*, datasets: Iterable[str], contract_digest: str, code_digest: str) -
 
 
 def release_id(version: int, attempt: int = 1) -> str:
-    """Name a release so that releases sort by version and attempt."""
+    """Name a release by its version and its attempt, which are compared as numbers: `Release.attempt`."""
     return f"{version:08d}-{attempt}"
 
 

@@ -50,7 +50,7 @@ def explain_version(registry: Registry, data: Objects, model: str, number: int) 
         "metrics": version.metrics,
         "files": version.files,
         "manifest_sha256": version.manifest_sha256,
-        "releases": [asdict(release) for release in registry.releases(model) if release.version == number],
+        "releases": [asdict(release) for release in registry.releases_of(model, number)],
         "history": [
             asdict(entry) for entry in registry.history(model) if _concerns(entry.evidence, entry.version, number)
         ],

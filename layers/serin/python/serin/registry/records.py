@@ -322,6 +322,11 @@ class Release:
     started_by: str = ""
 
     @property
+    def attempt(self) -> int:
+        """Which release of its version this is, from 1. Ids do not sort so: 10 stands before 9 in them."""
+        return int(self.id.rpartition("-")[2])
+
+    @property
     def is_asking(self) -> bool:
         """Tell whether it waits for a person to answer on the evidence that it shows."""
         is_answered = self.approval is not None and self.approval.evidence == self.asked

@@ -97,7 +97,7 @@ class Registry:
         return sorted(found, key=lambda each: (each.value.accepted_at, each.value.id))
 
     def run(self, model: str, run: str) -> Found[Run]:
-        return self._must_find(Run, model, run)
+        return self._must_find(Run, model, run, called=f"run {run}")
 
     def find_run(self, model: str, run: str) -> Found[Run] | None:
         return self._find(Run, model, run)
@@ -107,7 +107,7 @@ class Registry:
         return sorted(self._all(Run, model), key=lambda run: run.started_at)
 
     def version(self, model: str, number: int) -> Found[ModelVersion]:
-        return self._must_find(ModelVersion, model, number_key(number))
+        return self._must_find(ModelVersion, model, number_key(number), called=f"version {number}")
 
     def find_version(self, model: str, number: int) -> Found[ModelVersion] | None:
         return self._find(ModelVersion, model, number_key(number))
@@ -117,14 +117,19 @@ class Registry:
         return self._all(ModelVersion, model)
 
     def release(self, model: str, release: str) -> Found[Release]:
-        return self._must_find(Release, model, release)
+        return self._must_find(Release, model, release, called=f"release {release}")
 
     def find_release(self, model: str, release: str) -> Found[Release] | None:
         return self._find(Release, model, release)
 
     def releases(self, model: str) -> list[Release]:
         """List a model's releases, the oldest first."""
-        return self._all(Release, model)
+        return sorted(self._all(Release, model), key=lambda each: (each.started_at, each.version, each.attempt))
+
+    def releases_of(self, model: str, number: int) -> list[Release]:
+        """List the releases of one version, by their attempts, whatever clocks said when they started."""
+        mine = (release for release in self._all(Release, model) if release.version == number)
+        return sorted(mine, key=lambda each: each.attempt)
 
     def history(self, model: str) -> list[HistoryEntry]:
         """List what happened to a model, the oldest first."""
@@ -138,11 +143,10 @@ class Registry:
         row = self._rows.get(partition(model), _KINDS[kind] + name)
         return Found(decode(kind, row.body), row.revision) if row else None
 
-    def _must_find(self, kind: type[Record], model: str, name: str) -> Found[Record]:
+    def _must_find(self, kind: type[Record], model: str, name: str, *, called: str) -> Found[Record]:
         found = self._find(kind, model, name)
         if found is None:
-            noun = "version" if kind is ModelVersion else kind.__name__.lower()
-            raise NotFound(f"{model} has no {noun} {name.lstrip('0') or name}")
+            raise NotFound(f"{model} has no {called}")
         return found
 
     def _all(self, kind: type[Record], model: str) -> list[Record]:

@@ -16,7 +16,7 @@ LEAST_SEEN = 8  # characters of a digest: fewer could fit another one by chance
 
 def latest_release(registry: Registry, model: str, number: int) -> Found[Release]:
     """Find the last release of a version. Raises NotFound."""
-    mine = [release for release in registry.releases(model) if release.version == number]
+    mine = registry.releases_of(model, number)
     if not mine:
         raise NotFound(f"{model}@{number} has no release; start one with: serin release {model}@{number}")
     return registry.release(model, mine[-1].id)

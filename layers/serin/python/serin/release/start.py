@@ -52,8 +52,8 @@ class ReleaseStarter:
         status, blocked = standing(version, versions, unblocked_by=unblocked_by, started_by=by)
         if said := objection(number, status, version.files["model.onnx"], blocked):
             raise Refused(f"{model}@{number} cannot be released: {said}")
-        mine = [release for release in self.registry.releases(model) if release.version == number]
-        attempt = len(mine) + (0 if mine and mine[-1].ended_at is None else 1)
+        mine = self.registry.releases_of(model, number)
+        attempt = mine[-1].attempt + (mine[-1].ended_at is not None) if mine else 1
         return self._start(model, number, release_id(number, attempt), unblocked_by=unblocked_by, started_by=by)
 
     def start_next(self, model: str) -> Release | None:

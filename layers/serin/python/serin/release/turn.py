@@ -205,7 +205,8 @@ class Releaser:
 
     def replaced_by(self, model: str, number: int) -> int | None:
         """The champion that a version replaced, and if that was taken back since, the one before it, and so on."""
-        replaced = {each.version: each.replaced for each in self.registry.releases(model) if each.replaced is not None}
+        releases = sorted(self.registry.releases(model), key=lambda each: each.attempt)
+        replaced = {each.version: each.replaced for each in releases if each.replaced is not None}
         passed = {number}  # versions can replace each other in turn: released, taken back, released again
         before = replaced.get(number)
         while before is not None and self.registry.version(model, before).value.status is VersionStatus.ROLLED_BACK:
