@@ -31,15 +31,29 @@ class FakeRows:
         found = [place for place in self.rows if place[0] == partition and place[1].startswith(sort_prefix)]
         return [self._read(*place) for place in sorted(found)]
 
+    def last(self, partition: str, sort_prefix: str) -> Row | None:
+        return next(reversed(self.list(partition, sort_prefix)), None)
+
     def write(self, writes: Sequence[Write]) -> None:
-        for change in writes:
-            stored = self.rows.get((change.partition, change.sort))
-            if (stored.revision if stored else 0) != change.expected_revision:
-                raise Conflict(f"{change.partition} {change.sort} has moved on")
-        for change in writes:
+        texts = [json.dumps(change.body, allow_nan=False) for change in writes]
+        stored = [self.rows.get((change.partition, change.sort)) for change in writes]
+        revisions = [row.revision if row else 0 for row in stored]
+        if revisions != [change.expected_revision for change in writes]:
+            if all(map(self._is_written, writes, texts)):
+                return
+            raise Conflict(f"one of {[(change.partition, change.sort) for change in writes]} has moved on")
+        for change, text in zip(writes, texts, strict=True):
             place = change.partition, change.sort
-            self._texts[place] = json.dumps(change.body)
-            self.rows[place] = Row(*place, json.loads(self._texts[place]), change.expected_revision + 1)
+            self._texts[place] = text
+            self.rows[place] = Row(*place, json.loads(text), change.expected_revision + 1)
+
+    def _is_written(self, change: Write, text: str) -> bool:
+        place = change.partition, change.sort
+        return (
+            place in self.rows
+            and self.rows[place].revision == change.expected_revision + 1
+            and self._texts[place] == text
+        )
 
     def _read(self, partition: str, sort: str) -> Row:
         place = partition, sort

@@ -104,7 +104,8 @@ class OvertakenRows(FakeRows):
             return
         change, self.rows_left = writes[self.rows_left], None
         stored = self.get(change.partition, change.sort) or Row(change.partition, change.sort, change.body, 0)
-        super().write([Write(stored.partition, stored.sort, stored.body, stored.revision)])
+        others = {**stored.body, "word_of_somebody_else": True}
+        super().write([Write(stored.partition, stored.sort, others, stored.revision)])
         super().write(writes)
         raise AssertionError(f"{change.sort} was written over what somebody else wrote meanwhile")
 

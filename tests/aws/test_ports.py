@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from threading import Lock
@@ -81,6 +82,35 @@ def test_rows_are_listed_by_prefix_in_order(rows: Rows) -> None:
         rows.write([Write("P", name, {}, 0)])
     rows.write([Write("Q", "A#9", {}, 0)])
     assert [row.sort for row in rows.list("P", "A#")] == ["A#1", "A#10", "A#2"]
+
+
+def test_the_last_row_is_the_last_of_those_that_are_listed(rows: Rows) -> None:
+    assert rows.last("P", "A#") is None
+    for name in ("B#1", "A#2", "A#10"):
+        rows.write([Write("P", name, {"is": name}, 0)])
+    rows.write([Write("Q", "A#9", {}, 0)])
+    assert rows.last("P", "A#") == rows.list("P", "A#")[-1] == rows.get("P", "A#2")
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_number_that_is_not_finite_is_no_part_of_a_row(rows: Rows, number: float) -> None:
+    with pytest.raises(ValueError, match="Out of range float values"):
+        rows.write([Write("P", "R#1", {}, 0), Write("P", "R#2", {"deep": [{"score": number}]}, 0)])
+    assert rows.list("P", "R#") == []
+
+
+def test_who_writes_what_was_written_just_so_meanwhile_has_it_written(rows: Rows) -> None:
+    both = [Write("P", "R#1", {"n": 1}, 0), Write("P", "R#2", {"n": 2}, 0)]
+    for writes in (both[:1], both[:1]):
+        rows.write(writes)
+    with pytest.raises(Conflict):
+        rows.write(both)
+    assert rows.get("P", "R#2") is None
+    for _ in range(2):
+        rows.write([Write("P", "R#1", {"n": 3}, 1), Write("P", "R#2", {"n": 2}, 0)])
+    assert [(row.body, row.revision) for row in rows.list("P", "R#")] == [({"n": 3}, 2), ({"n": 2}, 1)]
+    with pytest.raises(Conflict):
+        rows.write([Write("P", "R#1", {"n": 3}, 0)])
 
 
 @pytest.mark.parametrize("stale", [0, 2, 7])

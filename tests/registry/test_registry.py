@@ -101,6 +101,22 @@ def test_ulids_sort_by_time() -> None:
     assert {len(one) for one in ids} == {26}
 
 
+def test_what_is_written_later_stands_later_in_a_history_whatever_clocks_say(registry: Registry) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    last = b"\xff" * 10
+    for hours, moves in ((0, "ab"), (20, "c"), (0, "de"), (-1, "f"), (30, "g")):
+        at = now + timedelta(hours=hours)
+        entries = [HistoryEntry(ulid(at, last), "loans", at.isoformat(), "me", move, "") for move in moves]
+        registry.save(*(put(entry, expected_revision=0) for entry in entries))
+    other = HistoryEntry(ulid(now, bytes(10)), "other", now.isoformat(), "me", "z", "")
+    registry.save(put(other, expected_revision=0))
+    history = registry.history("loans")
+    assert "".join(entry.move for entry in history) == "abcdefg"
+    assert [entry.id for entry in history] == sorted({entry.id for entry in history})
+    assert {len(entry.id) for entry in history} == {26}
+    assert registry.history("other") == [other], "each model has its own"
+
+
 def test_a_receipt_comes_back_as_it_went_in() -> None:
     objects = FakeObjects()
     receipt = Receipt("id", "loans", "uploads/loans/é.csv", "v1", ReceiptStatus.ACCEPTED, "2026", ({"code": "X"},))

@@ -136,6 +136,9 @@ class RowsOfOtherCode:
     def list(self, partition: str, sort_prefix: str) -> list[Row]:
         return self._rows.list(partition, sort_prefix)
 
+    def last(self, partition: str, sort_prefix: str) -> Row | None:
+        return self._rows.last(partition, sort_prefix)
+
     def write(self, writes: Sequence[Write]) -> None:
         self._rows.write(
             [Write(each.partition, each.sort, self._as_written(each.body), each.expected_revision) for each in writes]

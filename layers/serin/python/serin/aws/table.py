@@ -28,15 +28,23 @@ class DynamoRows:
         return _row(answer["Item"]) if "Item" in answer else None
 
     def list(self, partition: str, sort_prefix: str) -> list[Row]:
-        query = {
+        with translated(f"the table {self._table}"):
+            pages = self._client.get_paginator("query").paginate(**self._query(partition, sort_prefix))
+            return [_row(item) for page in pages for item in page["Items"]]
+
+    def last(self, partition: str, sort_prefix: str) -> Row | None:
+        query = self._query(partition, sort_prefix)
+        with translated(f"the table {self._table}"):
+            items = self._client.query(**query, ScanIndexForward=False, Limit=1)["Items"]
+        return _row(items[0]) if items else None
+
+    def _query(self, partition: str, sort_prefix: str) -> dict[str, Any]:
+        return {
             "TableName": self._table,
             "KeyConditionExpression": "PK = :partition AND begins_with(SK, :prefix)",
             "ExpressionAttributeValues": {":partition": {"S": partition}, ":prefix": {"S": sort_prefix}},
             "ConsistentRead": True,
         }
-        with translated(f"the table {self._table}"):
-            pages = self._client.get_paginator("query").paginate(**query)
-            return [_row(item) for page in pages for item in page["Items"]]
 
     def write(self, writes: Sequence[Write]) -> None:
         puts = [self._put(change) for change in writes]

@@ -47,4 +47,16 @@ def release_id(version: int, attempt: int = 1) -> str:
 def ulid(now: datetime, randomness: bytes) -> str:
     """Make an id that sorts by time. randomness: 10 bytes. Source: github.com/ulid/spec."""
     number = (int(now.timestamp() * 1000) << 80) | int.from_bytes(randomness[:10], "big")
+    return _ulid(number)
+
+
+def ulid_after(last: str) -> str:
+    """Make the next id that sorts after one, as the specification makes one id after another of the same time."""
+    number = 0
+    for letter in last:
+        number = number << 5 | _CROCKFORD.index(letter)
+    return _ulid(number + 1)
+
+
+def _ulid(number: int) -> str:
     return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))

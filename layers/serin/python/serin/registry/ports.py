@@ -37,8 +37,14 @@ class Rows(Protocol):
     def list(self, partition: str, sort_prefix: str) -> list[Row]:
         """Read every row of a partition whose sort key begins so, in the order of the sort key."""
 
+    def last(self, partition: str, sort_prefix: str) -> Row | None:
+        """Read the last of the rows that `list` gives."""
+
     def write(self, writes: Sequence[Write]) -> None:
-        """Write all of these rows or none. Raises Conflict where a revision has moved on."""
+        """Write all of these rows or none; where all of them are stored just so already, nothing is to be done.
+
+        Raises Conflict where a revision has moved on, ValueError where a body holds a number that is not finite.
+        """
 
 
 @dataclass(frozen=True, slots=True)

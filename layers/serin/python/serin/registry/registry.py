@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from serin.errors import NotFound
+from serin.registry.ids import ulid_after
 from serin.registry.ports import Rows, Write
 from serin.registry.records import (
     Approval,
@@ -136,8 +137,28 @@ class Registry:
         return self._all(HistoryEntry, model)
 
     def save(self, *changes: Write) -> None:
-        """Store all of these changes or none. Raises Conflict where another was faster."""
-        self._rows.write(changes)
+        """Store all of these changes or none. Raises Conflict where another was faster.
+
+        What is new in a history gets an id after all that is there, whatever the clocks of its writers said.
+        """
+        ordered, last = [], dict[str, str]()
+        for change in changes:
+            if change.sort.startswith(_KINDS[HistoryEntry]):
+                change = self._placed(change, last.get(change.partition) or self._last_entry(change.partition))
+                last[change.partition] = change.sort
+            ordered.append(change)
+        self._rows.write(ordered)
+
+    def _last_entry(self, partition: str) -> str:
+        row = self._rows.last(partition, _KINDS[HistoryEntry])
+        return row.sort if row else ""
+
+    def _placed(self, change: Write, last: str) -> Write:
+        """Let an entry of a history stand after the last one."""
+        if change.sort > last:
+            return change
+        name = ulid_after(last.removeprefix(_KINDS[HistoryEntry]))
+        return replace(change, sort=_KINDS[HistoryEntry] + name, body={**change.body, "id": name})
 
     def _find(self, kind: type[Record], model: str, name: str = "") -> Found[Record] | None:
         row = self._rows.get(partition(model), _KINDS[kind] + name)
