@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.report import Figure, keep
 from serin.registry.records import Release, ReleaseStatus, VersionStatus
 from serin.release.compare import BREACH_LEVEL, NOTHING, PASS_LEVEL, Block, Tally, Verdict, add, find, nearest_rate
-from serin.release.evidence import Arms, Evidence
+from serin.release.evidence import Arms, Evidence, step_began
 from serin.release.move import Move, next_move
 from serin.release.plan import HOLDBACK, Plan, resolve_plan
 
@@ -141,7 +141,8 @@ class Trial:
         self.growing_turns, self.turns = growing_turns, 0
         self.growing = [NOTHING] * len(plan.margins)
         begun = START.isoformat()
-        self.release = Release("00000002-1", "loans", 2, "canary", ReleaseStatus.LIVE, 1, begun, step_since=begun)
+        leased = {"step_since": begun, "lease_until": datetime.max.replace(tzinfo=UTC).isoformat()}
+        self.release = Release("00000002-1", "loans", 2, "canary", ReleaseStatus.LIVE, 1, begun, **leased)  # type: ignore[arg-type]  # all are text
         self.tallies = dict.fromkeys(plan.margins, Tally())
         self.units = [0, 0]
         self.ended: Move | None = None
@@ -177,7 +178,8 @@ class Trial:
         )
         champion = 2 if self.release.status is ReleaseStatus.WATCHING else 1
         known = {"is_verified": True, "champion": champion, "blocked": (), "asked_at": now, "arms": arms}
-        evidence = Evidence(VersionStatus.PASSED, "a", **known)
+        covered = (now - step_began(self.release)).total_seconds()  # nobody stops asking here
+        evidence = Evidence(VersionStatus.PASSED, "a", covered_seconds=covered, **known)
         decision = next_move(self.plan, self.release, evidence, now)
         if decision.move is Move.ADVANCE:
             self.release = replace(self.release, step=self.release.step + 1, step_since=now.isoformat())

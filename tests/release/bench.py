@@ -118,9 +118,15 @@ class Bench:
         return release
 
     def turn(self, number: int, *, after: float = 0, **asked: int) -> Turned:
-        """Take a turn of a version's last release, after so many minutes."""
-        self.clock.advance(minutes=after)
-        return self.releaser.turn("loans", self.last(number).id, **asked)
+        """Take a turn of a version's last release; after so many minutes, in which another one renewed its lease."""
+        name = self.last(number).id
+        if after:
+            self.clock.advance(minutes=after - 1)
+            meanwhile = self.releaser.turn("loans", name, **asked)
+            if meanwhile.is_done:
+                return meanwhile
+            self.clock.advance(minutes=1)
+        return self.releaser.turn("loans", name, **asked)
 
     def last(self, number: int) -> Release:
         return self.registry.releases_of("loans", number)[-1]

@@ -15,7 +15,7 @@ from serin.registry.ports import Write
 from serin.registry.reconcile import DEAD_AFTER, Dead
 from serin.registry.records import ReleaseStatus, VersionStatus
 from serin.registry.registry import put
-from serin.release.enact import LEASE
+from serin.release.evidence import LEASE
 from serin.release.move import MAX_TURNS, Move
 from serin.release.plan import HOLDBACK
 from serin.release.take_back import take_back

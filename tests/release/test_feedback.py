@@ -75,11 +75,11 @@ def test_without_feedback_on_both_a_release_expires_and_is_never_promoted(
 def test_predictions_are_judged_once_they_are_as_old_as_feedback_may_be() -> None:
     bench = Bench()
     bench.champion_and_trial(AB)
-    bench.traffic(minutes=7, wrong={1: 0.0, 2: 1.0})
+    bench.traffic(minutes=6, a_minute=100, wrong={1: 0.0, 2: 1.0})
     bench.turn(2)
     assert bench.last(2).evidence["challenger_units"] > 100
     assert bench.last(2).evidence["questions"]["wrong"]["seen"]["challenger_units"] == 0
-    bench.turn(2, after=4)
+    bench.turn(2, after=5)
     assert bench.last(2).status is ReleaseStatus.ROLLED_BACK
 
 
@@ -92,7 +92,8 @@ def test_feedback_that_comes_after_the_promotion_leads_back() -> None:
         if bench.last(2).status is ReleaseStatus.WATCHING:
             break
     assert bench.champion == 2
-    bench.traffic(minutes=40, wrong={1: 0.05, 2: 0.9})
-    bench.turn(2)
+    for _ in range(10):
+        bench.traffic(minutes=4, wrong={1: 0.05, 2: 0.9})
+        bench.turn(2)
     assert (bench.last(2).status, bench.champion) == (ReleaseStatus.ROLLED_BACK, 1)
     assert "after its promotion: wrong: breach" in bench.last(2).reason

@@ -119,8 +119,7 @@ def _say(bench: Bench, *, is_approved: bool) -> None:
 
 
 def too_late(bench: Bench) -> None:
-    bench.clock.advance(hours=1)
-    turn(bench)
+    bench.turn(3, after=60)
 
 
 class RowsOfOtherCode:
@@ -165,7 +164,7 @@ def _turn_over(bench: Bench, rows: Rows) -> None:
 
 _SCENES: dict[str, tuple[dict[str, Any], dict[str, tuple[Actor, Actor]]]] = {
     "a promotion is due": (
-        {"plan": "canary", "minutes": 12},
+        {"plan": "canary", "minutes": 16},
         {
             "promote, promote": (turn, turn),
             "promote, roll back by hand": (turn, rolled_back_by_hand),
@@ -220,7 +219,7 @@ _SCENES: dict[str, tuple[dict[str, Any], dict[str, tuple[Actor, Actor]]]] = {
         },
     ),
     "a person is asked": (
-        {"plan": "approved", "minutes": 16},
+        {"plan": "approved", "minutes": 20},
         {
             "approve, reject": (approved, rejected),
             "reject, approve": (rejected, approved),
@@ -233,7 +232,7 @@ _SCENES: dict[str, tuple[dict[str, Any], dict[str, tuple[Actor, Actor]]]] = {
         },
     ),
     "it is watched": (
-        {"plan": "watched", "minutes": 16},
+        {"plan": "watched", "minutes": 20},
         {
             "watch, roll back by hand": (turn, promoted_one_rolled_back),
             "roll back by hand, watch": (promoted_one_rolled_back, turn),
@@ -305,7 +304,7 @@ def holds(bench: Bench, when: str) -> None:
         ("a breach is due", (turn,), 5),
         ("a person is asked", (approved, turn), 2 + 5),
         ("it is watched", (promoted_one_rolled_back,), 5),
-        ("it is watched", (too_late,), 4),
+        ("it is watched", (too_late,), 2 + 4),
     ],
     ids=lambda each: " and ".join(act.__name__ for act in each) if isinstance(each, tuple) else str(each),
 )

@@ -33,6 +33,7 @@ def trial(step: int = LAST, *, minutes: float = 60, **changes: Any) -> Release:
     """A canary of version 2 against version 1 that has stood in a step for so many minutes."""
     since = (NOW - timedelta(minutes=minutes)).isoformat()
     values = {"champion_before": 1, "strategy": "canary", "started_at": since, "step": step, "step_since": since}
+    values |= {"lease_until": NOW.isoformat()}
     return a_release(2, **{**values, **changes})
 
 
@@ -54,6 +55,7 @@ def evidence(**changes: Any) -> Evidence:
         "champion": 1,
         "blocked": set(),
         "asked_at": NOW,
+        "covered_seconds": inf,
         "arms": arms(),
         "shadow": Disagreement(500, 10),
     }
@@ -127,6 +129,11 @@ def test_what_has_ended_does_not_move(status: ReleaseStatus) -> None:
         (LAST, 10, {"arms": arms(findings={"error": said("error", Verdict.PASS)})}, Move.HOLD, "slow: not enough"),
         (LAST, 10, {"arms": arms(findings={})}, Move.HOLD, "error: not enough"),
         (LAST, 10, {"arms": arms(challenger_units=399)}, Move.HOLD, "399"),
+        (SHADOW, 15, {"covered_seconds": 899}, Move.HOLD, "captures show 899 s of the 900 s"),
+        (FIRST, 10, {"covered_seconds": 599}, Move.HOLD, "captures show 599 s of the 600 s"),
+        (FIRST, 10, {"covered_seconds": 600}, Move.ADVANCE, "no breach"),
+        (LAST, 10, {"covered_seconds": 0.0}, Move.HOLD, "captures show 0 s of the 600 s"),
+        (LAST, 10, {"covered_seconds": nan}, Move.HOLD, "captures show nan s"),
         (LAST, 10, {"arms": arms(step_units=0)}, Move.HOLD, "no entity's first request"),
         (LAST, 10, {"arms": arms(step_units=0), "asked_at": BEFORE}, Move.HOLD, "on their way"),
         (LAST, 13, {"arms": arms(step_units=0), "asked_at": BEFORE}, Move.HOLD, "(canary, 50%)"),
@@ -196,7 +203,8 @@ def test_before_anybody_meets_a_challenger_its_replay_is_looked_at(
     check(next_move(plan, waiting, seen, NOW), move or goes_on, reason)
     if move is Move.HOLD:
         later = NOW + timedelta(days=14)
-        check(next_move(plan, waiting, seen, later), Move.EXPIRE, "a person must look")
+        leased = replace(waiting, lease_until=later.isoformat())
+        check(next_move(plan, leased, seen, later), Move.EXPIRE, "a person must look")
 
 
 def test_who_approved_of_a_replay_did_not_approve_of_what_followed() -> None:
@@ -287,6 +295,42 @@ class TestApproval:
 def test_a_promoted_version_is_watched(minutes: float, change: dict[str, Any], move: Move, reason: str) -> None:
     watching = trial(minutes=minutes, status=ReleaseStatus.WATCHING)
     check(next_move(a_plan(watch="30m"), watching, evidence(**{"champion": 2, **change}), NOW), move, reason)
+
+
+SILENT = NOW - timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "before", "move"),
+    [
+        (SILENT, {"at": NOW, "asked_at": SILENT}, Move.DONE),
+        (SILENT, {}, Move.HOLD),
+        (SILENT, {"at": NOW, "asked_at": SILENT - timedelta(minutes=1)}, Move.HOLD),
+        (SILENT, {"at": NOW - timedelta(minutes=2), "asked_at": SILENT}, Move.HOLD),
+        (NOW - timedelta(minutes=2), {"at": NOW, "asked_at": NOW - timedelta(minutes=2)}, Move.HOLD),
+        (None, {"at": NOW, "asked_at": None}, Move.DONE),
+        (None, {"at": NOW - timedelta(minutes=2), "asked_at": None}, Move.HOLD),
+        (BEFORE, {"at": NOW, "asked_at": BEFORE}, Move.DONE),
+    ],
+)
+def test_a_watch_waits_for_captures_unless_two_turns_say_that_nobody_asks(
+    asked: datetime | None, before: dict[str, Any], move: Move
+) -> None:
+    seen = {name: at and at.isoformat() for name, at in before.items()}
+    watching = trial(minutes=31, status=ReleaseStatus.WATCHING, evidence=seen)
+    known = evidence(champion=2, asked_at=asked, covered_seconds=1799)
+    assert next_move(a_plan(watch="30m"), watching, known, NOW).move is move
+    enough = evidence(champion=2, asked_at=asked, covered_seconds=1800)
+    assert next_move(a_plan(watch="30m"), watching, enough, NOW).move is Move.DONE
+
+
+@pytest.mark.parametrize("step", [FIRST, LAST])
+def test_no_time_of_a_trial_goes_by_past_the_lease_that_the_turn_before_gave(step: int) -> None:
+    late = NOW + timedelta(days=30)
+    given = trial(step, minutes=4, lease_until=(NOW + timedelta(minutes=5)).isoformat())
+    check(next_move(a_plan(), given, evidence(), late), Move.HOLD, "lasts 60 s more")
+    first = trial(step, minutes=4, lease_until="")
+    check(next_move(a_plan(), first, evidence(), late), Move.HOLD, "lasts 270 s more")
 
 
 ALL_PASS = {question: said(question, Verdict.PASS) for question in ("error", "slow", "unsure", "wrong")}

@@ -46,7 +46,7 @@ def test_without_a_release_under_way_an_alarm_changes_nothing() -> None:
 
 def test_a_turn_by_an_alarm_leaves_the_workflow_its_lease() -> None:
     bench = Bench()
-    bench.champion_and_trial({**CANARY, "bake": "1m"})
+    bench.champion_and_trial({**CANARY, "bake": "30s"})
     bench.turn(2, after=360)
     until = bench.last(2).lease_until
     bench.traffic(minutes=4, a_minute=400)

@@ -17,11 +17,9 @@ from serin.registry.records import (
     VersionStatus,
 )
 from serin.release.chronicle import word_end
-from serin.release.move import Decision, Move
+from serin.release.evidence import LEASE, trial_time
+from serin.release.move import LONGEST_WAIT_MINUTES, Decision, Move
 from serin.release.plan import HOLDBACK, Plan, StepKind
-
-LEASE = timedelta(seconds=330)
-"""Beyond the wait for the next turn: a workflow tries a turn three times, and each may take 90 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +56,22 @@ class Change:
 
 def enact(scene: Scene, decision: Decision, evidence: Mapping[str, Any], now: datetime) -> Change:
     """Do one move. evidence: what it rests on, kept with the release. A release that ended stays as it ended."""
-    scene = replace(scene, release=_turned(scene.release, decision, evidence, now))
-    change = _enact(scene, decision, now)
+    since = trial_time(scene.release, now)
+    scene = replace(scene, release=_turned(scene.plan, scene.release, decision, evidence, now))
+    change = _enact(scene, decision, now, since)
     files = {"files": scene.version.files, "manifest": scene.version.manifest_sha256}
     return replace(change, facts={**change.facts, **files})
 
 
-def _enact(scene: Scene, decision: Decision, now: datetime) -> Change:
+def _enact(scene: Scene, decision: Decision, now: datetime, since: datetime) -> Change:
+    """Do it. since: when a step begins that begins now, by the time of the trial."""
     match decision.move:
         case Move.DONE if scene.release.status is not ReleaseStatus.WATCHING:
             return Change(scene.release)
         case Move.DONE:
             return _end(scene.release, scene.route, ReleaseStatus.PROMOTED, decision.reason, now, move="watched")
         case Move.PROMOTE:
-            return _promote(scene, decision.reason, now)
+            return _promote(scene, decision.reason, now, since)
         case Move.ROLL_BACK:
             return _roll_back(scene, decision.reason, now)
         case Move.REFUSE:
@@ -84,11 +84,11 @@ def _enact(scene: Scene, decision: Decision, now: datetime) -> Change:
                 now,
             )
         case Move.BEGIN:
-            return _begin(scene, now)
+            return _begin(scene, since)
         case Move.EXPIRE:
             return _end(scene.release, scene.route, ReleaseStatus.EXPIRED, decision.reason, now)
         case Move.ADVANCE:
-            return _advance(scene, decision.reason, now)
+            return _advance(scene, decision.reason, since)
         case Move.HOLD:
             return _hold(scene, decision)
 
@@ -106,40 +106,44 @@ def champion_of(version: ModelVersion, since: datetime, *, replaced: int | None)
     return Champion(version.number, _served(version), since.isoformat(), replaced)
 
 
-def _turned(release: Release, decision: Decision, evidence: Mapping[str, Any], now: datetime) -> Release:
+def _turned(plan: Plan, release: Release, decision: Decision, evidence: Mapping[str, Any], now: datetime) -> Release:
     """Note what every turn notes. While a lease had lapsed nobody was split, which is a change of weight too."""
     lapsed = (
         (release.lease_until, now.isoformat()) if release.lease_until and _is_past(release.lease_until, now) else ()
     )
-    lease = (now + timedelta(seconds=decision.wait_seconds) + LEASE).isoformat()
+    lease, longest = (
+        (now + timedelta(seconds=wait) + LEASE).isoformat()
+        for wait in (decision.wait_seconds, LONGEST_WAIT_MINUTES * plan.minute_seconds)
+    )
     return replace(
         release,
         reason=decision.reason,
         turns=release.turns + 1,
         evidence=dict(evidence),
-        # A turn between those of the workflow must not end the lease before the workflow's next one.
-        lease_until=max(lease, release.lease_until),
+        # A turn between those of the workflow must not end the lease before the workflow's next one. A lease that goes
+        # beyond what a turn may give was given by a clock that was fast.
+        lease_until=max(lease, min(release.lease_until, longest)),
         changed_at=(*release.changed_at, *lapsed),
     )
 
 
-def _begin(scene: Scene, now: datetime) -> Change:
+def _begin(scene: Scene, since: datetime) -> Change:
     first = scene.plan.steps[0]
     if first.kind is StepKind.SHADOW:
         reason = "the shadow begins: the challenger answers nobody yet"
     else:
         reason = f"{first.weight:.0%} of the entities ask the challenger"
-    return _split(scene, 0, now, move=Move.BEGIN, reason=reason)
+    return _split(scene, 0, since, move=Move.BEGIN, reason=reason)
 
 
-def _advance(scene: Scene, reason: str, now: datetime) -> Change:
+def _advance(scene: Scene, reason: str, since: datetime) -> Change:
     step = scene.release.step + 1
     weight = scene.plan.steps[step].weight
-    return _split(scene, step, now, move=Move.ADVANCE, reason=f"{reason}; {weight:.0%} of the entities ask it now")
+    return _split(scene, step, since, move=Move.ADVANCE, reason=f"{reason}; {weight:.0%} of the entities ask it now")
 
 
-def _split(scene: Scene, step: int, now: datetime, *, move: str, reason: str) -> Change:
-    at = now.isoformat()
+def _split(scene: Scene, step: int, since: datetime, *, move: str, reason: str) -> Change:
+    at = since.isoformat()
     release = replace(scene.release, step=step, step_since=at, changed_at=(*scene.release.changed_at, at))
     route = _trying(replace(scene, release=release))
     return Change(release, route, _tried(scene.version), move, reason, facts={"weight": scene.plan.steps[step].weight})
@@ -165,15 +169,15 @@ def _hold(scene: Scene, decision: Decision) -> Change:
     )
 
 
-def _promote(scene: Scene, reason: str, now: datetime) -> Change:
+def _promote(scene: Scene, reason: str, now: datetime, since: datetime) -> Change:
     version, before = scene.version, _champion(scene.route)
-    at = now.isoformat()
+    at = since.isoformat()
     watches = scene.plan.watch_seconds > 0 and scene.previous is not None
     release = replace(
         scene.release,
         status=ReleaseStatus.WATCHING if watches else ReleaseStatus.PROMOTED,
         replaced=before,
-        ended_at=None if watches else at,
+        ended_at=None if watches else now.isoformat(),
         step_since=at,
         changed_at=(*scene.release.changed_at, at),
     )

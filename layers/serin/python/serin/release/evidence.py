@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from serin.contract.model import Strategy
 from serin.monitoring.minutes import Minute
@@ -23,6 +23,9 @@ from serin.release.compare import (
     judge,
 )
 from serin.release.plan import Plan
+
+LEASE = timedelta(seconds=330)
+"""Beyond the wait for the next turn: a workflow tries a turn three times, and each may take 90 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,10 @@ class Evidence:
     """All that a turn decides on.
 
     is_verified: the version's files are what its manifest promises; finding: what is wrong with them. champion: who
-    answers now. asked_at: when anybody was last known to ask in this release. blocked: SHA-256 of the models that were
-    rolled back. shadow, replay: what was compared off the path of answers, and before the release. replay_finding: what
-    is to be known of the replay beside its counts.
+    answers now. asked_at: when anybody was last known to ask in this release. covered_seconds: for how long of its step
+    it was asked, by complete minutes of captures. blocked: SHA-256 of the models that were rolled back. shadow, replay:
+    what was compared off the path of answers, and before the release. replay_finding: what is to be known of the replay
+    beside its counts.
     """
 
     status: VersionStatus
@@ -59,6 +63,7 @@ class Evidence:
     blocked: Collection[str]
     finding: str = ""
     asked_at: datetime | None = None
+    covered_seconds: float = 0.0
     arms: Arms = Arms()
     shadow: Disagreement = UNSEEN
     replay: Disagreement = UNSEEN
@@ -88,6 +93,16 @@ def compare_arms(plan: Plan, release: Release, minutes: Iterable[Minute], *, wit
 def step_began(release: Release) -> datetime:
     """Since when a release stands in its step; a watching one, since its promotion."""
     return datetime.fromisoformat(release.step_since or release.started_at)
+
+
+def trial_time(release: Release, now: datetime) -> datetime:
+    """Tell what time it is in a trial: now, but no later than the turn before gave a lease for.
+
+    Past its lease no time of a trial goes by; and a clock that is fast by hours cannot claim them.
+    """
+    if release.lease_until:
+        return min(now, datetime.fromisoformat(release.lease_until))
+    return min(now, datetime.fromisoformat(release.started_at) + LEASE)
 
 
 def digest(plan: Plan, release: Release, evidence: Evidence) -> str:

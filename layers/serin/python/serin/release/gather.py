@@ -11,12 +11,13 @@ from typing import Any
 from serin.errors import NotFound
 from serin.monitoring.feedback import Terms, Truth, Truths, row_id
 from serin.monitoring.minutes import Counts, Minute
-from serin.monitoring.summary import Summary, disagreement, minutes
+from serin.monitoring.summary import Summary, Units, disagreement, minutes
 from serin.monitoring.window import SUMMARIES
 from serin.registry.ports import Objects
 from serin.registry.records import Release, ReleaseStatus
 from serin.release.compare import Disagreement
-from serin.release.plan import Plan
+from serin.release.evidence import step_began
+from serin.release.plan import Plan, StepKind
 
 KEPT_TRUTHS = 20_000
 """Of feedback on predictions that are no unit's first: they may yet be read, or never were asked."""
@@ -155,6 +156,28 @@ def complete_minutes(minutes: Iterable[Minute], plan: Plan, now: datetime) -> li
     """Choose those whose captures have all arrived."""
     end = _end(plan, now)
     return [minute for minute in minutes if minute.at < end]
+
+
+def covered_seconds(seen: Seen, plan: Plan, release: Release, now: datetime) -> float:
+    """Tell for how long of its step a release was asked: from its first request to its last in a complete minute.
+
+    Captures tell the time that the endpoint had. Where the clock of a turn is fast, no more of them are there.
+    """
+    units = seen.told.releases.get((release.model, _place(plan, release)), Units({}))
+    began = step_began(release).timestamp() * 1000
+    firsts = [unit.at for unit in units.firsts.values() if unit.at >= began]
+    if not firsts:
+        return 0.0
+    last = min(max(units.last, *firsts), _end(plan, now) * plan.minute_seconds * 1000)
+    return max(last - min(firsts), 0.0) / 1000
+
+
+def _place(plan: Plan, release: Release) -> str:
+    """What captures name as release in its present step."""
+    if release.status is ReleaseStatus.WATCHING:
+        return release.watch
+    is_shadow = plan.steps and plan.steps[release.step].kind is StepKind.SHADOW
+    return release.id if is_shadow else release.trial
 
 
 def _settle(seen: Seen, plan: Plan, release: Release, now: datetime) -> Seen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil, isfinite
 
@@ -11,11 +11,13 @@ from serin.contract.model import NoTraffic
 from serin.registry.records import Release, ReleaseStatus
 from serin.release.admit import objection
 from serin.release.compare import Finding, Verdict, is_surely_allowed, is_too_much, unknown
-from serin.release.evidence import Evidence, digest, step_began
+from serin.release.evidence import Evidence, digest, step_began, trial_time
 from serin.release.plan import Plan, StepKind
 
 MAX_TURNS = 1_500
 """A turn costs about 11 events of the 25,000 that an execution of Step Functions may have."""
+LONGEST_WAIT_MINUTES = 5
+"""Of the plan, between two turns."""
 
 
 class Move(StrEnum):
@@ -91,9 +93,11 @@ class _Turn:
         if breaches := self._breaches():
             return Decision(Move.ROLL_BACK, f"after its promotion: {breaches}")
         left = self.plan.watch_seconds - self._seconds_in_step
-        if left <= 0:
-            return Decision(Move.DONE, "no breach while it was watched")
-        return self._hold(f"is watched for {ceil(left)} s more", at_most=left)
+        if left > 0:
+            return self._hold(f"is watched for {ceil(left)} s more", at_most=left)
+        if not self._is_quiet and (early := self._too_early(self.plan.watch_seconds)):
+            return self._hold(f"is watched on: {early}")
+        return Decision(Move.DONE, "no breach while it was watched")
 
     def _objection(self) -> str:
         """What forbids that this version is released, whatever the arms show; empty where nothing does."""
@@ -150,6 +154,8 @@ class _Turn:
             return self._when_approved(Move.ADVANCE, reason)
         if seen.compared < needed:
             return self._hold(f"the shadow compared {seen.compared} of {needed} requests")
+        if early := self._too_early(self.plan.steps[self.release.step].seconds):
+            return self._hold(early)
         return Decision(Move.ADVANCE, f"the shadow {seen.sentence}")
 
     def _canary(self) -> Decision:
@@ -160,6 +166,8 @@ class _Turn:
             return self._hold(few)
         if arms.step_units == 0:
             return self._hold(f"no entity's first request of step {self._step} has arrived, and others are no evidence")
+        if early := self._too_early(self.plan.steps[self.release.step].seconds):
+            return self._hold(early)
         if self.release.step + 1 < len(self.plan.steps):
             return Decision(Move.ADVANCE, f"no breach in step {self._step}")
         findings = [self._finding(question) for question in self.plan.margins]
@@ -220,7 +228,7 @@ class _Turn:
     def _hold(self, reason: str, *, at_most: float | None = None) -> Decision:
         """Look again after a minute of the plan; in a step that is hours old after up to five."""
         minute = self.plan.minute_seconds
-        wait = min(max(self._seconds_in_step / 60, minute), 5 * minute)
+        wait = min(max(self._seconds_in_step / 60, minute), LONGEST_WAIT_MINUTES * minute)
         return Decision(Move.HOLD, reason, wait_seconds=max(1, ceil(wait if at_most is None else min(wait, at_most))))
 
     def _ask(self, reason: str) -> Decision:
@@ -239,6 +247,25 @@ class _Turn:
             f"of {needed} that each must have"
         )
 
+    def _too_early(self, seconds: float) -> str:
+        """Say that captures do not show so much time yet; a clock alone, which may be fast, ends no step."""
+        covered = self.evidence.covered_seconds
+        if covered >= seconds:
+            return ""
+        return f"captures show {covered:.0f} s of the {seconds:.0f} s that it must be asked for"
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Tell whether nobody asks a watched version any more. The turn before must have seen that too."""
+        before, asked = self.release.evidence, self.evidence.asked_at
+        if not before or before.get("asked_at") != (asked.isoformat() if asked else None):
+            return False
+        if self._is_unasked or asked is None:
+            silent_since = step_began(self.release) + timedelta(seconds=self.plan.watch_seconds)
+        else:
+            silent_since = asked + timedelta(seconds=self.plan.arrival_seconds + self.plan.minute_seconds)
+        return silent_since <= datetime.fromisoformat(before["at"])
+
     @property
     def _is_unasked(self) -> bool:
         asked = self.evidence.asked_at
@@ -246,12 +273,16 @@ class _Turn:
 
     @property
     def _is_at_its_limit(self) -> bool:
-        age = (self.now - datetime.fromisoformat(self.release.started_at)).total_seconds()
+        age = (self._time - datetime.fromisoformat(self.release.started_at)).total_seconds()
         return age >= self.plan.limit_seconds
 
     @property
     def _seconds_in_step(self) -> float:
-        return (self.now - step_began(self.release)).total_seconds()
+        return (self._time - step_began(self.release)).total_seconds()
+
+    @property
+    def _time(self) -> datetime:
+        return trial_time(self.release, self.now)
 
     @property
     def _step(self) -> str:

@@ -18,8 +18,8 @@ from serin.release.admit import standing
 from serin.release.chronicle import Chronicle, News
 from serin.release.compare import Disagreement, Finding, Verdict
 from serin.release.enact import Change, Scene, abort, enact
-from serin.release.evidence import Evidence, compare_arms, digest
-from serin.release.gather import arrived_minutes, complete_minutes, feedback_of, look, shadow_of
+from serin.release.evidence import Evidence, compare_arms, digest, trial_time
+from serin.release.gather import arrived_minutes, complete_minutes, covered_seconds, feedback_of, look, shadow_of
 from serin.release.move import Decision, Move, must_hand_over, next_move
 from serin.release.plan import ARRIVAL_SECONDS, Plan, resolve_plan
 from serin.release.replay import Replayer
@@ -117,13 +117,20 @@ class Releaser:
         evidence = self._known(read.scene)
         if not release.status.is_under_way:
             return next_move(plan, release, evidence, now)
-        seen = look(self.data, plan, release, now)
-        minutes = arrived_minutes(seen, plan, release, now)
+        time = trial_time(release, now)
+        seen = look(self.data, plan, release, time)
+        minutes = arrived_minutes(seen, plan, release, time)
         arms = compare_arms(plan, release, minutes)
         if not arms.with_verdict(Verdict.BREACH):  # which alone may be seen while captures still arrive
-            minutes = complete_minutes(minutes, plan, now)
+            minutes = complete_minutes(minutes, plan, time)
             arms = compare_arms(plan, release, minutes)
-        evidence = replace(evidence, asked_at=seen.asked_at, arms=arms, shadow=shadow_of(seen, release))
+        evidence = replace(
+            evidence,
+            asked_at=seen.asked_at,
+            covered_seconds=covered_seconds(seen, plan, release, time),
+            arms=arms,
+            shadow=shadow_of(seen, release),
+        )
         evidence = self._replayed(read.scene, evidence)
         decision = next_move(plan, release, evidence, now)
         if decision.move is not Move.HOLD or decision.asks:  # people will read it
@@ -261,6 +268,8 @@ def _told(plan: Plan, release: Release, evidence: Evidence, now: datetime) -> di
     return {
         "digest": digest(plan, release, evidence),
         "at": now.isoformat(),
+        "asked_at": evidence.asked_at.isoformat() if evidence.asked_at else None,
+        "covered_seconds": evidence.covered_seconds,
         "champion_units": arms.champion_units,
         "challenger_units": arms.challenger_units,
         "questions": {name: _finding(finding) for name, finding in arms.findings.items()},
