@@ -36,7 +36,7 @@ def summarise(record: Any) -> None:
     count("CapturesSkipped", summary.skipped)
     count("FeedbackCounted", sum(len(truths.known) for truths in summary.truths.values()))
     count("FeedbackLeftOut", summary.left_out)
-    count("ShadowsHindered", len(hindrances))
+    count("SummariesHindered", len(hindrances))
     for hindrance in hindrances:
         log().warning(hindrance, key=stored["key"])
     if summary.skipped:

@@ -12,14 +12,15 @@ import pytest
 from functions.summarise import handler
 from serin.aws.cloud import Cloud
 from serin.contract.spec import CaptureSpec
-from serin.errors import Refused, TooLarge, Unverified
+from serin.errors import Refused, TooLarge, Unavailable
 from serin.monitoring import files as module
 from serin.monitoring.files import Summariser
 from serin.monitoring.summary import Summary
 from serin.monitoring.window import read_summaries, summary_key
+from serin.registry.ids import sha256
 from serin.registry.reconcile import created_event
-from serin.registry.registry import Registry
-from tests.builders import a_capture, a_capture_file
+from serin.registry.registry import Registry, put
+from tests.builders import a_capture, a_capture_file, a_version
 from tests.fakes import FakeObjects, FakeRows
 from tests.monitoring.world import CONTEXT, register
 
@@ -56,11 +57,43 @@ def test_a_file_over_the_limit_is_not_read(bench: Summariser, monkeypatch: pytes
         bench.summarise(KEY, version)
 
 
-def test_a_spec_that_is_not_the_registered_one_is_not_read_by(bench: Summariser) -> None:
-    bench.artifacts.put("models/loans/1/spec.json", b"{}")
-    with pytest.raises(Unverified, match=r"models/loans/1/spec\.json"):
-        bench.summarise(KEY, bench.data.put(KEY, a_capture_file(a_capture())))
+@pytest.mark.parametrize("fault", ["another", "gone", "of no run"])
+def test_a_version_that_is_broken_has_its_rows_set_aside_and_no_others(bench: Summariser, fault: str) -> None:
+    spec = bench.artifacts.get("models/loans/1/spec.json")
+    run = "run1" if fault != "of no run" else "lost"
+    broken = a_version(2, run=run, files={"spec.json": sha256(spec)})
+    bench.registry.save(put(broken, expected_revision=0))
+    if fault != "gone":
+        bench.artifacts.put("models/loans/2/spec.json", b"{}" if fault == "another" else spec)
+    lines = [a_capture(number, version=2, answered=2, release="r") for number in (3, 4)]
+    version = bench.data.put(KEY, a_capture_file(a_capture(1), a_capture(2), *lines))
+    summary, (hindrance,) = bench.summarise(KEY, version)
+    assert hindrance.startswith("loans@2: its rows were not summarised: ")
+    assert Summary.from_json(bench.data.get(SUMMARY)) == summary
+    assert {place: served.rows.rows for place, served in summary.served.items()} == {("loans", 1): 2}
+    assert (summary.captures, summary.skipped, len(summary.releases["loans", "r"].firsts)) == (4, 0, 2)
+
+
+def test_while_a_version_is_out_of_reach_nothing_is_summarised(
+    bench: Summariser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: str) -> bytes:
+        raise Unavailable("the bucket is out of reach")
+
+    version = bench.data.put(KEY, a_capture_file(a_capture()))
+    monkeypatch.setattr(bench.artifacts, "get", fail)
+    with pytest.raises(Unavailable):
+        bench.summarise(KEY, version)
     assert not bench.data.exists(SUMMARY)
+
+
+def test_a_summary_that_is_broken_is_left_out_of_a_window(bench: Summariser) -> None:
+    for name in ("one", "two"):
+        key = KEY.replace("one", name)
+        bench.summarise(key, bench.data.put(key, a_capture_file(a_capture())))
+    bench.data.put(SUMMARY, b"no summary")
+    (summary,) = read_summaries(bench.data, since=START, until=START + timedelta(hours=1))
+    assert summary.captures == 1
 
 
 @pytest.mark.parametrize("key", ["uploads/loans/x.jsonl.gz", "captures/x.json", "summaries/x.jsonl.gz"])

@@ -103,6 +103,16 @@ def test_captures_that_are_late_count_as_long_as_nobody_is_left_out() -> None:
         assert minute.champion.units + minute.challenger.units == 5 * (number + 1)
 
 
+@pytest.mark.parametrize("content", [b"no summary", b'{"format": 99}'])
+def test_a_summary_that_is_broken_tells_nothing_and_keeps_nobody_from_looking(content: bytes) -> None:
+    data, now = FakeObjects(), START + timedelta(minutes=10)
+    data.put("summaries/dt=2026-01-01/hour=00/0.json", content)
+    data.put("summaries/dt=2026-01-01/hour=00/1.json", summary_of([Asked(5, 1, False, None)], 1).to_json())
+    seen = look(data, PLAN, RELEASE, now)
+    assert seen.asked_at == START + timedelta(minutes=1)
+    assert seen == look(data, PLAN, RELEASE, now)
+
+
 def test_whoever_asks_again_is_no_evidence_and_yet_traffic() -> None:
     data, now = FakeObjects(), START + timedelta(minutes=10)
     assert look(data, PLAN, RELEASE, now).asked_at is None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from serin.contract.spec import ServingSpec
-from serin.errors import TooLarge
+from serin.errors import NotFound, TooLarge, Unverified
 from serin.monitoring.captures import MAX_BYTES
 from serin.monitoring.rescore import Challenger, Score, score_in_child
 from serin.monitoring.shadow import compare
@@ -31,13 +31,23 @@ class Summariser:
     def summarise(self, key: str, version: str) -> tuple[Summary, tuple[str, ...]]:
         """Summarise a capture file, compare the challengers of releases in it, store that, and say what hindered it.
 
+        Of a version whose files are gone or broken requests count and rows do not; the others' count as ever.
         Doing it again replaces the same summary. Raises Refused where the file cannot be read, TooLarge where it is
         over the limit.
         """
         target = summary_key(key)
         if (size := self.data.size(key, version)) > MAX_BYTES:
             raise TooLarge(f"the capture file {key} has {size:,} bytes; at most {MAX_BYTES:,} are read")
-        content, layout_of = self.data.get(key, version), cache(self.layout)
+        content, unreadable = self.data.get(key, version), list[str]()
+
+        @cache
+        def layout_of(model: str, number: int) -> Layout | None:
+            try:
+                return self.layout(model, number)
+            except (NotFound, Unverified) as error:
+                unreadable.append(f"{model}@{number}: its rows were not summarised: {error.message}")
+                return None
+
         summary, hindrances = compare(
             content,
             summarise(content, layout_of),
@@ -46,7 +56,7 @@ class Summariser:
             score=self.score,
         )
         self.data.put(target, summary.to_json())
-        return summary, hindrances
+        return summary, (*unreadable, *hindrances)
 
     def layout(self, model: str, number: int) -> Layout | None:
         """Find how a version's captured rows are read; None where there is no such version."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from serin.errors import Refused
+from serin.errors import NotFound, Refused, Unverified
 from serin.monitoring.summary import MS_PER_MINUTE, Summary
 from serin.registry.ports import Objects
 
@@ -24,13 +24,17 @@ def summary_key(capture_key: str) -> str:
 def read_summaries(data: Objects, *, since: datetime, until: datetime) -> Iterator[Summary]:
     """Read the summaries of the capture files that hold any request from `since` on, up to `until`.
 
-    A file is taken whole: at its edges a window is as exact as files are short.
+    A file is taken whole: at its edges a window is as exact as files are short. A summary that is gone or broken is
+    left out.
     """
     first, last = since.timestamp() * 1000 // MS_PER_MINUTE, until.timestamp() * 1000 // MS_PER_MINUTE
     hour = since.replace(minute=0, second=0, microsecond=0)
     while hour <= until + LATEST_ARRIVAL:
         for stored in data.list(f"{SUMMARIES}dt={hour:%Y-%m-%d}/hour={hour:%H}/"):
-            summary = Summary.from_json(data.get(stored.key))
+            try:
+                summary = Summary.from_json(data.get(stored.key))
+            except (NotFound, Unverified):
+                continue
             if any(first <= stretch.minute <= last for stretch in summary.traffic):
                 yield summary
         hour += timedelta(hours=1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from serin.errors import NotFound
+from serin.errors import NotFound, Unverified
 from serin.monitoring.feedback import Terms, Truth, Truths, row_id
 from serin.monitoring.minutes import Counts, Minute
 from serin.monitoring.summary import Summary, Units, disagreement, minutes
@@ -123,7 +124,8 @@ def look(data: Objects, plan: Plan, release: Release, now: datetime) -> Seen:
     for name, version in _listed(data, seen.since, now):
         if files.get(name) != version:
             files[name] = version
-            told += _of(Summary.from_json(data.get(name, version)), release)
+            with suppress(NotFound, Unverified):  # one that is gone or broken tells nothing, of whichever model it is
+                told += _of(Summary.from_json(data.get(name, version)), release)
     since = max(seen.since, _hour(now - REPLACED_WITHIN))
     files = {name: version for name, version in files.items() if name >= _folder(since)}
     found = _settle(Seen(since, files, _bounded(told), seen.settled), plan, release, now)
