@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,14 @@ CLOCK = "clock"
 class Bench:
     """A checker over fakes, and what serves the champion that it checks."""
 
-    def __init__(self, folder: Path, *, is_champion: bool = True, **said: Any) -> None:
+    def __init__(self, folder: Path, *, is_champion: bool = True, empty: Sequence[str] = (), **said: Any) -> None:
         (folder / "loans").mkdir()
         contract = a_contract(**said).model_dump(mode="json", exclude_defaults=True)
         (folder / "loans" / "model.yaml").write_text(yaml.safe_dump(contract))
         self.table = OvertakenRows()
         self.registry, self.data, self.artifacts = Registry(self.table), FakeObjects(), FakeObjects()
         self.requests, self.notifier, self.clock = FakeQueue(), FakeNotifier(), FakeClock()
-        register(self.registry, self.artifacts, is_champion=is_champion)
+        register(self.registry, self.artifacts, is_champion=is_champion, empty=empty)
         self.checker = Checker(
             self.registry,
             self.data,
@@ -95,6 +96,15 @@ def test_drift_names_the_feature_tells_people_and_asks_for_a_training(bench: Ben
     assert (entry.move, entry.version, entry.evidence["report"]) == ("drift alarm", 1, state.report)
     stored = json.loads(bench.data.get(state.report))
     assert (stored["verdict"], stored["rows"]) == ("drifted", 400)
+
+
+def test_a_column_that_was_empty_in_training_and_is_filled_is_a_finding_and_no_alarm(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, empty=("salary",))
+    bench.serve(400)
+    report = bench.check()
+    assert (report.verdict, report.features[0].column) == (Verdict.INTEGRITY, "salary")
+    assert "salary was always missing in training" in bench.registry.drift("loans").value.reason
+    assert (bench.requests.messages, bench.notifier.told, bench.registry.history("loans")) == ([], [], [])
 
 
 def test_it_is_checked_when_due_and_by_hand_at_once(bench: Bench) -> None:

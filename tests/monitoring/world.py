@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,8 +53,13 @@ def by_age(onnx: bytes, spec: bytes, encoded: Encoded) -> NDArray[np.float64]:
     return np.column_stack([1 - yes, yes])
 
 
-def register(registry: Registry, artifacts: Objects, *, is_champion: bool = False, **spec: Any) -> None:
-    """Store version 1, as registering and releasing it do. spec: what its serving spec says otherwise."""
+def register(
+    registry: Registry, artifacts: Objects, *, is_champion: bool = False, empty: Sequence[str] = (), **spec: Any
+) -> None:
+    """Store version 1, as registering and releasing it do. empty: numbers that all were missing in its training.
+
+    spec: what its serving spec says otherwise.
+    """
     said = a_contract().model_dump(mode="json")
     said["features"]["education"]["sensitive"] = True
     rows, scores = a_table(ROWS)
@@ -64,6 +70,7 @@ def register(registry: Registry, artifacts: Objects, *, is_champion: bool = Fals
         "education": np.array(schools, dtype=object),
         "approved": np.array(["yes"] * ROWS, dtype=object),
     }
+    columns |= {name: np.full(ROWS, np.nan) for name in empty}
     predictions = pd.DataFrame({f"score_{place}": [row[place] for row in scores] for place in (0, 1)})
     files = {
         "model.onnx": b"onnx",

@@ -32,9 +32,12 @@ Column = Numbers | Categories
 
 
 class Verdict(StrEnum):
+    """INTEGRITY: the reference had one value or none, so that drift cannot be told, and the window has others."""
+
     NOT_ENOUGH = "not enough"
     STEADY = "steady"
     MOVED = "moved"
+    INTEGRITY = "integrity"
     DRIFTED = "drifted"
 
 
@@ -101,7 +104,7 @@ def compare_columns(
 
 
 def _order(shift: Shift) -> tuple[int, float, float, str]:
-    worst_first = (Verdict.DRIFTED, Verdict.MOVED, Verdict.STEADY, Verdict.NOT_ENOUGH)
+    worst_first = (Verdict.DRIFTED, Verdict.INTEGRITY, Verdict.MOVED, Verdict.STEADY, Verdict.NOT_ENOUGH)
     return worst_first.index(shift.verdict), -(shift.importance or 0.0), -(shift.effect or 0.0), shift.column
 
 
@@ -116,6 +119,8 @@ def compare_column(name: str, reference: Column, window: Column, *, tests: int) 
     effect = max(index - noise, 0.0)
     verdict, detail = Verdict.STEADY, _detail(reference, window)
     if index > most_noise and effect >= SOME:
+        if constant := _constant(reference):
+            return Shift(name, Verdict.INTEGRITY, None, missing, f"{constant} in training, and is not any more")
         verdict = Verdict.DRIFTED if effect >= LARGE else Verdict.MOVED
     elif _is_too_coarse(reference, window):
         return Shift(name, Verdict.NOT_ENOUGH, None, missing, f"{detail}; the bins are too coarse to tell more")
@@ -158,8 +163,13 @@ def sum_up(features: tuple[Shift, ...], predictions: tuple[Shift, ...]) -> tuple
     if not shifts or all(shift.verdict is Verdict.NOT_ENOUGH for shift in shifts):
         return Verdict.NOT_ENOUGH, f"at least {LEAST_ROWS} rows are needed on both sides, in bins that are fine enough"
     moved = [shift.column for shift in shifts if shift.verdict is Verdict.MOVED]
+    said = f"moved, yet by less than is called a drift: {', '.join(moved)}" if moved else ""
+    odd = [f"{shift.column} {shift.detail}" for shift in shifts if shift.verdict is Verdict.INTEGRITY]
+    if odd:
+        look = "no drift can be told of that; look where it comes from"
+        return Verdict.INTEGRITY, "; ".join(filter(None, (*odd, look, said)))
     if moved:
-        return Verdict.MOVED, f"moved, yet by less than is called a drift: {', '.join(moved)}"
+        return Verdict.MOVED, said
     untold = [shift.column for shift in shifts if shift.verdict is Verdict.NOT_ENOUGH]
     others = f"; there is not enough to tell of {', '.join(untold)}" if untold else ""
     return Verdict.STEADY, f"nothing moved by more than chance and habit explain{others}"
@@ -193,6 +203,15 @@ def _number_cells(reference: Mapping[int, int], window: Mapping[int, int]) -> li
         cell[1] += window.get(index, 0)
         below += here
     return [(before, now) for before, now in cells]
+
+
+def _constant(column: Column) -> str:
+    """Say of a column that has no spread what it always was; empty where it has some."""
+    if not _present(column):
+        return "was always missing"
+    if isinstance(column, Numbers):
+        return f"was always {column.minimum:.10g}" if column.minimum == column.maximum else ""
+    return f"was always {next(iter(column.counts))}" if len(column.counts) == 1 and not column.others else ""
 
 
 def _is_too_coarse(reference: Column, window: Column) -> bool:
