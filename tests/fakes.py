@@ -66,6 +66,7 @@ class FakeObjects:
     def __init__(self) -> None:
         self.versions: dict[str, list[bytes]] = {}
         self.written: dict[tuple[str, str], datetime] = {}  # each a second after the one before
+        self.authors: dict[tuple[str, str], str] = {}
 
     def get(self, key: str, version: str | None = None) -> bytes:
         try:
@@ -83,10 +84,16 @@ class FakeObjects:
     def exists(self, key: str) -> bool:
         return key in self.versions
 
-    def put(self, key: str, content: bytes) -> str:
+    def put(self, key: str, content: bytes, *, by: str = "") -> str:
         self.versions.setdefault(key, []).append(content)
-        self.written[key, str(len(self.versions[key]))] = STORED_AT + timedelta(seconds=len(self.written))
-        return str(len(self.versions[key]))
+        version = str(len(self.versions[key]))
+        self.written[key, version] = STORED_AT + timedelta(seconds=len(self.written))
+        self.authors[key, version] = by
+        return version
+
+    def author(self, key: str, version: str) -> str:
+        self.get(key, version)
+        return self.authors.get((key, version), "")
 
     def put_once(self, key: str, content: bytes) -> None:
         if self.exists(key):

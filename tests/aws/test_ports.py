@@ -158,6 +158,11 @@ def test_an_object_is_read_by_version(objects: Objects) -> None:
     assert objects.size("a b+é/%2F") == 3
 
 
+def test_who_wrote_an_object_is_noted_with_its_version(objects: Objects) -> None:
+    ann, nobody = objects.put("x", b"1", by="arn:aws:iam::1:user/ann"), objects.put("x", b"2")
+    assert (objects.author("x", ann), objects.author("x", nobody)) == ("arn:aws:iam::1:user/ann", "")
+
+
 def test_what_is_not_there_is_not_found(objects: Objects) -> None:
     assert not objects.exists("x")
     for look in (objects.get, objects.size):
@@ -165,6 +170,8 @@ def test_what_is_not_there_is_not_found(objects: Objects) -> None:
             look("x")
     with pytest.raises(NotFound):
         objects.copy("x", None, "y")
+    with pytest.raises(NotFound):
+        objects.author("x", objects.put("y", b""))
 
 
 def test_what_is_put_once_never_changes(objects: Objects) -> None:

@@ -116,7 +116,7 @@ class HeldObjects(FakeObjects):
     def get(self, key: str, version: str | None = None) -> bytes:
         return Held(super().get(key, version))
 
-    def put(self, key: str, content: bytes) -> str:
+    def put(self, key: str, content: bytes, *, by: str = "") -> str:
         return super().put(key, bytearray(content))  # type: ignore[arg-type]  # a copy
 
 

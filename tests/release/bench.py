@@ -79,9 +79,10 @@ class Bench:
     def starter(self) -> ReleaseStarter:
         return self.releaser.starter
 
-    def answer(self, number: int, *, is_approved: bool, seen: str, by: str = "ann") -> Release:
+    def answer(self, number: int, *, is_approved: bool, seen: str, by: str = "ann", **said: bool) -> Release:
         """Let a person answer for the live release of a version."""
-        return answer(self.releaser_over(self.rows, actor=by), "loans", number, is_approved=is_approved, seen=seen)
+        releaser = self.releaser_over(self.rows, actor=by)
+        return answer(releaser, "loans", number, is_approved=is_approved, seen=seen, **said)
 
     def register(self, number: int, content: bytes | None = None, spec: bytes = b"", **changes: Any) -> None:
         """Register a version that passed its gates."""

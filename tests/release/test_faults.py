@@ -12,13 +12,15 @@ from serin.errors import Conflict, Refused, Unavailable
 from serin.registry.ids import sha256
 from serin.registry.lineage import explain_version
 from serin.registry.ports import Write
+from serin.registry.receipts import write_receipt
 from serin.registry.reconcile import DEAD_AFTER, Dead
-from serin.registry.records import ReleaseStatus, VersionStatus
+from serin.registry.records import Receipt, ReceiptStatus, ReleaseStatus, VersionStatus
 from serin.registry.registry import put
 from serin.release.evidence import LEASE
 from serin.release.move import MAX_TURNS, Move
 from serin.release.plan import HOLDBACK
 from serin.release.take_back import take_back
+from tests.builders import a_dataset
 from tests.fakes import FakeRows
 from tests.release.bench import CANARY, Bench
 
@@ -452,6 +454,84 @@ def test_the_first_answer_stands_and_the_second_is_told_so(bench: Bench) -> None
     assert (bench.last(2).status, bench.weight, bench.champion) == (ReleaseStatus.REFUSED, 0.0, 1)
     with pytest.raises(Conflict, match="refused"):
         say(bench, is_approved=True, seen=shown(bench))
+
+
+def test_an_answer_that_is_refused_stands_in_the_history(bench: Bench) -> None:
+    until_asked(bench)
+    for is_approved, seen, by in ((True, "0" * 12, "eve"), (False, "1234567", "bob"), (True, "x" * 500, "eve")):
+        with pytest.raises((Conflict, Refused)):
+            say(bench, is_approved=is_approved, seen=seen, by=by)
+    say(bench, is_approved=True, seen=shown(bench))
+    with pytest.raises(Conflict, match="ann approved it already"):
+        say(bench, is_approved=True, seen=shown(bench), by="eve")
+    entries = [entry for entry in bench.registry.history("loans") if entry.move.endswith(" refused")]
+    assert [(entry.actor, entry.move, entry.evidence["code"]) for entry in entries] == [
+        ("eve", "approval refused", "STALE"),
+        ("bob", "rejection refused", "REFUSED"),
+        ("eve", "approval refused", "STALE"),
+        ("eve", "approval refused", "CONFLICT"),
+    ]
+    assert {(entry.version, entry.release) for entry in entries} == {(2, bench.last(2).id)}
+    assert entries[2].evidence["seen"] == "x" * 64
+    assert "evidence changed" in entries[0].reason
+    events_of(bench)
+
+
+def uploaded(bench: Bench, name: str, *, by: str) -> str:
+    """Let somebody upload a dataset; of whom nothing is noted where no name is given."""
+    key = f"uploads/loans/{name}.csv"
+    version = bench.data.put(key, name.encode(), by=by)
+    receipt = Receipt(name, "loans", key, version, ReceiptStatus.ACCEPTED, "2026", dataset=name)
+    write_receipt(bench.data, receipt)
+    bench.registry.save(put(replace(a_dataset(name), receipt=receipt.id), expected_revision=0))
+    return name
+
+
+def test_who_uploaded_what_is_new_or_started_the_release_does_not_approve_it(bench: Bench) -> None:
+    old, new, raw = uploaded(bench, "d1", by="bob"), uploaded(bench, "d2", by="ann"), uploaded(bench, "d3", by="")
+    bench.start(1, datasets=(old,))
+    bench.turn(1)
+    bench.section = {"strategy": "blue_green", "approval": "required"}
+    bench.register(2, datasets=(old, new, raw))
+    bench.releaser_over(bench.rows, actor="carl").starter.start_by_hand("loans", 2)
+    bench.turn(2)
+    for by, what in (("ann", "ann uploaded what is new in it"), ("carl", "carl started its release")):
+        with pytest.raises(Refused, match=what) as refused:
+            say(bench, is_approved=True, seen=shown(bench), by=by)
+        assert refused.value.code == "FOUR_EYES"
+    assert bench.last(2).approval is None
+    assert [entry.actor for entry in bench.registry.history("loans")[-2:]] == ["ann", "carl"]
+    say(bench, is_approved=True, seen=shown(bench), by="bob")
+    found = bench.registry.history("loans")[-1].evidence["contributors"]
+    assert found == {"uploaded": ["ann"], "unknown": 1, "started": ["carl"]}
+    bench.turn(2)
+    assert bench.champion == 2
+
+
+def test_who_uploaded_may_reject_and_approves_where_everybody_is_one_identity(bench: Bench) -> None:
+    bench.section = {"strategy": "blue_green", "approval": "required"}
+    for number in (1, 2):
+        bench.start(number, datasets=(uploaded(bench, f"d{number}", by="ann"),))
+        bench.turn(number)
+        if number == 1:
+            bench.answer(1, is_approved=True, seen=shown(bench, 1), needs_another=False)
+            bench.turn(1)
+    say(bench, is_approved=False, seen=shown(bench))
+    bench.turn(2)
+    assert (bench.champion, bench.last(2).status) == (1, ReleaseStatus.REFUSED)
+
+
+def test_where_no_approval_is_required_who_uploaded_may_let_it_go_on(bench: Bench) -> None:
+    bench.start(1)
+    bench.turn(1)
+    bench.section = {"strategy": "blue_green", "replay": "1h", "disagreement": 0.1}
+    bench.asked(*[20] * 40)
+    bench.start(2, datasets=(uploaded(bench, "d2", by="ann"),))
+    bench.turn(2)
+    assert bench.last(2).is_asking
+    say(bench, is_approved=True, seen=shown(bench))
+    bench.turn(2)
+    assert bench.champion == 2
 
 
 def test_an_evidence_is_not_named_by_a_few_characters(bench: Bench) -> None:

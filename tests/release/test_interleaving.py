@@ -108,6 +108,10 @@ def approved(bench: Bench) -> None:
     _say(bench, is_approved=True)
 
 
+def approved_unseen(bench: Bench) -> None:
+    bench.answer(3, is_approved=True, seen="0" * 12)
+
+
 def rejected(bench: Bench) -> None:
     _say(bench, is_approved=False)
 
@@ -303,6 +307,7 @@ def holds(bench: Bench, when: str) -> None:
         ("a promotion is due", (turn,), 5),
         ("a breach is due", (turn,), 5),
         ("a person is asked", (approved, turn), 2 + 5),
+        ("a person is asked", (approved_unseen,), 1),
         ("it is watched", (promoted_one_rolled_back,), 5),
         ("it is watched", (too_late,), 2 + 4),
     ],

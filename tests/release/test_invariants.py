@@ -128,7 +128,7 @@ class Known:
             self.releasing,
             [(each.id, each.status, each.step, each.executions, each.approval) for each in self.releases.values()],
             [(each.number, each.status, each.served) for each in self.versions.values()],
-            [entry.id for entry in self.history],
+            [entry.id for entry in self.history if not entry.move.endswith(" refused")],  # each try has its row
         )
 
 

@@ -38,7 +38,7 @@ class Mortal(FakeObjects):
     def get(self, key: str, version: str | None = None) -> bytes:
         return self._guarded(FakeObjects.get, key, version)
 
-    def put(self, key: str, content: bytes) -> str:
+    def put(self, key: str, content: bytes, *, by: str = "") -> str:
         return self._guarded(FakeObjects.put, key, content)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:

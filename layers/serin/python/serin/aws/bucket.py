@@ -10,6 +10,8 @@ from serin.aws.failures import translated
 from serin.errors import Conflict, NotFound
 from serin.registry.ports import StoredObject
 
+AUTHOR = "written-by"  # among what S3 keeps beside an object
+
 
 class S3Objects:
     """A bucket, in S3."""
@@ -39,9 +41,14 @@ class S3Objects:
             return False
         return True
 
-    def put(self, key: str, content: bytes) -> str:
+    def put(self, key: str, content: bytes, *, by: str = "") -> str:
+        noted = {"Metadata": {AUTHOR: by}} if by else {}
         with translated(self._name(key)):
-            return str(self._client.put_object(Bucket=self.bucket, Key=key, Body=content)["VersionId"])
+            return str(self._client.put_object(Bucket=self.bucket, Key=key, Body=content, **noted)["VersionId"])
+
+    def author(self, key: str, version: str) -> str:
+        with translated(self._name(key)):
+            return str(self._client.head_object(**self._place(key, version))["Metadata"].get(AUTHOR, ""))
 
     def put_once(self, key: str, content: bytes) -> None:
         try:

@@ -88,8 +88,11 @@ class Objects(Protocol):
 
     def exists(self, key: str) -> bool: ...
 
-    def put(self, key: str, content: bytes) -> str:
-        """Write an object, and give its version."""
+    def put(self, key: str, content: bytes, *, by: str = "") -> str:
+        """Write an object, and give its version. by: who does so, to be noted with it."""
+
+    def author(self, key: str, version: str) -> str:
+        """Tell who wrote an object, by their own word; empty where that was not noted. Raises NotFound."""
 
     def put_once(self, key: str, content: bytes) -> None:
         """Write an object that never changes. The same bytes again are no error; others raise Conflict."""
