@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -127,6 +127,24 @@ def test_at_once_promotes_after_a_replay_that_agrees(bench: Bench) -> None:
     bench.asked(*[60] * 40)
     assert (begin(bench), bench.champion) == (ReleaseStatus.PROMOTED, 2)
     assert bench.registry.history("loans")[-1].evidence["replay"]["compared"] == 40
+
+
+def test_what_is_done_is_dated_after_the_replay_that_it_rests_on(bench: Bench) -> None:
+    bench.section = {"strategy": "blue_green", "replay": "24h"}
+    bench.asked(*[60] * 40)
+
+    def score(*asked: Any) -> NDArray[np.float64]:
+        bench.clock.advance(seconds=8)
+        return by_age(*asked)
+
+    bench.score = score
+    before = bench.clock.at
+    begin(bench)
+    promoted = bench.registry.history("loans")[-1]
+    assert bench.route is not None
+    assert promoted.at == bench.route.champion.since == bench.last(2).ended_at
+    assert datetime.fromisoformat(promoted.at) > before + timedelta(seconds=8)
+    assert promoted.evidence["at"] == promoted.at
 
 
 def refuse(*_: Any) -> NDArray[np.float64]:

@@ -33,12 +33,13 @@ def take_back(releaser: Releaser, model: str, reason: str, *, version: int | Non
 
 def _take_back(releaser: Releaser, model: str, reason: str, meant: int) -> Route:
     """Do it once. While a turn of a release writes the same rows, this is tried again; the person goes first."""
-    registry, now, route = releaser.registry, releaser.now(), _route(releaser, model)
+    registry, route = releaser.registry, _route(releaser, model)
     current = route.value.champion
     if current.version != meant or current.replaced is None:
         raise Conflict(f"somebody else changed who answers for {model} just now; look: serin versions {model}")
     bad, good = registry.version(model, current.version), registry.version(model, current.replaced).value
     verify_version(good, releaser.artifacts)
+    now = releaser.now()  # reading files takes its time, and what is done comes after it
     back = Route(model, champion_of(good, now, replaced=releaser.replaced_by(model, good.number)))
     ended = _ended(releaser, model, meant, reason, now)
     news = _news(releaser, bad.value, back, ended.value if ended else None, reason, now)

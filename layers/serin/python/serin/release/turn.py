@@ -132,6 +132,7 @@ class Releaser:
             shadow=shadow_of(seen, release),
         )
         evidence = self._replayed(read.scene, evidence)
+        now = self.now()  # a replay takes its time, and what is done comes after it
         decision = next_move(plan, release, evidence, now)
         if decision.move is not Move.HOLD or decision.asks:  # people will read it
             evidence = replace(evidence, arms=compare_arms(plan, release, minutes, with_bounds=True))
