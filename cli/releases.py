@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -25,7 +26,8 @@ ENDS_WELL = (Move.PROMOTE, "watched", "watch ended")
 
 def tell_releases(output: Output, cloud: Cloud, model: str) -> list[dict[str, Any]]:
     """Tell of all releases of a model, the oldest first, and more of the one that is under way."""
-    releases = cloud.registry.releases(model)
+    releases, history = cloud.registry.releases(model), cloud.registry.history(model)
+    rolled_back = {each.id: rolled_back_at(each, history) for each in releases}
     output.table(
         ("release", "version", "strategy", "status", "started", "ended", "why"),
         [
@@ -33,7 +35,7 @@ def tell_releases(output: Output, cloud: Cloud, model: str) -> list[dict[str, An
                 each.id,
                 each.version,
                 each.strategy,
-                each.status,
+                f"{each.status}, rolled back on {at[:10]}" if (at := rolled_back[each.id]) else each.status,
                 moment(each.started_at),
                 moment(each.ended_at),
                 each.reason,
@@ -49,7 +51,20 @@ def tell_releases(output: Output, cloud: Cloud, model: str) -> list[dict[str, An
         output.say(
             f"no release yet; a version that passes its gates is released by itself, or: serin release {model}@1"
         )
-    return [asdict(each) for each in releases]
+    return [asdict(each) | {"rolled_back_at": rolled_back[each.id]} for each in releases]
+
+
+def rolled_back_at(release: Release, history: Sequence[HistoryEntry]) -> str | None:
+    """Tell when the version that a release promoted was taken back, after the release had ended; None where it was not.
+
+    history: the model's, the oldest entry first.
+    """
+    if release.status is not ReleaseStatus.PROMOTED:
+        return None
+    moves = (entry.move if entry.release == release.id else "" for entry in history)
+    since = next((place for place, move in enumerate(moves) if move == Move.PROMOTE), len(history))
+    later = (entry for entry in history[since:] if entry.evidence.get("from") == release.version)
+    return next((entry.at for entry in later if entry.move == Move.ROLL_BACK), None)
 
 
 def follow(output: Output, cloud: Cloud, model: str) -> None:

@@ -14,6 +14,7 @@ from cli.show import Output
 from serin.aws.cloud import Cloud
 from serin.errors import Unavailable
 from serin.registry.records import Approval, Release, ReleaseStatus
+from serin.release.take_back import take_back
 from tests.release.bench import CANARY, Bench
 
 
@@ -48,6 +49,23 @@ def test_a_trial_that_asks_what_is_wrong_tells_its_feedback() -> None:
     bench.traffic(minutes=1, wrong={1: 0.0, 2: 0.0})
     bench.turn(2)
     assert "feedback on 60 of these units, and on 0 other predictions" in lines_of(bench)
+
+
+def test_a_promoted_version_that_was_taken_back_since_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Bench()
+    for number in (1, 2):
+        bench.start(number)
+        bench.turn(number)
+    bench.clock.advance(days=3)
+    take_back(bench.releaser, "loans", "people complain")
+    bench.starter.start_by_hand("loans", 2, unblocked_by="ann")
+    bench.turn(2)
+    told = tell_releases(Output(), cloud_of(bench), "loans")
+    assert [each["id"] for each in told] == ["00000001-1", "00000002-1", "00000002-2"]
+    assert [each["status"] for each in told] == ["promoted"] * 3
+    back = next(entry.at for entry in bench.registry.history("loans") if entry.move == "roll back")
+    assert [each["rolled_back_at"] for each in told] == [None, back, None]
+    assert capsys.readouterr().out.count("promoted, rolled back on 2026-01-04") == 1
 
 
 def an_asking(bench: Bench) -> Release:
