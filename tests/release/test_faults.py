@@ -16,12 +16,13 @@ from serin.registry.receipts import write_receipt
 from serin.registry.reconcile import DEAD_AFTER, Dead
 from serin.registry.records import Receipt, ReceiptStatus, ReleaseStatus, VersionStatus
 from serin.registry.registry import put
+from serin.release import verified
 from serin.release.evidence import LEASE
 from serin.release.move import MAX_TURNS, Move
 from serin.release.plan import HOLDBACK
 from serin.release.take_back import take_back
-from tests.builders import a_dataset
-from tests.fakes import FakeRows
+from tests.builders import a_dataset, a_version
+from tests.fakes import FakeObjects, FakeRows
 from tests.release.bench import CANARY, Bench
 
 WATCHED = {**CANARY, "watch": "1h"}
@@ -188,6 +189,39 @@ def test_while_a_lease_had_lapsed_the_arms_are_not_pooled(bench: Bench) -> None:
     bench.turn(2)
     first, lapsed, back = bench.last(2).changed_at
     assert first < lapsed < back
+
+
+def test_a_turn_reads_files_that_it_did_not_verify_yet_and_no_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.champion_and_trial(CANARY)
+    read, get = list[str](), bench.artifacts.get
+
+    def noted(key: str, version: str | None = None) -> bytes:
+        read.append(key)
+        return get(key, version)
+
+    monkeypatch.setattr(bench.artifacts, "get", noted)
+    for _ in range(3):
+        bench.turn(2, after=1)
+    assert read == []
+    bench.artifacts.put("models/loans/2/spec.json", bench.artifacts.get("models/loans/2/spec.json"))
+    bench.turn(2, after=1)
+    assert set(read) == {f"models/loans/2/{name}" for name in ("manifest.json", "model.onnx", "spec.json")}
+    assert bench.last(2).status is ReleaseStatus.LIVE
+    bench.artifacts.put("models/loans/2/spec.json", b"another")
+    bench.turn(2, after=1)
+    assert "does not verify" in bench.last(2).reason
+
+
+def test_what_is_known_to_be_verified_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verified, "MOST_VERSIONS", 2)
+    known, artifacts = verified.Verified(), FakeObjects()
+    checked = list[int]()
+    monkeypatch.setattr(verified, "verify_version", lambda version, _: checked.append(version.number))
+    for number in (1, 2, 2, 1, 3, 2, 1):
+        known.check(a_version(number), artifacts)
+    assert checked == [1, 2, 3, 1]
 
 
 def test_a_promotion_whose_answer_was_lost_happens_once() -> None:

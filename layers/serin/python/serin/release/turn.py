@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from serin.release.move import Decision, Move, must_hand_over, next_move
 from serin.release.plan import ARRIVAL_SECONDS, Plan, resolve_plan
 from serin.release.replay import Replayer
 from serin.release.start import ReleaseStarter
+from serin.release.verified import Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Releaser:
     seconds_per_minute: float = 60.0
     arrival_seconds: float = ARRIVAL_SECONDS
     score: Score = score_in_child
+    verified: Verified = field(default_factory=Verified)
 
     def turn(self, model: str, name: str, *, execution: int = 1, turns: int = 0) -> Turned:
         """Take one turn: look, decide, do. execution: which of the release's executions asks; turns: how often so far.
@@ -229,7 +231,7 @@ class Releaser:
         release, version = scene.release, scene.version
         finding = ""
         try:
-            verify_version(version, self.artifacts)
+            self.verified.check(version, self.artifacts)
         except (Unverified, NotFound) as error:
             finding = error.message
         versions = self.registry.versions(version.model)
