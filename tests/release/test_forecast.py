@@ -17,7 +17,12 @@ CANARY = {"strategy": "canary"}
         ({**CANARY, "shadow": "15m", "margins": {"wrong": "5%"}}, ["at least 45 min;", "25 h at 1,000"]),
         ({**CANARY, "min_requests": 50_000}, ["good: more than its limit of 7.0 days at 10", "17 h at 1,000"]),
         ({"strategy": "ab", "horizon": "3d", "margins": {"wrong": "5%"}}, ["within 3.0 days"]),
-        ({"strategy": "blue_green"}, ["at once"]),
+        ({"strategy": "blue_green"}, ["a release takes over at once"]),
+        (
+            {"strategy": "blue_green", "replay": "24h", "approval": "required", "watch": "10m"},
+            ["asked in the last 24 h; then it takes over at once; a person must approve it", "watched for 10 min"],
+        ),
+        ({**CANARY, "replay": "7d"}, ["in the last 7.0 days; then it takes at least 30 min;"]),
     ],
 )
 def test_a_release_is_foretold_at_some_paces(section: dict[str, object], said: list[str]) -> None:

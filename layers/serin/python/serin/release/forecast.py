@@ -19,16 +19,30 @@ PACES = (10, 100, 1_000)  # units a minute
 
 def foretell(plan: Plan, units: str) -> str:
     """Say how long a release will take, before it begins. units: what it counts, such as requests."""
+    replay = f"first answers, out of sight, what was asked in the last {in_words(plan.replay_seconds)}; then it "
+    approval, watch = "; a person must approve it", f"; it is then watched for {in_words(plan.watch_seconds)}"
+    return "".join(
+        (
+            "a release ",
+            replay if plan.replay_seconds else "",
+            _trial(plan, units),
+            approval if plan.needs_approval else "",
+            watch if plan.watch_seconds else "",
+        )
+    )
+
+
+def _trial(plan: Plan, units: str) -> str:
     match plan.strategy:
         case Strategy.BLUE_GREEN:
-            return "a release takes over at once"
+            return "takes over at once"
         case Strategy.AB:
-            return f"a release is decided within {in_words(plan.limit_seconds)}"
+            return f"is decided within {in_words(plan.limit_seconds)}"
         case Strategy.CANARY:
             least = in_words(sum(step.seconds for step in plan.steps))
             first, *others = (f"{_at_pace(plan, pace)} at {pace:,}" for pace in PACES)
             paces = ", ".join((f"{first} {units} a minute", *others))
-            return f"a release takes at least {least}; if both versions are equally good: {paces}"
+            return f"takes at least {least}; if both versions are equally good: {paces}"
 
 
 def _at_pace(plan: Plan, pace: int) -> str:
