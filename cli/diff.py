@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 
 from cli.show import Output, moment, short
+from cli.story import evidence, gate_in_words
 from serin.aws.cloud import Cloud
 from serin.errors import NotFound
 from serin.monitoring.replay import Replay
@@ -29,7 +30,7 @@ def diff_versions(cloud: Cloud, model: str, one: int, other: int) -> dict[str, A
         "contract": _unlike(*(dict(_flat(run.contract)) for run in runs)),
         "metrics": _unlike(*(version.metrics for version in versions)),
         "gates": _unlike(*({gate["gate"]: gate for gate in version.gates} for version in versions)),
-        "replay": asdict(replay) if replay else None,
+        "replay": dataclasses.asdict(replay) if replay else None,
     }
 
 
@@ -44,7 +45,10 @@ def tell_diff(output: Output, diff: dict[str, Any]) -> None:
             output.table(("", *names), [(name, *map(_text, values)) for name, values in diff[kind].items()])
     if diff["gates"]:
         output.heading("gates")
-        output.table(("", *names), [(name, *map(_verdict, values)) for name, values in diff["gates"].items()])
+        output.table(
+            ("", *names), [(gate_in_words(name), *map(_verdict, both)) for name, both in diff["gates"].items()]
+        )
+        output.say(f"  the evidence of each: serin why {names[0]}")
     if diff["replay"]:
         tell_replay(output, diff["model"], diff["replay"])
 
@@ -59,34 +63,30 @@ def tell_replay(output: Output, model: str, replay: dict[str, Any]) -> None:
         + (f"; {replay['finding']}" if replay["finding"] else "")
     )
     if replay["slices"]:
+        output.heading("by sensitive feature")
         output.table(
-            ("slice", "", "requests", "disagreeing", "share", "at least", "at most"),
+            ("feature", "value", "requests", "differ", "share", "95%"),
             [
                 (
-                    each["feature"],
-                    each["value"],
-                    each["requests"],
-                    each["disagreeing"],
-                    each["share"],
-                    *each["interval"],
+                    part["feature"],
+                    part["value"],
+                    part["requests"],
+                    part["disagreeing"],
+                    f"{part['share']:.1%}",
+                    "{:.1%} to {:.1%}".format(*part["interval"]),
                 )
-                for each in replay["slices"]
+                for part in replay["slices"]
             ],
         )
-    if replay["flipped"]:
-        output.table(
-            ("prediction", "row", champion, challenger, "as captured"),
-            [
-                (
-                    row["prediction"],
-                    row["place"],
-                    _text(row["champion"]),
-                    _text(row["challenger"]),
-                    _text(row["values"]),
-                )
-                for row in replay["flipped"][:SHOWN_ROWS]
-            ],
+    shown = replay["flipped"][:SHOWN_ROWS]
+    if shown:
+        output.heading(
+            "rows with another answer" + (f", the first {SHOWN_ROWS}" if len(replay["flipped"]) > len(shown) else "")
         )
+    for row in shown:
+        output.say(f"  {row['prediction']}, row {row['place']}")
+        output.say(f"    {champion}: {_text(row['champion'])}  {challenger}: {_text(row['challenger'])}")
+        output.say(f"    {_text(row['values'])}")
 
 
 def _replay(cloud: Cloud, model: str, one: int, other: int) -> Replay | None:
@@ -124,7 +124,12 @@ def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _verdict(gate: dict[str, Any] | None) -> str:
-    return f"{'passed' if gate['passed'] else 'rejected'}: {gate['message']}" if gate else "-"
+    """Say whether a gate was passed, and what it measured; of one that was not, all that it says."""
+    if gate is None:
+        return "-"
+    if not gate["passed"]:
+        return f"rejected: {evidence(gate)}"
+    return "passed" if gate["value"] is None else f"passed, {gate['value']:.4g}"
 
 
 def _text(value: Any) -> object:

@@ -77,8 +77,10 @@ def init(
     output.say(f"wrote {_relative(place)}: {contract.task} of {target} from {len(contract.features)} features")
     sensitive = [name for name, feature in contract.features.items() if feature.sensitive]
     if sensitive:
-        output.say(f"facts about people, marked sensitive: {', '.join(sensitive)}; look at them", style="yellow")
-    output.say(f"read it, then: serin check {model}; serin upload {model} {data} --wait")
+        output.say(f"marked sensitive, as facts about people: {', '.join(sensitive)}; is that right?", style="yellow")
+    output.say("read it and correct it; then:")
+    output.say(f"  serin check {model}")
+    output.say(f"  serin upload {model} {data} --wait")
     output.document(
         {"model": model, "contract": str(place), "task": contract.task, "features": list(contract.features)}
     )
@@ -185,7 +187,7 @@ def local_env(as_json: AsJson = False) -> None:
         there = reach("local")
         variables |= {"SERIN_URL": there.outputs["ApiUrl"].rstrip("/"), "SERIN_API_KEY": there.api_key}
     for name, value in variables.items():
-        output.say(f"export {name}={value}")
+        output.raw(f"export {name}={value}")
     output.document(variables)
 
 
@@ -296,8 +298,17 @@ def datasets(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
     registry = reach(env).cloud.registry
     trained, found = trained_on(registry.runs(model)), registry.datasets(model)
     output.table(
-        ("dataset", "rows", "accepted", "from", "trained on"),
-        [(item.id, item.rows, moment(item.accepted_at), item.key, item.id in trained) for item in found],
+        ("dataset", "rows", "accepted", "trained on", "file"),
+        [
+            (
+                item.id,
+                item.rows,
+                moment(item.accepted_at),
+                item.id in trained,
+                item.key.removeprefix(f"uploads/{model}/"),
+            )
+            for item in found
+        ],
     )
     if not found:
         output.say(f"no data yet; upload some with: serin upload {model} <file>")
@@ -344,13 +355,14 @@ def versions(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
     route, state, found = registry.route(model), registry.training(model).value, registry.versions(model)
     champion = route.value.champion.version if route else None
     metric = contract.metric.name
+    if found:
+        output.heading(f"versions  {model}, {metric} on the hold-out")
     output.table(
-        ("version", "status", "", "chosen", metric, "created", "model sha256"),
+        ("version", "status", "chosen", "hold-out", "created", "model sha256"),
         [
             (
                 item.number,
-                item.status,
-                "champion" if item.number == champion else "",
+                "champion" if item.number == champion else item.status,
                 item.chosen,
                 item.metrics.get(metric),
                 moment(item.created_at),
@@ -700,8 +712,8 @@ def _tell_twin(output: Output, facts: dict[str, Any]) -> None:
             ("table", outputs["Table"]),
         ]
     )
-    output.say('talk to it with the AWS CLI:  eval "$(serin local env)"; aws s3 ls')
-    output.say("stop it:  serin local down")
+    output.say('to use the AWS CLI with it:  eval "$(serin local env)"; aws s3 ls')
+    output.say("to stop it:  serin local down")
     output.document({"up": True, **{name: value for name, value in facts.items() if name != "twin"}})
 
 

@@ -28,6 +28,7 @@ _VARIABLES = {
     "RELEASE_WORKFLOW_ARN": "ReleaseWorkflowArn",
     "TOPIC_ARN": "TopicArn",
 }
+MOST_NAMED = 6  # problems of rows
 _PROBLEM = ("row", "field", "code", "message")
 
 
@@ -129,7 +130,7 @@ def _http_error(error: urllib.error.HTTPError) -> SerinError:
         return SerinError(f"the endpoint answers {error.code}", code="HTTP")
     if problems := body.get("problems"):
         invalid = InvalidRows([RowProblem(*(each[key] for key in _PROBLEM)) for each in problems])
-        others = [f"\n  row {each.row}, {each.field}: {each.message}" for each in invalid.problems[1:20]]
+        others = [f"\n  row {each.row}, {each.field}: {each.message}" for each in invalid.problems[1:MOST_NAMED]]
         invalid.message = message + "".join(others)
         return invalid
     kind = NotFound if error.code == 404 else Refused if error.code < 500 else Unavailable

@@ -8,10 +8,9 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from math import inf, isfinite
-from textwrap import fill
 from typing import Any
 
-from cli.show import Output, moment
+from cli.show import Output, moment, wrap
 from serin.aws.cloud import Cloud
 from serin.errors import Unavailable
 from serin.registry.records import HistoryEntry, Release, ReleaseStatus, Route
@@ -19,8 +18,7 @@ from serin.release.forecast import in_words, minutes_left
 from serin.release.move import Move
 from serin.release.plan import Plan, resolve_plan
 
-BAR = 24
-WIDTH = 100
+BAR = 20
 ENDS_WELL = (Move.PROMOTE, "watched", "watch ended")
 
 
@@ -29,15 +27,14 @@ def tell_releases(output: Output, cloud: Cloud, model: str) -> list[dict[str, An
     releases, history = cloud.registry.releases(model), cloud.registry.history(model)
     rolled_back = {each.id: rolled_back_at(each, history) for each in releases}
     output.table(
-        ("release", "version", "strategy", "status", "started", "ended", "why"),
+        ("release", "status", "strategy", "started", "took", "why"),
         [
             (
                 each.id,
-                each.version,
-                each.strategy,
                 f"{each.status}, rolled back on {at[:10]}" if (at := rolled_back[each.id]) else each.status,
+                each.strategy,
                 moment(each.started_at),
-                moment(each.ended_at),
+                _duration(each),
                 each.reason,
             )
             for each in releases
@@ -86,6 +83,7 @@ def follow_release(
     # A console of its own, for the output's leaves it to the terminal to wrap: a live place cuts such lines.
     place = Live(console=Console(highlight=False, markup=False, emoji=False), auto_refresh=False, transient=True)
     show = place.console.print if output.is_terminal else output.say
+    width = output.width
     told, asked, deadline = set[str](), "", time.monotonic() + timeout_seconds
     with place if output.is_terminal else nullcontext():
         while True:
@@ -93,34 +91,41 @@ def follow_release(
             for entry in cloud.registry.history(model):
                 if entry.release == name and entry.id not in told:
                     told.add(entry.id)
-                    show(_move(entry))
+                    show("\n".join(_move(entry, width)))
             if not release.status.is_under_way:
                 return release
             if output.is_terminal:
-                place.update("\n".join(view(cloud, release)), refresh=True)
+                place.update(
+                    "\n".join(line for text in view(cloud, release) for line in wrap(text, width)), refresh=True
+                )
             elif release.is_asking and release.asked != asked:
                 asked = release.asked
-                show("\n".join([_headline(release), *ways_to_answer(release)]))
+                show("\n".join([headline(release), *ways_to_answer(release)]))
             if time.monotonic() >= deadline:
                 raise Unavailable(f"release {name} of {model} goes on after {timeout_seconds:g} s: {release.reason}")
             time.sleep(every_seconds)
 
 
-def _move(entry: HistoryEntry) -> str:
+def _move(entry: HistoryEntry, width: int) -> list[str]:
     """Tell one move: the share of entities that ask the version after it, what both arms answered so far, and why."""
     weight = float(entry.evidence.get("weight", entry.move in ENDS_WELL))
     units = {arm: entry.evidence.get(f"{arm}_units", 0) for arm in ("challenger", "champion")}
-    answered = (
-        "  units: " + ", ".join(f"{arm} {count:,}" for arm, count in units.items()) if any(units.values()) else ""
-    )
-    why = fill(entry.reason, WIDTH, initial_indent=" " * 13, subsequent_indent=" " * 13)
-    return f"  {entry.move:<9}  {bar(weight)} {weight:>4.0%}{answered}\n{why}"
+    answered = "  units " + ", ".join(f"{arm} {count:,}" for arm, count in units.items()) if any(units.values()) else ""
+    why = wrap(" " * 13 + entry.reason, width, hang=0)
+    return [f"  {entry.move:<9}  {bar(weight)} {weight:>4.0%}{answered}", *why]
+
+
+def _duration(release: Release) -> str | None:
+    if not release.ended_at:
+        return None
+    started, ended = map(datetime.fromisoformat, (release.started_at, release.ended_at))
+    return in_words((ended - started).total_seconds())
 
 
 def view(cloud: Cloud, release: Release) -> list[str]:
     """Say in lines how a release stands. A bar of a question is full where it breaches, or passes."""
     is_first = release.champion_before is None
-    return [_headline(release), *([] if is_first else _comparison(cloud, release)), *ways_to_answer(release)]
+    return [headline(release), *([] if is_first else _comparison(cloud, release)), *ways_to_answer(release)]
 
 
 def ways_to_answer(release: Release) -> list[str]:
@@ -132,8 +137,8 @@ def ways_to_answer(release: Release) -> list[str]:
     return [f"  end it   serin reject {name} --seen {shown}"] if is_ended_by_hand else []
 
 
-def _headline(release: Release) -> str:
-    return f"{release.model}@{release.version} {release.status}: {release.reason}"
+def headline(release: Release) -> str:
+    return f"{release.model}@{release.version} is {release.status}: {release.reason}"
 
 
 def _comparison(cloud: Cloud, release: Release) -> list[str]:
@@ -143,15 +148,20 @@ def _comparison(cloud: Cloud, release: Release) -> list[str]:
     route = cloud.registry.route(release.model)
     weight = _weight(release, route.value if route else None)
     seen = release.evidence
-    lines = [
-        f"  weight   {bar(weight)} {weight:.0%}",
-        f"  units    challenger {seen.get('challenger_units', 0):,}, champion {seen.get('champion_units', 0):,}; "
-        f"each needs {plan.min_requests:,}",
-    ]
-    for question, found in seen.get("questions", {}).items():
+    has_trial = plan.steps or release.status is ReleaseStatus.WATCHING
+    lines = (
+        [
+            f"  weight   {bar(weight)} {weight:.0%}",
+            f"  units    challenger {seen.get('challenger_units', 0):,}, champion {seen.get('champion_units', 0):,}; "
+            f"each needs {plan.min_requests:,}",
+        ]
+        if has_trial
+        else []
+    )
+    for question, found in seen.get("questions", {}).items() if has_trial else ():
         lines += [
-            f"  {question:<8} {bar(found['breach'])} to a breach",
-            f"  {'':<8} {bar(found['passing'])} to a pass; {_events(found['seen'])}",
+            f"  {question:<8} {_events(found['seen'])}",
+            f"  {'':<8} {bar(found['breach'])} to a breach  {bar(found['passing'])} to a pass",
         ]
     if seen.get("shadow", {}).get("compared"):
         lines.append(
@@ -198,6 +208,6 @@ def _events(seen: dict[str, int]) -> str:
 
 def _forecast(plan: Plan, release: Release) -> str:
     left = minutes_left(plan, release, datetime.now(UTC))
-    if not isfinite(left):
-        return "no traffic to reckon with"
-    return f"about {in_words(left * plan.minute_seconds)} more, at this traffic and if both are equally good"
+    if not isfinite(left) or release.reason.startswith("no traffic"):
+        return f"none without traffic: it waits for requests to {release.model}"
+    return f"about {in_words(left * plan.minute_seconds)} more, if as many ask as until now and both are equally good"

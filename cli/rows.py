@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.project import AskedWrongly
+from cli.show import name_some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,15 +32,27 @@ def rows_from_json(text: str | bytes) -> list[Any]:
 def rows_from_table(content: bytes, described: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Read rows from a table, as an upload is read; columns that are no features are left out.
 
-    described: what `GET /models/<model>` says. Raises Unreadable.
+    described: what `GET /models/<model>` says. Raises Unreadable, and AskedWrongly where a column is missing.
     """
     from serin.data.read import read_table
 
     raw = read_table(content)
+    _check_columns([str(name) for name in raw.frame.columns], described["features"])
     features = [feature for feature in described["features"] if feature["name"] in raw.frame.columns]
     columns = [_values(raw.frame[feature["name"]], feature) for feature in features]
     names = [feature["name"] for feature in features]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)] or [{} for _ in raw.lines]
+
+
+def _check_columns(names: Sequence[str], features: Sequence[Mapping[str, Any]]) -> None:
+    """Raise AskedWrongly where there is no column of a feature that must not be missing."""
+    absent = [
+        feature["name"] for feature in features if feature["name"] not in names and feature.get("missing") is False
+    ]
+    if not absent:
+        return
+    hint = "" if len(absent) < len(features) else "; does it begin with a row of column names?"
+    raise AskedWrongly(f"the table has no column {name_some(absent)}; it has {name_some(names)}{hint}")
 
 
 def _values(cells: pd.Series, feature: Mapping[str, Any]) -> list[Any]:

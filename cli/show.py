@@ -1,22 +1,37 @@
-"""How is something shown? Tables and colour on a terminal, plain text when piped, one JSON document when asked."""
+"""How is something shown? Tables and colour on a terminal, plain text when piped, one JSON document when asked.
+
+No line is wider than 80 columns, or than COLUMNS where that is set: sentences wrap, and so do the cells of a table. A
+word of a sentence that is longer, such as a path, stays in one piece, so that it can be copied.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import zip_longest
+from textwrap import TextWrapper
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
-from rich.padding import Padding
-from rich.table import Table
+from rich.text import Text
+
+WIDTH = 80
+GAP = 2  # between the columns of a table
+LEAST = 20  # a column that is folded stays at least so wide
+BESIDE = 44  # a table's last column goes below its rows where less would be left for it
 
 STYLES = {
     "accepted": "green",
     "passed": "green",
     "promoted": "green",
+    "champion": "green",
     "yes": "green",
     "registered": "green",
     "duplicate": "yellow",
@@ -43,14 +58,16 @@ class Output:
         self.as_json = as_json
         self.console = Console(highlight=False, soft_wrap=True)
         self.is_terminal = self.console.is_terminal and not as_json
+        self.width = line_width()
 
     def say(self, text: str = "", *, style: str = "") -> None:
-        """Write a line for people."""
-        if self.as_json:
-            return
-        if self.is_terminal:
-            self.console.print(escape(text), style=style or None)
-        else:
+        """Write a sentence for people. What wraps goes on a little to the right of its beginning."""
+        for line in wrap(text, self.width):
+            self._write((line, style))
+
+    def raw(self, text: str) -> None:
+        """Write a line for another program as it is."""
+        if not self.as_json:
             print(text, flush=True)
 
     def heading(self, text: str) -> None:
@@ -58,22 +75,38 @@ class Output:
         self.say(text, style="bold cyan")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Write a table. Numbers in a column line up at the right."""
-        if self.as_json:
-            return
+        """Write a table; nothing where it has no rows. Numbers in a column line up at the right.
+
+        One that is too wide has its last column below each row, or its widest columns folded; where even that is too
+        wide, each row becomes names and values.
+        """
         cells = [[_cell(value) for value in row] for row in rows]
-        right = [_is_numeric(row[index] for row in cells) for index in range(len(columns))]
-        if self.is_terminal:
-            self._rich_table(columns, cells, right)
-        else:
-            self._plain_table(columns, cells, right)
+        if not cells:
+            return
+        layout = _Layout.of(columns, cells, self.width - GAP)
+        if layout is None:
+            for place, row in enumerate(cells):
+                if place:
+                    self.say()
+                self.facts(zip(columns, row, strict=True))
+            return
+        for parts in layout.beside(columns, self.console):
+            self._write(*((part, "dim") for part in parts))
+        for row in cells:
+            for parts in layout.beside(row, self.console):
+                self._write(*zip(parts, (STYLES.get(cell, "") for cell in row), strict=False))
+            if layout.has_below:
+                for line in _fold(row[-1], self.width - 2 * GAP, self.console):
+                    self._write((" " * 2 * GAP + line, ""))
 
     def facts(self, facts: Iterable[tuple[str, object]]) -> None:
         """Write names and values, one a line."""
         pairs = [(name, _cell(value)) for name, value in facts]
         width = max((len(name) for name, _ in pairs), default=0)
         for name, value in pairs:
-            self.say(f"  {name:<{width}}  {value}")
+            lines = wrap(value, self.width - width - 2 * GAP, hang=0)
+            for label, line in zip_longest([name], lines, fillvalue=""):
+                self._write((f"  {label:<{width}}  {line}", ""))
 
     def document(self, value: Any) -> None:
         """Write the one JSON document, where JSON was asked for."""
@@ -84,31 +117,83 @@ class Output:
         """Show that something is under way, on a terminal."""
         return self.console.status(text) if self.is_terminal else nullcontext()
 
-    def _rich_table(self, columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for name, is_right in zip(columns, right, strict=True):
-            table.add_column(name, justify="right" if is_right else "left", overflow="fold")
-        for row in cells:
-            table.add_row(*(_styled(value) for value in row))
-        self.console.print(Padding(table, (0, 0, 0, 2)), soft_wrap=False)
+    def _write(self, *parts: tuple[str, str]) -> None:
+        """Write a line of texts with their styles."""
+        if self.as_json:
+            return
+        if self.is_terminal:
+            line = Text.assemble(*parts)
+            line.rstrip()
+            self.console.print(line)
+        else:
+            print("".join(text for text, _ in parts).rstrip(), flush=True)
 
-    def _plain_table(self, columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
-        widths = [max(len(row[index]) for row in [columns, *cells]) for index in range(len(columns))]
-        for row in [columns, *cells]:
-            parts = (
-                value.rjust(width) if is_right else value.ljust(width)
-                for value, width, is_right in zip(row, widths, right, strict=True)
-            )
-            print(("  " + "  ".join(parts)).rstrip(), flush=True)
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How the columns of a table share a line. has_below: the last one has no place in it, and goes below."""
+
+    widths: Sequence[int]
+    is_right: Sequence[bool]
+    has_below: bool
+
+    @classmethod
+    def of(cls, columns: Sequence[str], cells: Sequence[Sequence[str]], room: int) -> _Layout | None:
+        """Fit a table into so many columns of a line; None where they are too few."""
+        widths = [max(cell_len(row[place]) for row in [columns, *cells]) for place in range(len(columns))]
+        is_right = [_is_numeric(row[place] for row in cells) for place in range(len(columns))]
+        *others, last = widths
+        has_below = room - sum(others) - GAP * len(others) < BESIDE < last
+        shown = others if has_below else widths
+        while sum(shown) + GAP * (len(shown) - 1) > room:
+            widest = max(shown)
+            if widest <= LEAST:
+                return None
+            shown[shown.index(widest)] -= 1
+        return cls(shown, is_right, has_below)
+
+    def beside(self, row: Sequence[str], console: Console) -> Iterator[list[str]]:
+        """Give the lines of what of a row stands side by side, in pieces: one a column."""
+        columns = [*zip(row, self.widths, self.is_right, strict=False)]  # those for which there is a width
+        pieces = [_fold(cell, width, console) for cell, width, _ in columns]
+        for parts in zip_longest(*pieces, fillvalue=""):
+            yield [
+                " " * GAP + _pad(part, width, is_right)
+                for part, (_, width, is_right) in zip(parts, columns, strict=True)
+            ]
 
 
 def complain(message: str) -> None:
     """Write what went wrong to stderr."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    if console.is_terminal:
-        console.print(f"[bold red]error[/] {escape(message)}")
-    else:
-        print(f"error: {message}", file=sys.stderr, flush=True)
+    for place, line in enumerate(wrap(f"error: {message}", line_width())):
+        if console.is_terminal:
+            console.print(Text.assemble(("error:", "bold red"), line.removeprefix("error:")) if not place else line)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+def line_width() -> int:
+    """How wide a line may be."""
+    columns = shutil.get_terminal_size((WIDTH, 24)).columns
+    return columns if os.environ.get("COLUMNS") else min(columns, WIDTH)
+
+
+def wrap(text: str, width: int, *, hang: int = 2) -> list[str]:
+    """Wrap each line of a text at spaces. hang: how much further right than its beginning it goes on."""
+    lines = []
+    for line in text.split("\n"):
+        body = line.lstrip(" ")
+        indent = " " * (len(line) - len(body))
+        wrapper = TextWrapper(
+            width,
+            initial_indent=indent,
+            subsequent_indent=indent + " " * hang,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        lines += wrapper.wrap(body) or [""]
+    return lines
 
 
 def moment(iso: str | None) -> str:
@@ -119,6 +204,11 @@ def moment(iso: str | None) -> str:
 def short(digest: str | None) -> str:
     """Shorten a digest to what one compares by eye."""
     return digest[:12] if digest else "-"
+
+
+def name_some(names: Sequence[str]) -> str:
+    """Name five of many, and say how many more there are."""
+    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:5])} and {len(names) - 5:,} more"
 
 
 def _cell(value: object) -> str:
@@ -135,9 +225,14 @@ def _cell(value: object) -> str:
 
 def _is_numeric(cells: Iterable[str]) -> bool:
     texts = [cell for cell in cells if cell != "-"]
-    return bool(texts) and all(cell.replace(",", "").replace(".", "").replace("-", "").isdigit() for cell in texts)
+    return bool(texts) and all(re.fullmatch(r"-?\d[\d,]*(\.\d+)?", cell) for cell in texts)
 
 
-def _styled(value: str) -> str:
-    style = STYLES.get(value)
-    return f"[{style}]{escape(value)}[/]" if style else escape(value)
+def _fold(cell: str, width: int, console: Console) -> list[str]:
+    """Wrap a cell, within a word where that is wider."""
+    return [line.plain.rstrip() for line in Text(cell).wrap(console, width)]
+
+
+def _pad(text: str, width: int, is_right: bool) -> str:
+    gap = " " * (width - cell_len(text))
+    return gap + text if is_right else text + gap

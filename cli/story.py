@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.follow import Judged, Rested, Step
-from cli.show import Output, moment
+from cli.releases import ways_to_answer
+from cli.show import Output, moment, name_some, short
 from serin.batch.close import is_unfinished
 from serin.contract.metrics import METRICS, Metric
 from serin.contract.spec import label_text
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, Run
 
 if TYPE_CHECKING:
-    from serin.monitoring.drift import Report
+    from serin.monitoring.drift import Report, Shift
+
+MANY = 3  # reasons of one kind, which are told as one
+
+Reason = dict[str, Any]
 
 SHOWN_REASONS = 8
 
@@ -51,22 +57,75 @@ def tell_receipt(output: Output, receipt: Receipt) -> None:
     if receipt.quarantine:
         facts += [("kept at", receipt.quarantine)]
     if receipt.sha256:
-        facts += [("sha256", receipt.sha256)]
+        facts += [("sha256", short(receipt.sha256))]
     output.facts(facts)
-    for reason in receipt.reasons:
-        tell_reason(output, reason, style="red" if receipt.status is ReceiptStatus.QUARANTINED else "yellow")
-    for note in receipt.notes:
-        tell_reason(output, note, style="dim")
+    tell_reasons(output, receipt.reasons, style="red" if receipt.status is ReceiptStatus.QUARANTINED else "yellow")
+    tell_reasons(output, receipt.notes, style="dim")
 
 
-def tell_reason(output: Output, reason: dict[str, Any], *, style: str) -> None:
-    """Tell one reason: its code, what is wrong and where, and what to do."""
+def tell_reasons(output: Output, reasons: Sequence[Reason], *, style: str) -> None:
+    """Tell reasons: the code of each, what is wrong and where, and what to do. Many of one kind are told as one."""
+    alike: dict[Any, list[Reason]] = {}
+    for reason in reasons:
+        alike.setdefault(_kind(reason), []).append(reason)
+    for group in alike.values():
+        if len(group) < MANY:
+            for reason in group:
+                _tell_reason(output, reason, style)
+        elif group[0].get("rows"):
+            _tell_rows(output, group, style)
+        else:
+            _tell_columns(output, group, style)
+
+
+def _kind(reason: Reason) -> Any:
+    """What reasons have in common that are told as one: the very same rows, or where none is named the code."""
+    rows = reason.get("rows")
+    return (*rows, reason.get("count")) if rows else reason["code"]
+
+
+def _tell_reason(output: Output, reason: Reason, style: str) -> None:
     rows = reason.get("rows") or []
     output.say(f"  {reason['code']}: {reason['message']}", style=style)
-    if rows:
-        output.say(f"      line{'s' if len(rows) > 1 else ''} {_lines(rows, reason.get('count') or len(rows))}")
+    if len(rows) > 1:
+        output.say(f"    {_place(reason)}s {_lines(rows, reason.get('count') or len(rows))}")
     if reason.get("fix"):
-        output.say(f"      {reason['fix']}")
+        output.say(f"    {reason['fix']}")
+
+
+def _tell_rows(output: Output, group: Sequence[Reason], style: str) -> None:
+    """Tell what is wrong with many columns of the same rows: as a rule these are no rows of the table."""
+    rows = group[0]["rows"]
+    place = f"{_place(group[0])}s" if len(rows) > 1 else _place(group[0])
+    lines = _lines(rows, group[0].get("count") or len(rows))
+    output.say(f"  {len(group)} columns break the contract in {place} {lines}:", style=style)
+    for code in dict.fromkeys(reason["code"] for reason in group):
+        output.say(f"    {code}: {name_some(_columns(group, code))}")
+    output.say(f"    the first: {group[0]['message']}")
+    output.say("    Correct them; take out what is no row of the table, such as a total.")
+
+
+def _tell_columns(output: Output, group: Sequence[Reason], style: str) -> None:
+    """Tell what is wrong with many columns as a whole."""
+    code = group[0]["code"]
+    if code == "MISSING_COLUMN":
+        output.say(f"  {code}: there are no columns {name_some(_columns(group))}", style=style)
+        output.say(
+            "    Does the file begin with a row of column names? If so, add these, or take them out of the contract."
+        )
+        return
+    output.say(f"  {code}: in {len(group)} columns: {name_some(_columns(group))}", style=style)
+    output.say(f"    the first: {group[0]['message']}")
+    output.say(f"    {group[0]['fix']}")
+
+
+def _columns(group: Sequence[Reason], code: str = "") -> list[str]:
+    return [str(reason.get("column")) for reason in group if code in ("", reason["code"])]
+
+
+def _place(reason: Reason) -> str:
+    """What the numbers of a reason's rows count, as its message has it: lines of a text, else rows."""
+    return "row" if "first in row " in reason["message"] else "line"
 
 
 def tell_leaderboard(output: Output, training: dict[str, Any]) -> None:
@@ -82,18 +141,36 @@ def tell_leaderboard(output: Output, training: dict[str, Any]) -> None:
             entry["family"],
             _settings(entry["params"]) + ("" if entry["is_candidate"] else " (baseline)"),
             entry["mean"],
-            "-" if entry["std"] is None else f"± {entry['std']:.4f}",
+            entry["std"],
         )
         for entry in entries
     ]
-    output.table(("", "model", "settings", metric, "over the folds"), rows)
+    output.table(("", "model", "settings", "mean", "± folds"), rows)
 
 
 def tell_gates(output: Output, title: str, gates: Sequence[dict[str, Any]], status: str) -> None:
     """Tell each gate with its evidence."""
     output.heading(f"gates  {title} {status}")
-    rows = [("passed" if gate["passed"] else "rejected", gate["gate"], gate["message"]) for gate in gates]
+    rows = [("passed" if gate["passed"] else "rejected", gate_in_words(gate["gate"]), evidence(gate)) for gate in gates]
     output.table(("", "gate", "evidence"), rows)
+
+
+def gate_in_words(text: str) -> str:
+    """Say what a gate asks, where its own text says so only to who knows its grammar."""
+    comparison = re.fullmatch(r"beats\s+(\w+)\s+by\s+([-+]?)(\S+?)\s*(%?)", text)
+    if not comparison:
+        return text
+    rival, sign, number, percent = comparison.groups()
+    margin = f"{number}{percent}"
+    return f"at most {margin} worse than {rival}" if sign == "-" else f"better than {rival} by {margin}"
+
+
+def evidence(gate: dict[str, Any]) -> str:
+    """Say what a gate saw, in numbers as short as people read them."""
+    if gate["gate"] == "parity" and gate["passed"] and gate["value"] is not None:
+        return f"the ONNX file answers as scikit-learn does; they differ by at most {gate['value']:.1e}"
+    message = gate["message"].replace(" (how sure that is, these rows do not tell)", " (margin of error unknown)")
+    return re.sub(r"\d+\.\d{5,}(?:e-?\d+)?", lambda number: f"{float(number[0]):.4g}", message)
 
 
 def tell_release(output: Output, release: Release) -> None:
@@ -106,7 +183,9 @@ def tell_release(output: Output, release: Release) -> None:
     elif release.status is ReleaseStatus.LIVE:
         output.say()
         output.say(f"{name} is not released yet: {release.reason}", style="yellow")
-        output.say(f"look, and answer: serin releases {release.model}")
+        for line in ways_to_answer(release):
+            output.say(line)
+        output.say(f"  look first   serin releases {release.model}")
     else:
         output.say(f"{name} was not released ({release.status}): {release.reason}", style="red")
 
@@ -122,10 +201,10 @@ def tell_lineage(output: Output, lineage: dict[str, Any]) -> None:
         output.facts(
             [
                 ("received", moment(upload.get("received_at"))),
-                ("upload sha256", upload.get("upload_sha256")),
+                ("upload sha256", short(upload.get("upload_sha256"))),
                 ("receipt", upload.get("receipt")),
                 ("dataset", f"{upload['dataset']}, {upload.get('rows', 0):,} rows"),
-                ("data sha256", upload.get("data_sha256")),
+                ("data sha256", short(upload.get("data_sha256"))),
             ]
         )
     output.heading(f"run  {run['id']}")
@@ -135,13 +214,14 @@ def tell_lineage(output: Output, lineage: dict[str, Any]) -> None:
             ("started", moment(run["started_at"])),
             ("ended", moment(run["ended_at"])),
             ("chosen", f"{run['chosen']}, on {run['rows']:,} rows"),
-            ("contract sha256", run["contract_sha256"]),
-            ("code sha256", run["code_sha256"]),
+            ("contract sha256", short(run["contract_sha256"])),
+            ("code sha256", short(run["code_sha256"])),
         ]
     )
     tell_gates(output, f"{lineage['model']}@{lineage['version']}", lineage["gates"], lineage["status"])
-    output.heading("artifacts")
-    output.facts([*lineage["files"].items(), ("manifest.json", lineage["manifest_sha256"])])
+    output.heading("artifacts  sha256")
+    digests = {**lineage["files"], "manifest.json": lineage["manifest_sha256"]}
+    output.facts((name, short(digest)) for name, digest in digests.items())
     for release in lineage["releases"]:
         output.heading(f"release  {release['id']}")
         output.facts(
@@ -156,8 +236,13 @@ def tell_lineage(output: Output, lineage: dict[str, Any]) -> None:
         )
     if lineage["history"]:
         output.heading("history")
-        rows = [(moment(entry["at"]), entry["move"], entry["actor"], entry["reason"]) for entry in lineage["history"]]
+        rows = [
+            (moment(entry["at"]), entry["move"], entry["actor"].rpartition("/")[2], entry["reason"])
+            for entry in lineage["history"]
+        ]
         output.table(("when", "move", "who", "why"), rows)
+    output.say()
+    output.say("digests are shortened here; --json has them whole", style="dim")
 
 
 def tell_predictions(output: Output, answer: dict[str, Any]) -> None:
@@ -223,9 +308,9 @@ def tell_batch(output: Output, account: dict[str, Any]) -> None:
         style="green" if account["status"] == "done" else "red",
     )
     for file in account["files"]:
-        for reason in file["reasons"]:
-            output.say(f"  {file['key']}: {reason['code']}: {reason['message']}")
-            output.say(f"    {reason['fix']}")
+        if file["reasons"]:
+            output.say(f"{file['key']}:")
+            tell_reasons(output, file["reasons"], style="yellow")
         if file.get("rejected_rows"):
             output.say(f"  the rows set aside, each with why: {file['rejected_rows']}")
     if is_unfinished(account):
@@ -235,16 +320,32 @@ def tell_batch(output: Output, account: dict[str, Any]) -> None:
 def tell_drift(output: Output, report: Report) -> None:
     """Tell how far what a version is asked has moved, the predictions first and then the features, the worst first, and
     of these what the model leans on most."""
-    output.heading(f"{report.model}@{report.version}  {report.verdict}")
+    output.heading(f"drift  {report.model}@{report.version} {report.verdict}")
     output.say(report.reason)
     output.say(f"{report.rows:,} rows from {moment(report.since)} to {moment(report.until)}")
-    output.table(
-        ("", "column", "verdict", "effect", "importance", "missing then", "now", "what moved"),
-        [
-            (kind, shift.column, shift.verdict, shift.effect, shift.importance, *shift.missing, shift.detail)
-            for kind, shifts in (("prediction", report.predictions), ("feature", report.features))
-            for shift in shifts
-        ],
-    )
+    if report.predictions:
+        output.heading("predictions")
+        rows = [(shift.column, shift.verdict, _effect(shift), _moved(shift)) for shift in report.predictions]
+        output.table(("column", "verdict", "effect", "what moved"), rows)
+    if report.features:
+        output.heading("features")
+        output.table(
+            ("column", "verdict", "effect", "importance", "what moved"),
+            [
+                (shift.column, shift.verdict, _effect(shift), shift.importance, _moved(shift))
+                for shift in report.features
+            ],
+        )
     if report.left_out:
         output.say(f"not compared, for captures hide them: {', '.join(report.left_out)}", style="yellow")
+
+
+def _effect(shift: Shift) -> str:
+    return "-" if shift.effect is None else f"{shift.effect:.2f}"
+
+
+def _moved(shift: Shift) -> str:
+    """Say what moved; of missing values, where their share did by a thousandth or more."""
+    then, now = shift.missing
+    missing = f"; missing {then:.1%} → {now:.1%}" if abs(now - then) >= 0.001 else ""
+    return shift.detail + missing

@@ -26,21 +26,38 @@ def lines_of(bench: Bench) -> str:
     return "\n".join(view(cloud_of(bench), bench.last(2)))
 
 
-@pytest.mark.parametrize(("share", "full"), [(-1.0, 0), (0.0, 0), (0.5, 12), (1.0, 24), (7.0, 24), (float("nan"), 0)])
+@pytest.mark.parametrize(("share", "full"), [(-1.0, 0), (0.0, 0), (0.5, 10), (1.0, 20), (7.0, 20), (float("nan"), 0)])
 def test_a_bar_is_as_full_as_its_share(share: float, full: int) -> None:
-    assert bar(share) == "█" * full + "░" * (24 - full)
+    assert bar(share) == "█" * full + "░" * (20 - full)
 
 
 def test_a_trial_tells_its_units_its_questions_and_a_forecast() -> None:
     bench = Bench()
     bench.champion_and_trial(CANARY)
-    assert "no traffic to reckon with" in lines_of(bench)
+    assert "none without traffic" in lines_of(bench)
     bench.traffic(minutes=6)
     bench.turn(2)
     said = lines_of(bench)
     assert "each needs 50" in said
     assert "to a breach" in said
-    assert "more, at this traffic" in said
+    assert "more, if as many ask as until now" in said
+
+
+def test_a_trial_whose_traffic_ended_has_no_forecast() -> None:
+    bench = Bench()
+    bench.champion_and_trial(CANARY)
+    bench.traffic(minutes=12)
+    bench.turn(2)
+    assert "more, if as many ask as until now" in lines_of(bench)
+    bench.turn(2, after=60)
+    assert "forecast none without traffic" in lines_of(bench)
+
+
+def test_a_release_without_a_trial_shows_no_empty_comparison() -> None:
+    bench = Bench()
+    bench.champion_and_trial({"strategy": "blue_green", "approval": "required"})
+    assert "units" not in lines_of(bench)
+    assert "serin approve loans@2" in lines_of(bench)
 
 
 def test_a_trial_that_asks_what_is_wrong_tells_its_feedback() -> None:
@@ -140,7 +157,10 @@ def test_the_list_names_every_release(capsys: pytest.CaptureFixture[Any]) -> Non
     assert "waits for the end of release 00000002-1" in capsys.readouterr().out
 
 
-def test_each_move_is_told_with_the_share_that_asks_the_version_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_move_is_told_with_the_share_that_asks_the_version_after_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     bench = Bench()
     bench.champion_and_trial({**CANARY, "watch": "10m"})
     while bench.last(2).status.is_under_way:
@@ -155,8 +175,8 @@ def test_each_move_is_told_with_the_share_that_asks_the_version_after_it(capsys:
         ["promote", "90%"],
         ["watched", "100%"],
     ]
-    assert any("units: challenger" in line for line in said)
-    assert max(map(len, said)) <= 100
+    assert any("units challenger" in line for line in said)
+    assert max(map(len, said)) <= 80
 
 
 def test_a_release_that_goes_on_is_not_followed_for_ever(capsys: pytest.CaptureFixture[str]) -> None:

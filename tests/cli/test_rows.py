@@ -83,3 +83,13 @@ def test_what_is_no_rows_in_json_is_refused(text: str | bytes) -> None:
 @pytest.mark.parametrize("text", ['[{"age": 1}]', b'\xef\xbb\xbf{"age": 1}', '{"rows": [{"age": 1}]}'])
 def test_rows_in_json_may_stand_alone_in_a_list_or_under_rows(text: str | bytes) -> None:
     assert rows_from_json(text) == [{"age": 1}]
+
+
+def test_a_table_without_the_columns_that_a_model_needs_is_refused_in_a_sentence() -> None:
+    described = {"features": [{**feature, "missing": feature["name"] == "age"} for feature in DESCRIBED["features"]]}
+    with pytest.raises(AskedWrongly, match=r"no column pay, town, owner; it has Köln, age$"):
+        rows_from_table("Köln,age\nNA,3\n".encode(), described)
+    every = {"features": [{**feature, "missing": False} for feature in DESCRIBED["features"]]}
+    with pytest.raises(AskedWrongly, match="begin with a row of column names"):
+        rows_from_table("Köln,yes\nNA,no\n".encode(), every)
+    assert rows_from_table(b"pay,town,owner\n3,NA,no\n", described) == [{"pay": 3, "town": "NA", "owner": False}]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cli.show import Output
-from cli.story import SHOWN_REASONS, tell_drift, tell_leaderboard, tell_predictions
+from cli.story import SHOWN_REASONS, evidence, gate_in_words, tell_drift, tell_leaderboard, tell_predictions, tell_reasons
 from serin.monitoring.drift import Report, Shift, Verdict
 
 
@@ -20,8 +20,8 @@ def test_a_leaderboard_says_which_way_is_better_and_marks_what_cannot_be_chosen(
     tell_leaderboard(Output(), {"metric": "log_loss", "fits": 9, "chosen": "linear", "leaderboard": board})
     assert [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line] == [
         "leaderboard log_loss by cross-validation, lower is better; 9 fits",
-        "model settings log_loss over the folds",
-        "chosen linear C 1.0 0.1000 ± 0.0100",
+        "model settings mean ± folds",
+        "chosen linear C 1.0 0.1000 0.0100",
         "dummy plain (baseline) 0.6000 -",
     ]
 
@@ -42,12 +42,15 @@ def test_drift_is_told_with_what_moved(capsys: pytest.CaptureFixture[str]) -> No
     tell_drift(Output(), report)
     said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line]
     assert said == [
-        "loans@3 drifted",
+        "drift loans@3 drifted",
         "drifted: age",
         "1,234 rows from 2026-01-01 00:00:00 to 2026-01-02 00:00:00",
-        "column verdict effect importance missing then now what moved",
-        "prediction score not enough - - 0.0000 0.0000 12 rows",
-        "feature age drifted 1.2500 0.0300 0.0000 0.5000 median 44 → 69",
+        "predictions",
+        "column verdict effect what moved",
+        "score not enough - 12 rows",
+        "features",
+        "column verdict effect importance what moved",
+        "age drifted 1.25 0.0300 median 44 → 69; missing 0.0% → 50.0%",
         "not compared, for captures hide them: zipcode",
     ]
 
@@ -64,3 +67,64 @@ def test_an_explanation_says_what_it_starts_from_and_the_largest_first(capsys: p
     assert said[first + 1 : first + 3] == ["age -2", "f10 +1"]
     assert said[first + 1 + SHOWN_REASONS] == "3 others +0.6"
     assert said[-1] == "why p-1: a usual row has 0.2, and so has this one"
+
+
+@pytest.mark.parametrize(
+    ("gate", "words"),
+    [
+        ("beats champion by -1%", "at most 1% worse than champion"),
+        ("beats  champion by -0.005", "at most 0.005 worse than champion"),
+        ("beats baseline by 0.02", "better than baseline by 0.02"),
+        ("roc_auc >= 0.8", "roc_auc >= 0.8"),
+        ("parity", "parity"),
+    ],
+)
+def test_a_gate_is_named_in_words(gate: str, words: str) -> None:
+    assert gate_in_words(gate) == words
+
+
+def test_what_a_gate_saw_is_told_without_digits_that_nobody_reads() -> None:
+    gate = {"gate": "mae <= 3", "passed": True, "value": 2.5, "message": "0.999938506, 6.14939949e-05 and 2.5"}
+    assert evidence(gate) == "0.9999, 6.149e-05 and 2.5"
+    assert evidence({**gate, "message": "f1 is 1 (how sure that is, these rows do not tell); 2"}) == (
+        "f1 is 1 (margin of error unknown); 2"
+    )
+    parity = {"gate": "parity", "passed": True, "value": 1.6e-16, "message": "in row 25: 0.999938506 and 0.999938506"}
+    assert evidence(parity).endswith("differ by at most 1.6e-16")
+    assert evidence({**parity, "passed": False}) == "in row 25: 0.9999 and 0.9999"
+
+
+def a_reason(column: str, *rows: int, code: str = "MISSING", place: str = "line") -> dict[str, Any]:
+    message = f"{column} is empty, in {len(rows)} rows; first in {place} 42"
+    return {"code": code, "message": message, "fix": "Fill it in.", "column": column, "rows": rows, "count": len(rows)}
+
+
+def test_a_row_that_is_none_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    total = [a_reason(f"c{place}", 42) for place in range(9)]
+    tell_reasons(Output(), [a_reason("other", 1, 2), *total, a_reason("sum", 42, code="DOMAIN")], style="red")
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == [
+        "MISSING: other is empty, in 2 rows; first in line 42",
+        "lines 1, 2",
+        "Fill it in.",
+        "10 columns break the contract in line 42:",
+        "MISSING: c0, c1, c2, c3, c4 and 4 more",
+        "DOMAIN: sum",
+        "the first: c0 is empty, in 1 rows; first in line 42",
+        "Correct them; take out what is no row of the table, such as a total.",
+    ]
+
+
+def test_columns_that_are_wrong_in_other_rows_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_reasons(Output(), [a_reason(name, row, place="row") for row, name in enumerate("abcd")], style="red")
+    said = capsys.readouterr().out
+    assert said.count("Fill it in.") == 4
+    tell_reasons(Output(), [a_reason(name, 5, 6, place="row") for name in "abcd"], style="red")
+    assert "4 columns break the contract in rows 5, 6:" in capsys.readouterr().out
+
+
+def test_a_table_without_names_is_told_in_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    absent = [a_reason(f"c{place}", code="MISSING_COLUMN") for place in range(40)]
+    tell_reasons(Output(), absent, style="red")
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "  MISSING_COLUMN: there are no columns c0, c1, c2, c3, c4 and 35 more"
+    assert "begin with a row of column names?" in second

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,7 @@ def serin(project: Path) -> Serin:
         done = subprocess.run(
             [str(Path(sys.prefix) / "bin" / "serin"), *words],
             cwd=project,
+            env={**os.environ, "COLUMNS": "1000"},  # each sentence on one line: what is said counts, not where it wraps
             capture_output=True,
             text=True,
             timeout=300,

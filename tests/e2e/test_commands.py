@@ -12,6 +12,8 @@ import pytest
 
 from cli.examples import tables
 from cli.reach import Reach
+from cli.show import short
+from cli.story import gate_in_words
 from local.twin import Twin
 from tests.e2e.conftest import Serin, make_project
 from tests.e2e.test_power_cuts import small_table
@@ -49,13 +51,13 @@ def test_why_goes_from_the_answer_back_to_the_upload(serin: Serin, credit: Path)
     for fact in (
         upload["key"],
         upload["dataset"],
-        upload["upload_sha256"],
+        short(upload["upload_sha256"]),
         lineage["run"]["id"],
-        lineage["manifest_sha256"],
+        short(lineage["manifest_sha256"]),
     ):
         assert fact in told
     for gate in lineage["gates"]:
-        assert gate["gate"] in told
+        assert gate_in_words(gate["gate"]) in told
     assert "promote" in told
 
 

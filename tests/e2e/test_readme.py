@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from rich.cells import cell_len
 
 from cli.main import app
 from serin.contract.load import parse_contract
@@ -22,18 +23,31 @@ pytestmark = pytest.mark.xdist_group("readme")
 README = (ROOT / "README.md").read_text()
 TOUR = re.findall(r"```sh tour\n(.*?)```", README, re.DOTALL)
 
+# Keeps what commands say to people, which is all but documents and what a shell evaluates.
+LOGGED = """
+serin() {
+    case " $* " in
+        *" --json "* | *" env "*) command serin "$@" ;;
+        *) command serin "$@" 2>&1 | tee -a said.log ;;
+    esac
+}
+"""
+
 
 @pytest.mark.skipif(
     not all(map(shutil.which, ("bash", "curl", "cut", "head"))), reason="the tour asks for curl, cut and head"
 )
 def test_the_tour_works_as_written(tmp_path: Path) -> None:
     assert len(TOUR) >= 7
-    script = "set -eu\n" + "\n".join(f'echo "── block {number}"\n{block}' for number, block in enumerate(TOUR))
+    script = f"set -euo pipefail\n{LOGGED}" + "\n".join(
+        f'echo "── block {number}"\n{block}' for number, block in enumerate(TOUR)
+    )
     folder = make_project(tmp_path)
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     done = subprocess.run(
         ["bash", "-c", f"trap 'serin local down || true' ERR\n{script}"],
         cwd=folder,
-        env={**os.environ, "SERIN_PORT": "0", "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"},
+        env=environment | {"SERIN_PORT": "0", "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         timeout=400,
@@ -49,6 +63,9 @@ def test_the_tour_works_as_written(tmp_path: Path) -> None:
     assert "credit@1 answers again" in done.stdout
     assert "40 of 40 golden rows" in done.stdout
     assert "is down" in done.stdout
+    lines = (folder / "said.log").read_text().splitlines()
+    assert len(lines) > 100
+    assert [line for line in lines if cell_len(line) > 80] == [], "wider than 80 columns"
 
 
 def test_every_make_target_that_it_names_exists() -> None:
