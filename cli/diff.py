@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -11,18 +11,25 @@ from cli.show import Output, moment, short
 from cli.story import evidence, gate_in_words
 from serin.aws.cloud import Cloud
 from serin.errors import NotFound
-from serin.monitoring.replay import Replay
+from serin.monitoring.replay import Replay, Row
 from serin.registry.records import ModelVersion, Run
 from serin.release.replay import replay_key
 
 SHOWN_ROWS = 20
+HIDDEN = "(hidden)"
 
 
-def diff_versions(cloud: Cloud, model: str, one: int, other: int) -> dict[str, Any]:
-    """Gather what differs. Of what is there twice, the first value is `one`'s. Raises NotFound."""
+def diff_versions(cloud: Cloud, model: str, one: int, other: int, *, show_values: bool = False) -> dict[str, Any]:
+    """Gather what differs. Of what is there twice, the first value is `one`'s. Raises NotFound.
+
+    show_values: also what people sent as sensitive features and as entity, in the rows that flipped.
+    """
     versions = [cloud.registry.version(model, number).value for number in (one, other)]
     runs = [cloud.registry.run(model, version.run).value for version in versions]
     replay = _replay(cloud, model, one, other)
+    if replay and not show_values:
+        personal = set().union(*(_personal(run.contract) for run in runs))
+        replay = dataclasses.replace(replay, flipped=tuple(_hidden(row, personal) for row in replay.flipped))
     return {
         "model": model,
         "versions": [one, other],
@@ -87,6 +94,19 @@ def tell_replay(output: Output, model: str, replay: dict[str, Any]) -> None:
         output.say(f"  {row['prediction']}, row {row['place']}")
         output.say(f"    {champion}: {_text(row['champion'])}  {challenger}: {_text(row['challenger'])}")
         output.say(f"    {_text(row['values'])}")
+    if any(HIDDEN in row["values"].values() for row in shown):
+        output.say("sensitive features are hidden; --show-values shows them", style="dim")
+
+
+def _personal(contract: Mapping[str, Any]) -> set[str]:
+    """Name what a contract says is about people: the sensitive features, and the entity."""
+    sensitive = {name for name, feature in contract["features"].items() if feature.get("sensitive")}
+    return sensitive | {contract.get("entity") or ""}
+
+
+def _hidden(row: Row, names: Collection[str]) -> Row:
+    values = {name: HIDDEN if name in names and value is not None else value for name, value in row.values.items()}
+    return dataclasses.replace(row, values=values)
 
 
 def _replay(cloud: Cloud, model: str, one: int, other: int) -> Replay | None:

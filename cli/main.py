@@ -575,6 +575,9 @@ def why(which: Which, env: Env = "local", as_json: AsJson = False) -> None:
 def diff(
     one: Annotated[str, typer.Argument(metavar="MODEL@VERSION", help="a version, by number or as champion")],
     other: Annotated[str, typer.Argument(metavar="MODEL@VERSION", help="another one of the same model")],
+    show_values: Annotated[
+        bool, typer.Option("--show-values", help="show sensitive features of replayed rows")
+    ] = False,
     env: Env = "local",
     as_json: AsJson = False,
 ) -> None:
@@ -589,7 +592,7 @@ def diff(
         raise AskedWrongly(f"{one} and {other} are versions of two models; only those of one can be compared")
     cloud = reach(env).cloud
     numbers = [resolve_version(cloud.registry, model, name or "champion") for name in (number, others)]
-    found = diff_versions(cloud, model, *numbers)
+    found = diff_versions(cloud, model, *numbers, show_values=show_values)
     tell_diff(output, found)
     output.document(found)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from cli.diff import diff_versions, tell_diff
+from cli.diff import HIDDEN, diff_versions, tell_diff
 from cli.show import Output
 from serin.aws.cloud import Cloud
 from serin.errors import NotFound
+from serin.registry.registry import put
 from tests.release.bench import CANARY, Bench
 
 
@@ -61,6 +63,26 @@ def test_people_read_it_in_tables(bench: Bench, capsys: pytest.CaptureFixture[st
     assert "0.1, 0.9" in said
     assert "age 20, salary -, education school" in said
     assert "rejected: roc_auc is 0.7" in said
+
+
+def test_what_people_sent_as_sensitive_features_and_entity_is_hidden_unless_it_is_asked_for(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for run in bench.registry.runs("loans"):
+        features = {**run.contract["features"], "age": {**run.contract["features"]["age"], "sensitive": True}}
+        revision = bench.registry.run("loans", run.id).revision
+        changed = replace(run, contract={**run.contract, "features": features, "entity": "education"})
+        bench.registry.save(put(changed, expected_revision=revision))
+    hidden = diff_versions(cloud_of(bench), "loans", 1, 2)
+    assert {row["values"]["age"] for row in hidden["replay"]["flipped"]} == {HIDDEN}
+    tell_diff(Output(), hidden)
+    said = capsys.readouterr().out
+    assert "age (hidden), salary -, education (hidden)" in said
+    assert "--show-values" in said
+    tell_diff(Output(), diff_versions(cloud_of(bench), "loans", 1, 2, show_values=True))
+    said = capsys.readouterr().out
+    assert "age 20, salary -, education school" in said
+    assert "--show-values" not in said
 
 
 def test_a_version_that_is_not_there_is_named(bench: Bench) -> None:
