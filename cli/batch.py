@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cli.progress import Progress
 from serin.aws.cloud import Cloud
 from serin.batch.close import is_unfinished, next_attempt
 from serin.batch.job import Source, job_id, manifest_key, read_json, sources_under, work_prefix
@@ -48,16 +50,22 @@ def send_again(cloud: Cloud, model: str, job: str) -> int:
     return attempt
 
 
-def follow_batch(cloud: Cloud, model: str, job: str, timeout_seconds: float, *, attempt: int = 1) -> dict[str, Any]:
-    """Wait for the account of a batch, by this attempt or a later one. Raises Unavailable where it takes too long."""
-    end = time.monotonic() + timeout_seconds
+def follow_batch(
+    cloud: Cloud, model: str, job: str, timeout_seconds: float, say: Callable[[str], None], *, attempt: int = 1
+) -> dict[str, Any]:
+    """Wait for the account of a batch, by this attempt or a later one. say: is told of the wait.
+
+    Raises Unavailable where it takes too long.
+    """
+    end, progress = time.monotonic() + timeout_seconds, Progress(say)
     while time.monotonic() < end:
         with suppress(NotFound):
             account = read_json(cloud.data, manifest_key(model, job))
             if next_attempt(account) > attempt:
                 return account
+        progress.tell(f"the batch {job}")
         time.sleep(0.3)
-    raise Unavailable(f"no account of the batch {job} after {timeout_seconds:.0f} s; it goes on without you")
+    raise Unavailable(f"the batch {job} did not end within {timeout_seconds:g} s; it goes on without you")
 
 
 def write_answers(cloud: Cloud, account: dict[str, Any], out: Path) -> int:

@@ -60,7 +60,7 @@ class Story:
     def __init__(self, output: Output, there: Reach) -> None:
         self.output, self.there, self.cloud = output, there, there.cloud
         self.contract = project.contracts().load(MODEL)
-        self.follower = Follower(there.cloud, timeout_seconds=TIMEOUT_SECONDS)
+        self.follower = Follower(there.cloud, TIMEOUT_SECONDS, output.say)
         self.steps: list[dict[str, Any]] = []
         table = tumours().sample(frac=1.0, random_state=7).reset_index(drop=True)
         self.first, self.kept_back = table[:FIRST_ROWS], table[FIRST_ROWS:]

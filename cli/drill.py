@@ -92,7 +92,7 @@ class Drill:
         trained = int(len(frame) * TRAINED_SHARE)
         key = f"uploads/{self.model}/drill.csv"
         version = self.there.cloud.data.put(key, to_csv(frame[:trained]))
-        follower = Follower(self.there.cloud, GIVEN_UP_SECONDS)
+        follower = Follower(self.there.cloud, GIVEN_UP_SECONDS, self.output.say)
         with self.output.waiting(f"training the first champion on {trained:,} rows"):
             steps = list(follower.upload(self.model, key, version))
             last = steps[-1]

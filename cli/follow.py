@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from cli.progress import Progress
+from cli.releases import headline, ways_to_answer
 from serin.aws.cloud import Cloud
 from serin.errors import Unavailable
 from serin.registry.ids import receipt_id, release_id
@@ -45,10 +47,11 @@ Step = Receipt | Rested | Run | Judged | Release
 
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """Follows work in one environment, and gives up after `timeout_seconds`."""
+    """Follows work in one environment, and gives up after `timeout_seconds`. say: is told what is waited for."""
 
     cloud: Cloud
     timeout_seconds: float
+    say: Callable[[str], None] = lambda _: None
 
     def upload(self, model: str, key: str, version: str) -> Iterator[Step]:
         """Follow an upload to its receipt, and an accepted one on to the champion."""
@@ -80,8 +83,24 @@ class Follower:
             is_on_trial = found.value.status is ReleaseStatus.LIVE and not found.value.is_asking
             return None if is_on_trial else found.value
 
-        release: Release = self.until(ended, f"the release of {model}@{version}")
+        what = f"the release of {model}@{version}"
+        release: Release = self.until(ended, what, lambda: self._holds_up_release(model, version))
         return release
+
+    def _holds_up_release(self, model: str, version: int) -> str:
+        """Say what the release of a version waits for, and how a person can answer."""
+        registry = self.cloud.registry
+        found = registry.find_release(model, release_id(version))
+        if found is None:
+            return ""
+        release = found.value
+        if release.status is not ReleaseStatus.QUEUED:
+            return f"{release.reason}\n  watch it   serin releases {model} --follow" if release.reason else ""
+        ahead = registry.releasing(model).value.live
+        if ahead is None:
+            return ""
+        first = registry.release(model, ahead).value
+        return "\n".join([f"release {first.id} must end first", f"  {headline(first)}", *ways_to_answer(first)])
 
     def next_run(self, model: str, known: Collection[str]) -> Iterator[Run | Judged]:
         """Follow the first run that is none of the `known` ones to its end. A release of what it made goes on."""
@@ -106,7 +125,11 @@ class Follower:
             # While another run is under way nothing is decided yet: its end asks again.
             return Rested(state.decision) if answered and not state.running else None
 
-        choice = self.until(decided, f"the decision on training {model}")
+        def running() -> str:
+            state = self.cloud.registry.training(model).value
+            return f"run {state.running} must end first" if state.running else ""
+
+        choice = self.until(decided, f"the decision on training {model}", running)
         if isinstance(choice, Run):
             yield replace(choice, error=None)
             yield from self._run(model, choice)
@@ -130,16 +153,22 @@ class Follower:
         training = json.loads(self.cloud.data.get(run_prefix(model, done.id) + "training.json"))
         return Judged(done, self.cloud.registry.version(model, done.version).value, training)
 
-    def until(self, look: Callable[[], Any], what: str) -> Any:
-        """Look until there is something. Raises Unavailable after the time-out."""
-        deadline, pause = time.monotonic() + self.timeout_seconds, 0.1
+    def until(self, look: Callable[[], Any], what: str, holds_up: Callable[[], str] = lambda: "") -> Any:
+        """Look until there is something. Raises Unavailable after the time-out.
+
+        what: is waited for. holds_up: says what keeps it from coming, where that is known.
+        """
+        deadline, pause, progress = time.monotonic() + self.timeout_seconds, 0.1, Progress(self.say)
         while time.monotonic() < deadline:
             found = look()
             if found is not None:
                 return found
+            progress.tell(what, holds_up())
             time.sleep(pause)
             pause = min(pause * 1.2, 2.0)
-        raise Unavailable(f"{what} did not come within {self.timeout_seconds:g} s; it may still; look again later")
+        reason = holds_up()
+        why = f": {reason}" if reason else ""
+        raise Unavailable(f"{what} did not come within {self.timeout_seconds:g} s; it may still come{why}")
 
 
 def as_document(step: Step) -> dict[str, Any]:

@@ -215,7 +215,7 @@ def upload(
         output.say(f"see what becomes of it: serin receipt {model} {file.name}")
         output.document({"key": key, "object_version": version})
         return
-    steps = _follow(output, Follower(cloud, timeout).upload(model, key, version))
+    steps = _follow(output, Follower(cloud, timeout, output.say).upload(model, key, version))
     output.document({"key": key, "object_version": version, "steps": steps})
     if steps[0]["status"] not in ("accepted", "duplicate") or _ended_badly(steps[-1]):
         raise AnsweredNo
@@ -253,7 +253,7 @@ def batch(
         output.say(f"the answers, and the account of every row, will be under predictions/{model}/{job}/")
         output.document({"job": job})
         return
-    account = follow_batch(cloud, model, job, timeout, attempt=attempt)
+    account = follow_batch(cloud, model, job, timeout, output.say, attempt=attempt)
     tell_batch(output, account)
     if out:
         output.say(f"wrote {write_answers(cloud, account, out):,} answers to {out}")
@@ -337,7 +337,7 @@ def train(
         output.say(f"see what becomes of it: serin versions {model}")
         output.document({"model": model, "request": request})
         return
-    steps = _follow(output, Follower(cloud, timeout).training(model, request))
+    steps = _follow(output, Follower(cloud, timeout, output.say).training(model, request))
     output.document({"model": model, "request": request, "steps": steps})
     if steps[-1]["step"] == "rested" or _ended_badly(steps[-1]):
         raise AnsweredNo

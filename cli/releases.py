@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from math import inf, isfinite
 from typing import Any
 
+from cli.progress import Progress
 from cli.show import Output, moment, wrap
 from serin.aws.cloud import Cloud
 from serin.errors import Unavailable
@@ -83,7 +84,7 @@ def follow_release(
     # A console of its own, for the output's leaves it to the terminal to wrap: a live place cuts such lines.
     place = Live(console=Console(highlight=False, markup=False, emoji=False), auto_refresh=False, transient=True)
     show = place.console.print if output.is_terminal else output.say
-    width = output.width
+    width, progress = output.width, Progress(output.say)
     told, asked, deadline = set[str](), "", time.monotonic() + timeout_seconds
     with place if output.is_terminal else nullcontext():
         while True:
@@ -101,6 +102,8 @@ def follow_release(
             elif release.is_asking and release.asked != asked:
                 asked = release.asked
                 show("\n".join([headline(release), *ways_to_answer(release)]))
+            else:
+                progress.tell(f"the end of release {name}; {headline(release)}")
             if time.monotonic() >= deadline:
                 raise Unavailable(f"release {name} of {model} goes on after {timeout_seconds:g} s: {release.reason}")
             time.sleep(every_seconds)

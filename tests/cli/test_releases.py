@@ -179,6 +179,26 @@ def test_each_move_is_told_with_the_share_that_asks_the_version_after_it(
     assert max(map(len, said)) <= 80
 
 
+def test_who_waits_behind_a_release_that_waits_for_a_person_is_told_so_at_once() -> None:
+    bench, said = Bench(), list[str]()
+    shown = an_asking(bench).asked[:12]
+    bench.start(3)
+    with pytest.raises(Unavailable, match=r"release of loans@3 did not come .* release 00000002-1 must end first"):
+        Follower(cloud_of(bench), 0.2, said.append).release("loans", 3)
+    (told,) = said
+    assert told.startswith("waiting for the release of loans@3: release 00000002-1 must end first\n  loans@2 is live: ")
+    assert f"serin approve loans@2 --seen {shown}" in told
+
+
+def test_who_waits_for_a_trial_is_told_what_it_waits_for_itself() -> None:
+    bench, said = Bench(), list[str]()
+    bench.champion_and_trial(CANARY)
+    bench.turn(2)
+    with pytest.raises(Unavailable):
+        Follower(cloud_of(bench), 0.2, said.append).release("loans", 2)
+    assert said[0].startswith("waiting for the release of loans@2: step 1 of 2 (canary, 25%) lasts")
+
+
 def test_a_release_that_goes_on_is_not_followed_for_ever(capsys: pytest.CaptureFixture[str]) -> None:
     bench = Bench()
     asking = an_asking(bench)

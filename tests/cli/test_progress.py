@@ -1,0 +1,56 @@
+"""Who waits is told what for: where that changes, and after each silence."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from cli.progress import SILENCE_SECONDS, Progress
+
+
+class Waiting:
+    """Somebody who waits: what was said, and a clock."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.said: list[str] = []
+        self.progress = Progress(self.said.append, lambda: self.now)
+
+    def wait(self, seconds: float, reason: str = "") -> list[str]:
+        """Let time pass, second by second, and give what was said meanwhile."""
+        before = len(self.said)
+        for _ in range(int(seconds)):
+            self.progress.tell("the receipt", reason)
+            self.now += 1
+        return self.said[before:]
+
+
+@pytest.fixture
+def waiting() -> Waiting:
+    return Waiting()
+
+
+def test_a_short_wait_says_nothing(waiting: Waiting) -> None:
+    assert waiting.wait(SILENCE_SECONDS) == []
+
+
+def test_a_long_wait_is_told_after_silences_that_grow(waiting: Waiting) -> None:
+    said = waiting.wait(900)
+    assert said[:2] == ["waiting for the receipt (20 s)", "waiting for the receipt (40 s)"]
+    assert len(said) == 6
+    assert all(one != other for one, other in pairwise(said))
+
+
+def test_what_it_waits_for_itself_is_told_at_once_and_where_it_changes(waiting: Waiting) -> None:
+    assert waiting.wait(2, "run a must end first") == ["waiting for the receipt: run a must end first"]
+    assert waiting.wait(2, "run b must end first") == ["waiting for the receipt (2 s): run b must end first"]
+    assert waiting.wait(2) == ["waiting for the receipt (4 s)"]
+
+
+def test_a_figure_alone_is_nothing_new_and_is_told_shortly_later(waiting: Waiting) -> None:
+    waiting.wait(1, "step 1 lasts 60 s more\n  how to watch it")
+    assert waiting.wait(10, "step 1 lasts 50 s more\n  how to watch it") == []
+    assert waiting.wait(15, "step 1 lasts 40 s more\n  how to watch it") == [
+        "waiting for the receipt (20 s): step 1 lasts 40 s more"
+    ]
