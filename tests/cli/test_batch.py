@@ -47,9 +47,9 @@ def test_a_batch_whose_working_files_are_gone_says_so() -> None:
 
 def test_an_account_of_an_earlier_attempt_is_not_taken_for_this_one() -> None:
     cloud = cloud_with([DONE], attempt=2)
-    assert follow_batch(cloud, "loans", "job", 1, attempt=2)["attempt"] == 2
+    assert follow_batch(cloud, "loans", "job", 1, print, attempt=2)["attempt"] == 2
     with pytest.raises(Unavailable):
-        follow_batch(cloud, "loans", "job", 0.01, attempt=3)
+        follow_batch(cloud, "loans", "job", 0.01, print, attempt=3)
 
 
 def test_a_folder_without_files_is_told_in_plain_words() -> None:

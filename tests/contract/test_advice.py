@@ -1,4 +1,4 @@
-"""What is allowed, and yet worth a second look, is said."""
+"""A contract that is allowed may still be worth a second look, and a gate that is proposed can be meant."""
 
 from __future__ import annotations
 
@@ -30,3 +30,22 @@ def test_it_says_what_becomes_of_facts_about_people_in_captures(capture: dict[st
 
 def test_a_contract_without_facts_about_people_gets_no_advice_about_them() -> None:
     assert not [line for line in advise(a_contract()) if "people" in line or "captures" in line]
+
+
+GATES = ["beats baseline by 1%", "beats champion by -1%"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "example"),
+    [
+        ({}, "roc_auc >= 0.7"),
+        ({"training": {"metric": "f1"}}, "f1 >= 0.7"),
+        ({"training": {"metric": "log_loss"}}, "accuracy >= 0.7"),
+        ({"task": "regression"}, "r2 >= 0.5"),
+        ({"task": "regression", "training": {"metric": "mae"}}, "r2 >= 0.5"),
+    ],
+)
+def test_a_gate_is_proposed_whose_scale_is_known(changes: dict[str, object], example: str) -> None:
+    said = [*advise(a_contract(gates=GATES, **changes))]
+    assert f"no gate asks for a quality of its own; add one like '{example}'" in said
+    assert [*advise(a_contract(gates=[*GATES, example], **changes))] == []

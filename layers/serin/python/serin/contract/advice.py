@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from serin.contract.gates import Beats, Rival, Threshold
+from serin.contract.metrics import Task
 from serin.contract.model import Contract
 
 
@@ -16,7 +17,7 @@ def advise(contract: Contract) -> Iterator[str]:
         yield from _advise_on_captures(contract, sensitive)
     gates = contract.parsed_gates
     if not any(isinstance(gate, Threshold) for gate in gates):
-        yield f"no gate asks for a quality of its own; add one like '{contract.metric.name} {_example(contract)}'"
+        yield f"no gate asks for a quality of its own; add one like '{_example(contract)}'"
     if not any(isinstance(gate, Beats) and gate.rival is Rival.CHAMPION for gate in gates):
         yield "no gate compares with the champion: a worse version could replace it"
     fits = contract.training.folds * len(contract.training.candidates)
@@ -43,4 +44,7 @@ def _advise_on_captures(contract: Contract, sensitive: list[str]) -> Iterator[st
 
 
 def _example(contract: Contract) -> str:
-    return ">= 0.7" if contract.metric.higher_is_better else "<= 10"
+    """Give a gate on a metric whose scale is known: what an error may be depends on the target's unit."""
+    if contract.task is Task.REGRESSION:
+        return "r2 >= 0.5"
+    return f"{contract.metric.name} >= 0.7" if contract.metric.higher_is_better else "accuracy >= 0.7"

@@ -19,7 +19,8 @@ from pydantic_core import ErrorDetails
 from serin.contract.model import Contract
 from serin.errors import ContractError, NotFound, Problem
 
-PLANNED = frozenset({"monitoring", "governance"})
+PLANNED = frozenset({"governance", "owner", "risk"})
+NEAR = 0.65  # how alike two keys are, of 1, for one to be taken for a misspelling of the other
 Place = tuple[str | int, ...]
 
 
@@ -222,12 +223,12 @@ def _unknown_key(place: Place) -> str:
     if len(place) == 1 and key in PLANNED:
         return "is not supported yet"
     known = _keys_at(place[:-1])
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return (
-        f"is not a key of a contract; did you mean {near[0]}?"
-        if near
-        else f"is not a key here; there are {', '.join(known)}"
-    )
+    for section in Contract.model_fields if len(place) == 1 else ():
+        if key in _keys_at((section,)):
+            return f"is not a key here but in {section}"
+    if near := difflib.get_close_matches(key, known, n=1, cutoff=NEAR):
+        return f"is not a key of a contract; did you mean {near[0]}?"
+    return f"is not a key here; there are {', '.join(known)}"
 
 
 def _keys_at(place: Place) -> list[str]:
