@@ -94,10 +94,10 @@ class Follower:
         if found is None:
             return ""
         release = found.value
-        if release.status is not ReleaseStatus.QUEUED:
-            return f"{release.reason}\n  watch it   serin releases {model} --follow" if release.reason else ""
+        if release.status is ReleaseStatus.LIVE and release.reason:
+            return f"{release.reason}\n  watch it   serin releases {model} --follow"
         ahead = registry.releasing(model).value.live
-        if ahead is None:
+        if release.status is not ReleaseStatus.QUEUED or ahead is None:
             return ""
         first = registry.release(model, ahead).value
         return "\n".join([f"release {first.id} must end first", f"  {headline(first)}", *ways_to_answer(first)])

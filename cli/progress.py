@@ -19,13 +19,17 @@ class Progress:
         self._began, self._due = clock(), SILENCE_SECONDS
         self._told = ""
 
-    def tell(self, what: str, reason: str = "") -> None:
-        """Say what is waited for, where there is something new to say. reason: what it waits for itself, if known."""
-        waited, gist = self._clock() - self._began, re.sub(r"\d+", "", reason)  # figures alone are nothing new
-        if gist == self._told and waited < self._due:
+    def tell(self, what: str, reason: str = "", *, is_news: bool = True) -> None:
+        """Say what is waited for, where there is something new to say, or after a silence.
+
+        reason: what it waits for itself, where that is known. is_news: whether another reason is told at once; figures
+        alone never are.
+        """
+        waited, gist = self._clock() - self._began, re.sub(r"\d+", "", reason) if is_news else ""
+        is_new = gist != self._told
+        if not is_new and waited < self._due:
             return
-        if gist == self._told:
-            reason = reason.partition("\n")[0]
         self._told, self._due = gist, max(2 * waited, SILENCE_SECONDS)
         since = f" ({in_words(waited)})" if waited >= 1 else ""
-        self._say(f"waiting for {what}{since}" + (f": {reason}" if reason else ""))
+        why = reason if is_new else reason.partition("\n")[0]
+        self._say(f"waiting for {what}{since}" + (f": {why}" if why else ""))

@@ -103,7 +103,7 @@ def follow_release(
                 asked = release.asked
                 show("\n".join([headline(release), *ways_to_answer(release)]))
             else:
-                progress.tell(f"the end of release {name}; {headline(release)}")
+                progress.tell(f"the end of release {name}", headline(release), is_news=False)
             if time.monotonic() >= deadline:
                 raise Unavailable(f"release {name} of {model} goes on after {timeout_seconds:g} s: {release.reason}")
             time.sleep(every_seconds)

@@ -54,3 +54,10 @@ def test_a_figure_alone_is_nothing_new_and_is_told_shortly_later(waiting: Waitin
     assert waiting.wait(15, "step 1 lasts 40 s more\n  how to watch it") == [
         "waiting for the receipt (20 s): step 1 lasts 40 s more"
     ]
+
+
+def test_what_is_no_news_is_told_after_a_silence_only(waiting: Waiting) -> None:
+    for second in range(25):
+        waiting.now = second
+        waiting.progress.tell("the end", f"stands like {'so' * second}", is_news=False)
+    assert waiting.said == [f"waiting for the end (20 s): stands like {'so' * 20}"]
