@@ -86,8 +86,10 @@ class Story:
         self._tell_traffic(traffic)
 
     def _first_champion(self) -> None:
-        self._say(f"models/{MODEL}/model.yaml is all that was written: the contract, {self.contract.task} of what")
-        self._say(f"biopsies found; {len(self.first)} of them are uploaded, and {len(self.kept_back)} are kept back")
+        self._say(
+            f"models/{MODEL}/model.yaml, the contract, is all that was written: {self.contract.task} of biopsies "
+            f"by what they found; {len(self.first)} are uploaded, and {len(self.kept_back)} are kept back"
+        )
         last = self._upload("first.csv", self.first)[-1]
         _must(isinstance(last, Release) and last.status is ReleaseStatus.PROMOTED, "no first version was released")
 
@@ -146,9 +148,9 @@ class Story:
 
     def _rollback(self, champion: int) -> None:
         self._say(
-            f"somebody swaps the labels in the file of version {champion} and releases it past gates and shadow: it"
+            f"somebody swaps the labels in the file of version {champion} and releases it past gates and shadow: it "
+            "answers as fast as before, and the opposite; soon after each answer comes what the biopsy found"
         )
-        self._say("answers as fast as before and the opposite; soon after each answer comes what the biopsy found")
         version = register(self.cloud, MODEL, self._plan_in_a_hurry(), partial(mistaken, shift=0.0))
         starter = releaser_in(self.cloud, actor="demo").starter
         release = self._follow_release(starter.start_by_hand(MODEL, version).id)

@@ -88,7 +88,7 @@ def _from_table(content: bytes, *, is_regression: bool) -> Iterator[tuple[int, d
     raw = read_table(content)
     names = [name for name in KEYS if name in raw.frame.columns]
     if missing := {"id", "truth"} - set(names):
-        raise AskedWrongly(f"the table has no column {' and none '.join(sorted(missing))}; it needs id and truth")
+        raise AskedWrongly(f"the table has no column {' and no column '.join(sorted(missing))}; it needs id and truth")
     columns = [as_text(raw.frame[name]).astype(object).where(raw.frame[name].notna(), None) for name in names]
     for line, *cells in zip(raw.lines.tolist(), *columns, strict=True):
         yield line, _typed(dict(zip(names, cells, strict=True)), is_regression=is_regression)

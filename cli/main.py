@@ -108,7 +108,7 @@ def check(
                 findings.append({"model": name, **asdict(problem)})
             continue
         output.say(
-            f"{name}: fine. {contract.task} of {contract.target}, {len(contract.features)} features", style="green"
+            f"{name}: valid. {contract.task} of {contract.target}, {len(contract.features)} features", style="green"
         )
         plan = resolve_plan(contract.model_dump(mode="json")["release"], seconds_per_plan_minute=60)
         forecasts[name] = foretell(plan, "entities" if contract.entity else "requests")
@@ -195,12 +195,12 @@ def local_env(as_json: AsJson = False) -> None:
 def upload(
     model: Model,
     file: Annotated[Path, typer.Argument(help="a CSV (also .gz) or Parquet file")],
-    wait: Annotated[bool, typer.Option("--wait", help="follow it until it comes to rest")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="wait, and show each step")] = False,
     timeout: Annotated[float, typer.Option(help="seconds to wait at most")] = 900.0,
     env: Env = "local",
     as_json: AsJson = False,
 ) -> None:
-    """Upload data. It is judged by itself, and may start a training. With --wait, status 1 where it is not used."""
+    """Upload data. It is checked, and may start a training. With --wait, exit status 1 where it is not used."""
     from cli.follow import Follower
     from cli.reach import reach
 
@@ -212,7 +212,7 @@ def upload(
     version = cloud.data.put(key, content, by=there.caller)
     output.say(f"uploaded {len(content):,} bytes to {key}")
     if not wait:
-        output.say(f"see what becomes of it: serin receipt {model} {file.name}")
+        output.say(f"to see what came of it:  serin receipt {model} {file.name}")
         output.document({"key": key, "object_version": version})
         return
     steps = _follow(output, Follower(cloud, timeout, output.say).upload(model, key, version))
@@ -229,12 +229,12 @@ def batch(
     ] = "",
     again: Annotated[str, typer.Option(metavar="JOB", help="try again what failed in this batch")] = "",
     out: Annotated[Path | None, typer.Option(help="write all answers into this CSV file; waits for them")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="follow it until every row is accounted for")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="wait until every row is accounted for")] = False,
     timeout: Annotated[float, typer.Option(help="seconds to wait at most")] = 900.0,
     env: Env = "local",
     as_json: AsJson = False,
 ) -> None:
-    """Answer a whole file, or all files in a folder. With --wait, status 1 where a row got no answer."""
+    """Answer a whole file, or all files in a folder. With --wait, exit status 1 where a row got no answer."""
     from cli.batch import follow_batch, send_again, send_file, send_prefix, write_answers
     from cli.reach import reach
     from cli.story import tell_batch
@@ -318,12 +318,12 @@ def datasets(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
 @app.command()
 def train(
     model: Model,
-    wait: Annotated[bool, typer.Option("--wait", help="follow it until it comes to rest")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="wait, and show each step")] = False,
     timeout: Annotated[float, typer.Option(help="seconds to wait at most")] = 900.0,
     env: Env = "local",
     as_json: AsJson = False,
 ) -> None:
-    """Ask for a training by hand, on the accepted data."""
+    """Start a training by hand, on the accepted data."""
     from cli.follow import Follower
     from cli.reach import reach
 
@@ -334,7 +334,7 @@ def train(
     cloud.training_requests.send({"model": model, "by": "hand", "id": request})
     output.say(f"asked for a training of {model}")
     if not wait:
-        output.say(f"see what becomes of it: serin versions {model}")
+        output.say(f"to see what came of it:  serin versions {model}")
         output.document({"model": model, "request": request})
         return
     steps = _follow(output, Follower(cloud, timeout, output.say).training(model, request))
@@ -345,7 +345,7 @@ def train(
 
 @app.command()
 def versions(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
-    """List the versions of a model, and why none is being trained."""
+    """List the versions of a model. Says too whether one is being trained, and else why not."""
     from cli.reach import reach
     from serin.registry.records import RunStatus
 
@@ -445,16 +445,16 @@ def feedback(
     env: Env = "local",
     as_json: AsJson = False,
 ) -> None:
-    """Say what turned out of predictions, over HTTP. Exit status 1 where an item is wrong; the others are taken."""
+    """Send what predictions turned out to be, over HTTP. Exit status 1 where a line is wrong; the others are taken."""
     from cli.feedback import send_feedback
     from cli.reach import reach
 
     output = Output(as_json=as_json)
     _check_name(model)
     sent = send_feedback(reach(env), model, _read_file(file))
-    output.say(f"{sent.received:,} of {sent.received + len(sent.refused):,} were received")
+    output.say(f"received {sent.received:,} of {sent.received + len(sent.refused):,}")
     for each in sent.refused[:20]:
-        output.say(f"  line {each.line}, {each.message}", style="red")
+        output.say(f"  line {each.line}: {each.message}", style="red")
     if len(sent.refused) > 20:
         output.say(f"  and {len(sent.refused) - 20:,} more")
     output.document(asdict(sent))
@@ -465,13 +465,13 @@ def feedback(
 @app.command()
 def rollback(
     which: Annotated[
-        str, typer.Argument(metavar="MODEL[@VERSION]", help="the version to take back; default: which answers")
+        str, typer.Argument(metavar="MODEL[@VERSION]", help="the version to roll back; default: the champion")
     ],
     reason: Annotated[str, typer.Option(help="why, for the history")] = "asked for by hand",
     env: Env = "local",
     as_json: AsJson = False,
 ) -> None:
-    """Let the champion before this one answer again, at once."""
+    """Let the previous champion answer again, at once."""
     from cli.reach import reach
     from serin.aws.releasing import releaser_in
     from serin.registry.lineage import resolve_version
@@ -483,7 +483,7 @@ def rollback(
     number = resolve_version(there.cloud.registry, model, version) if version else None
     route = take_back(releaser_in(there.cloud, actor=there.caller), model, reason, version=number)
     output.say(f"{model}@{route.champion.version} answers again", style="bold green")
-    output.say("warm endpoints follow within 5 seconds; the version that was taken back is not released again")
+    output.say("running endpoints follow within 5 seconds; the version that was rolled back is not released again")
     output.document(asdict(route))
 
 
@@ -491,7 +491,10 @@ def rollback(
 def release(
     which: Which,
     override_block: Annotated[
-        bool, typer.Option("--override-block", help="release it though the same model was rolled back; in your name")
+        bool,
+        typer.Option(
+            "--override-block", help="release it although the same model was rolled back; the history names you"
+        ),
     ] = False,
     env: Env = "local",
     as_json: AsJson = False,
@@ -504,7 +507,7 @@ def release(
     starter = releaser_in(there.cloud, actor=there.caller).starter
     started = starter.start_by_hand(model, number, unblocked_by=there.caller if override_block else "")
     output.say(f"release {started.id} of {model}@{number} is {started.status}: {started.strategy}")
-    output.say(f"watch it: serin releases {model} --follow")
+    output.say(f"to watch it:  serin releases {model} --follow")
     output.document(asdict(started))
 
 
@@ -527,18 +530,18 @@ def releases(
     output.document(tell_releases(output, cloud, model))
 
 
-Seen = Annotated[str, typer.Option("--seen", help="the evidence you looked at, as `serin releases` names it")]
+Seen = Annotated[str, typer.Option("--seen", help="the evidence that you saw; `serin releases` shows its name")]
 
 
 @app.command()
 def approve(which: Which, seen: Seen, env: Env = "local", as_json: AsJson = False) -> None:
-    """Agree to what the live release of a version waits for, on the evidence that you saw."""
+    """Approve what a release waits for, on the evidence that you saw."""
     _answer(which, seen, env, is_approved=True, output=Output(as_json=as_json))
 
 
 @app.command()
 def reject(which: Which, seen: Seen, env: Env = "local", as_json: AsJson = False) -> None:
-    """End the live release of a version; the champion goes on answering."""
+    """Reject a release: it ends, and the champion goes on."""
     _answer(which, seen, env, is_approved=False, output=Output(as_json=as_json))
 
 
@@ -551,13 +554,13 @@ def _answer(which: str, seen: str, env: str, *, is_approved: bool, output: Outpu
     releaser = releaser_in(there.cloud, actor=there.caller)
     # On the twin everybody is one identity, which therefore says nothing of who somebody is.
     answered = answer(releaser, model, number, is_approved=is_approved, seen=seen, needs_another=env != "local")
-    output.say(f"{'approved' if is_approved else 'rejected'}: the next turn of release {answered.id} acts on it")
+    output.say(f"{'approved' if is_approved else 'rejected'}: release {answered.id} acts on it at its next turn")
     output.document(asdict(answered))
 
 
 @app.command()
 def why(which: Which, env: Env = "local", as_json: AsJson = False) -> None:
-    """Show where a version comes from: upload, dataset, run, gates, release; with times and digests."""
+    """Show where a version comes from. From its release back to the uploads, with times and digests."""
     from cli.reach import reach
     from cli.story import tell_lineage
     from serin.registry.lineage import explain_version, resolve_version
@@ -581,7 +584,7 @@ def diff(
     env: Env = "local",
     as_json: AsJson = False,
 ) -> None:
-    """Show what differs between two versions: data, contract, metrics, gates, and answers where they were replayed."""
+    """Show what differs between two versions. Data, contract, metrics, gates, and answers where they were replayed."""
     from cli.diff import diff_versions, tell_diff
     from cli.reach import reach
     from serin.registry.lineage import resolve_version
@@ -589,7 +592,7 @@ def diff(
     output, (model, _, number), (same, _, others) = Output(as_json=as_json), one.partition("@"), other.partition("@")
     _check_name(model)
     if same != model:
-        raise AskedWrongly(f"{one} and {other} are versions of two models; only those of one can be compared")
+        raise AskedWrongly(f"{one} and {other} are versions of two models; only versions of one model can be compared")
     cloud = reach(env).cloud
     numbers = [resolve_version(cloud.registry, model, name or "champion") for name in (number, others)]
     found = diff_versions(cloud, model, *numbers, show_values=show_values)
@@ -602,13 +605,15 @@ def export_version(
     which: Which,
     kind: Annotated[
         Literal["onnx", "wheel", "container"],
-        typer.Option("--as", help="a bundle for the edge, a wheel, or a container's context"),
+        typer.Option(
+            "--as", help="onnx: files for the edge; wheel: a Python package; container: what an image is built from"
+        ),
     ],
     to: Annotated[Path | None, typer.Option(help="a folder, new or empty; else one is named after the version")] = None,
     env: Env = "local",
     as_json: AsJson = False,
 ) -> None:
-    """Write a version down for elsewhere: it answers there as the endpoint does, and needs nothing of ours."""
+    """Export a version, to answer elsewhere as the endpoint does."""
     from cli.export import check_is_free, export, is_rejected, write
     from cli.reach import reach
     from serin.registry.lineage import resolve_version
@@ -624,7 +629,7 @@ def export_version(
     write(files, folder)
     output.say(f"wrote {model}@{version.number} as {kind} to {folder}: {', '.join(sorted(files))}")
     if is_rejected(version):
-        output.say("mind that its gates rejected this version; its README.txt says so too", style="yellow")
+        output.say("warning: its gates rejected this version; its README.txt says so too", style="yellow")
     output.document({"model": model, "version": version.number, "status": version.status, "files": sorted(files)})
 
 
@@ -633,7 +638,9 @@ def example(
     name: Annotated[ExampleName, typer.Argument(help="loans is generated, at any size; the other two are real")],
     file: Annotated[Path, typer.Argument(help="the CSV to write")],
     rows: Annotated[int, typer.Option(help="how many loans", min=1, max=5_000_000)] = 3000,
-    skip: Annotated[int, typer.Option(help="how many applicants came before; a later table has other ones", min=0)] = 0,
+    skip: Annotated[
+        int, typer.Option(help="how many applicants to leave out first, for a table of later ones", min=0)
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Write the table of an example model as a CSV."""
@@ -655,7 +662,7 @@ def demo(
     port: Port = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Tell the whole loop as a story, on a twin of its own: from an upload to a release that is rolled back."""
+    """Show the whole loop on a twin of its own. From an upload to a release that is rolled back, told as a story."""
     from cli.demo import run_demo
 
     run_demo(Output(as_json=as_json), port=port, keep=keep)
@@ -672,7 +679,7 @@ def drill(
     port: Port = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Let go wrong what can, on a twin of its own, and see each release end as it must. Status 1 where one does not."""
+    """Break releases on purpose, to see each end as it must. On a twin of its own; exit status 1 where one does not."""
     from cli.drill import run_drill
     from cli.examples import tables
 
@@ -746,7 +753,7 @@ def _version(which: str) -> tuple[str, int]:
 
 def _check_name(model: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", model):
-        raise AskedWrongly(f"{model!r} is no name of a model: it has lower-case letters, digits, - and _")
+        raise AskedWrongly(f"{model!r} is no name of a model; names have lower-case letters, digits, - and _")
 
 
 def _read_file(file: Path) -> bytes:
@@ -757,7 +764,7 @@ def _read_file(file: Path) -> bytes:
     except IsADirectoryError as error:
         raise AskedWrongly(f"{file} is a folder; name a file") from error
     except PermissionError as error:
-        raise AskedWrongly(f"{file} may not be read by you") from error
+        raise AskedWrongly(f"you may not read {file}") from error
 
 
 def _check_words(words: Sequence[str]) -> None:

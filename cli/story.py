@@ -53,7 +53,7 @@ def tell_receipt(output: Output, receipt: Receipt) -> None:
     if receipt.dataset:
         facts += [("dataset", receipt.dataset)]
     if receipt.duplicate_of:
-        facts += [("same as", f"{receipt.duplicate_of}: nothing new, so nothing is trained")]
+        facts += [("same as", f"{receipt.duplicate_of}: nothing new to train on")]
     if receipt.quarantine:
         facts += [("kept at", receipt.quarantine)]
     if receipt.sha256:
@@ -301,9 +301,9 @@ def _lines(rows: Sequence[int], count: int) -> str:
 def tell_batch(output: Output, account: dict[str, Any]) -> None:
     """Tell what became of every row of a batch."""
     rows, version = account["rows"], account["version"]
-    by = f"{account['model']}@{version}" if version else "nobody"
+    by = f"{account['model']}@{version}" if version else "no version"
     output.say(
-        f"{account['status']}: of {rows:,} rows {account['answered']:,} answered by {by}, "
+        f"{account['status']}: {by} answered {account['answered']:,} of {rows:,} rows; "
         f"{account['rejected']:,} set aside, {account['failed']:,} failed",
         style="green" if account["status"] == "done" else "red",
     )
@@ -312,7 +312,7 @@ def tell_batch(output: Output, account: dict[str, Any]) -> None:
             output.say(f"{file['key']}:")
             tell_reasons(output, file["reasons"], style="yellow")
         if file.get("rejected_rows"):
-            output.say(f"  the rows set aside, each with why: {file['rejected_rows']}")
+            output.say(f"  the rows set aside, with reasons: {file['rejected_rows']}")
     if is_unfinished(account):
         output.say(f"try again what failed: serin batch {account['model']} --again {account['job']}")
 

@@ -20,7 +20,7 @@ def test_a_file_and_a_prefix_are_answered(project: Path, there: Reach, serin: Se
 
     (tmp_path / "march.csv").write_text("who,x\nann,0.5\nbob,large\ncarl,-1\n")
     done = serin("batch", "batched", str(tmp_path / "march.csv"), "--out", str(tmp_path / "out.csv"), status=1)
-    assert "partial: of 3 rows 2 answered by batched@1, 1 set aside, 0 failed" in done.stdout
+    assert "partial: batched@1 answered 2 of 3 rows; 1 set aside, 0 failed" in done.stdout
     with (tmp_path / "out.csv").open() as file:
         answers = list(csv.DictReader(file))
     assert [(row["line"], row["who"]) for row in answers] == [("2", "ann"), ("4", "carl")]

@@ -58,7 +58,7 @@ def test_the_tour_works_as_written(tmp_path: Path) -> None:
     assert '"probabilities"' in done.stdout, "curl was answered"
     assert done.stdout.count('{"predictions":[') == 2, "both scoring forms were answered"
     assert '"id":"mine"' in done.stdout, "the open protocol was answered"
-    assert "of 3 rows 3 answered by credit@1" in done.stdout
+    assert "credit@1 answered 3 of 3 rows" in done.stdout
     assert '"entity":"A0000000"' in done.stdout, "a kept answer was read"
     assert "credit@1 answers again" in done.stdout
     assert "40 of 40 golden rows" in done.stdout

@@ -245,4 +245,4 @@ def test_coarse_bins_are_enough_for_what_lies_in_many_or_has_few_values(draw: An
 
 def test_a_steady_report_names_the_columns_of_which_there_is_not_enough_to_tell() -> None:
     shifts = a_shift("age", Verdict.STEADY), a_shift("heat", Verdict.NOT_ENOUGH), a_shift("year", Verdict.NOT_ENOUGH)
-    assert sum_up(shifts, ())[1].endswith("; there is not enough to tell of heat, year")
+    assert sum_up(shifts, ())[1].endswith("; too little is known of heat, year")

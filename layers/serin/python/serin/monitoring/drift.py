@@ -161,9 +161,9 @@ def sum_up(features: tuple[Shift, ...], predictions: tuple[Shift, ...]) -> tuple
     if drifted:
         return Verdict.DRIFTED, f"drifted: {', '.join(drifted)}"
     if not shifts or all(shift.verdict is Verdict.NOT_ENOUGH for shift in shifts):
-        return Verdict.NOT_ENOUGH, f"at least {LEAST_ROWS} rows are needed on both sides, in bins that are fine enough"
+        return Verdict.NOT_ENOUGH, f"too few rows to tell: at least {LEAST_ROWS} are needed, in training and now"
     moved = [shift.column for shift in shifts if shift.verdict is Verdict.MOVED]
-    said = f"moved, yet by less than is called a drift: {', '.join(moved)}" if moved else ""
+    said = f"moved, but by less than counts as drift: {', '.join(moved)}" if moved else ""
     odd = [f"{shift.column} {shift.detail}" for shift in shifts if shift.verdict is Verdict.INTEGRITY]
     if odd:
         look = "no drift can be told of that; look where it comes from"
@@ -171,8 +171,8 @@ def sum_up(features: tuple[Shift, ...], predictions: tuple[Shift, ...]) -> tuple
     if moved:
         return Verdict.MOVED, said
     untold = [shift.column for shift in shifts if shift.verdict is Verdict.NOT_ENOUGH]
-    others = f"; there is not enough to tell of {', '.join(untold)}" if untold else ""
-    return Verdict.STEADY, f"nothing moved by more than chance and habit explain{others}"
+    others = f"; too little is known of {', '.join(untold)}" if untold else ""
+    return Verdict.STEADY, f"nothing moved by more than chance explains{others}"
 
 
 def _cells(reference: Column, window: Column) -> tuple[Counts, Counts]:
