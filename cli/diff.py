@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -45,19 +45,26 @@ def tell_diff(output: Output, diff: dict[str, Any]) -> None:
     """Tell what differs, a table a kind."""
     names = [f"{diff['model']}@{number}" for number in diff["versions"]]
     output.heading("  ".join(names))
-    output.table(("", *names), [(name, *map(_text, values)) for name, values in diff["facts"].items()])
+    _tell_pairs(output, names, diff["facts"], _text)
     for kind in ("contract", "metrics"):
         if diff[kind]:
             output.heading(kind)
-            output.table(("", *names), [(name, *map(_text, values)) for name, values in diff[kind].items()])
+            _tell_pairs(output, names, diff[kind], _text)
     if diff["gates"]:
         output.heading("gates")
-        output.table(
-            ("", *names), [(gate_in_words(name), *map(_verdict, both)) for name, both in diff["gates"].items()]
-        )
+        gates = {gate_in_words(name): both for name, both in diff["gates"].items()}
+        _tell_pairs(output, names, gates, _verdict)
         output.say(f"  the evidence of each: serin why {names[0]}")
     if diff["replay"]:
         tell_replay(output, diff["model"], diff["replay"])
+
+
+def _tell_pairs(
+    output: Output, names: list[str], pairs: Mapping[str, list[Any]], as_cell: Callable[[Any], object]
+) -> None:
+    """Tell what two versions say differently, side by side."""
+    rows = [(name, *map(as_cell, pair)) for name, pair in pairs.items()]
+    output.table(("", *names), rows, is_folded=True)
 
 
 def tell_replay(output: Output, model: str, replay: dict[str, Any]) -> None:
@@ -65,10 +72,13 @@ def tell_replay(output: Output, model: str, replay: dict[str, Any]) -> None:
     window = replay["window"]
     champion, challenger = (f"{model}@{window[role]}" for role in ("champion", "challenger"))
     output.heading(f"replay  {challenger} on what {champion} was asked until {moment(window['until'])}")
-    output.say(
-        f"another answer to {replay['disagreeing']:,} of {replay['requests']:,} requests, none to {replay['faults']:,}"
-        + (f"; {replay['finding']}" if replay["finding"] else "")
-    )
+    if replay["requests"]:
+        output.say(
+            f"{replay['disagreeing']:,} of {replay['requests']:,} requests get another answer, "
+            f"{replay['faults']:,} get none"
+        )
+    if replay["finding"]:
+        output.say(replay["finding"])
     if replay["slices"]:
         output.heading("by sensitive feature")
         output.table(

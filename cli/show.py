@@ -74,16 +74,16 @@ class Output:
         self.say()
         self.say(text, style="bold cyan")
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, is_folded: bool = False) -> None:
         """Write a table; nothing where it has no rows. Numbers in a column line up at the right.
 
-        One that is too wide has its last column below each row, or its widest columns folded; where even that is too
-        wide, each row becomes names and values.
+        One that is too wide has its last column below each row, or where it is_folded, or still too wide, its widest
+        columns are folded; where they get too narrow, each row becomes names and values.
         """
         cells = [[_cell(value) for value in row] for row in rows]
         if not cells:
             return
-        layout = _Layout.of(columns, cells, self.width - GAP)
+        layout = _Layout.of(columns, cells, self.width - GAP, is_folded)
         if layout is None:
             for place, row in enumerate(cells):
                 if place:
@@ -138,12 +138,13 @@ class _Layout:
     has_below: bool
 
     @classmethod
-    def of(cls, columns: Sequence[str], cells: Sequence[Sequence[str]], room: int) -> _Layout | None:
+    def of(cls, columns: Sequence[str], cells: Sequence[Sequence[str]], room: int, is_folded: bool) -> _Layout | None:
         """Fit a table into so many columns of a line; None where they are too few."""
         widths = [max(cell_len(row[place]) for row in [columns, *cells]) for place in range(len(columns))]
         is_right = [_is_numeric(row[place] for row in cells) for place in range(len(columns))]
         *others, last = widths
-        has_below = room - sum(others) - GAP * len(others) < BESIDE < last
+        left = room - sum(others) - GAP * len(others)
+        has_below = not is_folded and last > LEAST and left < min(last, BESIDE)
         shown = others if has_below else widths
         while sum(shown) + GAP * (len(shown) - 1) > room:
             widest = max(shown)

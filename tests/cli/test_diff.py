@@ -59,7 +59,7 @@ def test_people_read_it_in_tables(bench: Bench, capsys: pytest.CaptureFixture[st
     tell_diff(Output(), diff_versions(cloud_of(bench), "loans", 1, 2))
     said = capsys.readouterr().out
     assert "loans@2 on what loans@1 was asked" in said
-    assert "another answer to 2 of 40 requests, none to 0" in said
+    assert "2 of 40 requests get another answer, 0 get none" in said
     assert "0.1, 0.9" in said
     assert "age 20, salary -, education school" in said
     assert "rejected: roc_auc is 0.7" in said

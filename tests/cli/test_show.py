@@ -61,14 +61,22 @@ def test_a_table_lines_up(output: Output, capsys: pytest.CaptureFixture[str]) ->
     ]
 
 
-def test_what_has_no_room_at_the_end_of_a_row_goes_below_it(output: Output, capsys: pytest.CaptureFixture[str]) -> None:
-    output.table(
-        ("release", "status", "strategy", "started", "why"), [("00000001-1", "live", "canary", "x" * 19, SENTENCE)]
-    )
+@pytest.mark.parametrize("why", [SENTENCE, "the first version that passed its gates"])
+def test_what_has_no_room_at_the_end_of_a_row_goes_below_it(
+    output: Output, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output.table(("release", "status", "strategy", "started", "why"), [("00000001-1", "live", "canary", "x" * 19, why)])
     head, row, *below = (line.rstrip() for line in plain(capsys).splitlines())
     assert head == "  release     status  strategy  started"
     assert row == f"  00000001-1  live    canary    {'x' * 19}"
-    assert " ".join(line.strip() for line in below) == SENTENCE
+    assert " ".join(line.strip() for line in below) == why
+
+
+def test_a_table_of_pairs_is_folded(output: Output, capsys: pytest.CaptureFixture[str]) -> None:
+    output.table(("", "credit@1", "credit@2"), [("a gate", SENTENCE, SENTENCE)], is_folded=True)
+    head, row, *_ = plain(capsys).splitlines()
+    assert head.split() == ["credit@1", "credit@2"]
+    assert row.count("the truth lies in") == 2
 
 
 def test_a_table_without_rows_is_left_out(output: Output, capsys: pytest.CaptureFixture[str]) -> None:
