@@ -67,8 +67,11 @@ class FakeObjects:
         self.versions: dict[str, list[bytes]] = {}
         self.written: dict[tuple[str, str], datetime] = {}  # each a second after the one before
         self.authors: dict[tuple[str, str], str] = {}
+        self.deleted: set[str] = set()  # whose newest version is a delete marker
 
     def get(self, key: str, version: str | None = None) -> bytes:
+        if version is None and key in self.deleted:
+            raise NotFound(f"{key} was deleted")
         try:
             return self.versions[key][int(version) - 1 if version else -1]
         except (KeyError, IndexError) as error:
@@ -82,9 +85,13 @@ class FakeObjects:
         return self.written[key, version or str(len(self.versions[key]))]
 
     def exists(self, key: str) -> bool:
-        return key in self.versions
+        return key in self.versions and key not in self.deleted
+
+    def delete(self, key: str) -> None:
+        self.deleted.add(key)
 
     def put(self, key: str, content: bytes, *, by: str = "") -> str:
+        self.deleted.discard(key)
         self.versions.setdefault(key, []).append(content)
         version = str(len(self.versions[key]))
         self.written[key, version] = STORED_AT + timedelta(seconds=len(self.written))
@@ -116,7 +123,7 @@ class FakeObjects:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         for key in sorted(self.versions):
-            if key.startswith(prefix):
+            if key.startswith(prefix) and self.exists(key):
                 yield StoredObject(key, str(len(self.versions[key])), len(self.versions[key][-1]), STORED_AT)
 
 

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from cli.show import Output
-from cli.story import SHOWN_REASONS, evidence, gate_in_words, tell_drift, tell_leaderboard, tell_predictions, tell_reasons
+from cli.story import (
+    SHOWN_REASONS,
+    evidence,
+    gate_in_words,
+    tell_drift,
+    tell_leaderboard,
+    tell_predictions,
+    tell_reasons,
+)
 from serin.monitoring.drift import Report, Shift, Verdict
 
 

@@ -134,7 +134,7 @@ def something(uploads: Uploads, draw: Random) -> None:
     elif happens < 0.94:
         uploads.send(draw.choice(uploads.all))  # the same event again
     elif happens < 0.97:
-        uploads.data.versions.pop(draw.choice(uploads.all).key, None)
+        uploads.data.delete(draw.choice(uploads.all).key)
     elif uploads.dead:
         uploads.send(uploads.dead.pop())
         uploads.deleted += 1
@@ -156,6 +156,10 @@ def test_every_upload_and_every_message_is_accounted_for(uploads: Uploads, seed:
 
 
 def deleted(uploads: Uploads) -> None:
+    uploads.data.delete(uploads.all[0].key)
+
+
+def deleted_for_good(uploads: Uploads) -> None:
     uploads.data.versions.clear()
 
 
@@ -164,7 +168,7 @@ def killed_again(uploads: Uploads) -> None:
         uploads.deliver(0, kill_at=0)
 
 
-@pytest.mark.parametrize("then", [deleted, killed_again], ids=["deleted", "killed at each try but the last"])
+@pytest.mark.parametrize("then", [deleted, deleted_for_good, killed_again])
 def test_what_became_a_dataset_before_it_was_killed_is_accepted_all_the_same(
     uploads: Uploads, then: Callable[[Uploads], None]
 ) -> None:
@@ -181,6 +185,15 @@ def test_what_became_a_dataset_before_it_was_killed_is_accepted_all_the_same(
             trial.check_end()
             found.add(trial.receipt(trial.all[0]).status)
     assert found == {ReceiptStatus.ACCEPTED}
+
+
+@pytest.mark.parametrize("delete", [deleted, deleted_for_good])
+def test_an_upload_that_was_deleted_before_it_was_judged_is_gone(uploads: Uploads, delete: Actor) -> None:
+    upload = uploads.upload("uploads/loans/1.csv", rows(1))
+    delete(uploads)
+    receipt = uploads.intake.receive(upload)
+    assert (receipt.status, receipt.reasons[0]["code"]) == (ReceiptStatus.GONE, "GONE")
+    assert (uploads.registry.datasets("loans"), uploads.requests.messages) == ([], [])
 
 
 def test_what_nothing_foresaw_has_its_receipt_at_once_and_is_kept(

@@ -93,6 +93,8 @@ class Intake:
 
     def _judge(self, upload: Upload) -> Receipt:
         draft = self._draft(upload)
+        if not self.data.exists(upload.key):  # though its version can be read still
+            return self._gone(draft)
         try:
             draft = replace(draft, size=self.data.size(upload.key, upload.version))
             if draft.size > DEFAULT_LIMITS.max_bytes:
@@ -118,9 +120,12 @@ class Intake:
                         "upload to uploads/<model>/<file> of a model that has a contract",
                     ),
                 )
-            reason = _reason("GONE", "the object was deleted before it could be read", "upload it again")
-            return self._unless_kept(replace(draft, status=ReceiptStatus.GONE, reasons=(reason,)))
+            return self._gone(draft)
         return self._decide(replace(draft, sha256=sha256(content)), contract, content)
+
+    def _gone(self, draft: Receipt) -> Receipt:
+        reason = _reason("GONE", "the object was deleted before it could be judged", "upload it again")
+        return self._unless_kept(replace(draft, status=ReceiptStatus.GONE, reasons=(reason,)))
 
     def _unless_kept(self, receipt: Receipt) -> Receipt:
         """Give this verdict, unless an earlier try made a dataset of the upload and ended before it could say so."""
