@@ -92,6 +92,7 @@ class ServiceStack(cdk.Stack):
         # the training workflow
         train_model = function("TrainModel", name="train_model", bundle="training")
         train_model.may_read(data, "datasets/", "runs/")
+        train_model.may_read(artifacts, "models/")
         train_model.may_write(data, "runs/")
         train_model.may_read_table()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from serin.contract.gates import Beats, Rival, Threshold
+from serin.contract.gates import Threshold, is_of_champion
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
 
@@ -18,7 +18,7 @@ def advise(contract: Contract) -> Iterator[str]:
     gates = contract.parsed_gates
     if not any(isinstance(gate, Threshold) for gate in gates):
         yield f"no gate asks for a quality of its own; add one like '{_example(contract)}'"
-    if not any(isinstance(gate, Beats) and gate.rival is Rival.CHAMPION for gate in gates):
+    if not any(map(is_of_champion, gates)):
         yield "no gate compares with the champion: a worse version could replace it"
     fits = contract.training.folds * len(contract.training.candidates)
     if contract.training.budget < fits:

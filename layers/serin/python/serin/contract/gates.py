@@ -62,6 +62,11 @@ class NotWorse:
 Gate = Threshold | Beats | NotWorse
 
 
+def is_of_champion(gate: Gate) -> bool:
+    """Tell whether a gate compares with versions before."""
+    return isinstance(gate, NotWorse) or (isinstance(gate, Beats) and gate.rival is Rival.CHAMPION)
+
+
 def parse_gate(text: str, task: Task) -> Gate:
     """Read one gate. Raises ValueError, saying what is allowed, where it is none."""
     stripped = text.strip()

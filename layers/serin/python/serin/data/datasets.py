@@ -179,8 +179,8 @@ def _read(cells: pd.Series, kind: str, *, is_typed: bool) -> tuple[Any, Mask, Ma
         return values.astype("str"), np.zeros(len(cells), dtype=bool), missing
     if kind == "time":
         if is_typed and pd.api.types.is_numeric_dtype(cells.dtype):
-            values = cells.to_numpy(dtype=np.float64)  # seconds since 1970 already
-            return values, np.zeros(len(cells), dtype=bool), np.isnan(values)
+            seconds = cells.to_numpy(dtype=np.float64)  # since 1970 already
+            return seconds, np.zeros(len(cells), dtype=bool), np.isnan(seconds)
         parsed = parse_times(cells)
     elif kind == FeatureType.BOOLEAN:
         parsed = parse_booleans(cells)

@@ -106,7 +106,7 @@ def inherit_keys(names: Keys, keys: Keys, earlier: Sequence[tuple[Keys, Keys]]) 
 
 def occurrences(hashes: Keys) -> NDArray[np.int64]:
     """Count for each row how many equal ones stand before it."""
-    return pd.Series(hashes).groupby(hashes).cumcount().to_numpy(dtype=np.int64)
+    return np.asarray(pd.Series(hashes).groupby(hashes).cumcount(), dtype=np.int64)
 
 
 def row_hashes(frame: pd.DataFrame, columns: Sequence[str]) -> Keys:

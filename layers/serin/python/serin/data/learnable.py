@@ -209,7 +209,7 @@ class _Ridge:
         return cls(weights, y_mean - x_mean @ weights)
 
     def predict(self, codes: NDArray[np.int64]) -> Floats:
-        return self.weights[codes].sum(axis=1) + self.constant
+        return np.asarray(self.weights[codes].sum(axis=1) + self.constant)
 
 
 def _one_hot(codes: NDArray[np.int64], width: int) -> NDArray[np.float32]:

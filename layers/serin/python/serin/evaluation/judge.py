@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from serin.contract.gates import Beats, Gate, NotWorse, Threshold
+from serin.contract.gates import Beats, Gate, NotWorse, Threshold, is_of_champion
 from serin.contract.gates import Rival as GateRival
 from serin.contract.metrics import METRICS, Metric, Task, metrics_of
 from serin.contract.spec import Conformal, Label, ServingSpec, label_text
@@ -391,7 +391,7 @@ class _Bench:
 
     def ask(self, gate: Gate) -> list[GateResult]:
         """Ask one gate; of a margin there is a result for each rival."""
-        if len(self.trial.truth) < LEAST_ROWS and not (self._is_of_champion(gate) and not self.comparisons):
+        if len(self.trial.truth) < LEAST_ROWS and not (is_of_champion(gate) and not self.comparisons):
             return [self._too_few(gate, gate.bound if isinstance(gate, Threshold) else None)]
         if isinstance(gate, Threshold):
             return [self._ask_threshold(gate)]
@@ -405,10 +405,6 @@ class _Bench:
         # A margin counts from the anchor too; one that cannot be asked any more is no reason to wait.
         anchor = [each for each in self.comparisons if not each.rival.is_champion and not each.reason]
         return [self._ask_margin(gate, each) for each in (champion, *anchor)]
-
-    @staticmethod
-    def _is_of_champion(gate: Gate) -> bool:
-        return isinstance(gate, NotWorse) or (isinstance(gate, Beats) and gate.rival is GateRival.CHAMPION)
 
     def ask_coverage(self, promised: Conformal) -> GateResult:
         """Ask how often the truth lies in the interval or set. Fails where it is surely less than promised."""
