@@ -288,31 +288,80 @@ def receipt(
 
 
 @app.command()
-def datasets(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
-    """List the accepted datasets of a model."""
+def accept(
+    model: Model,
+    upload: Annotated[str, typer.Argument(help="the file's name below uploads/<model>/, or the id of its dataset")],
+    reason: Annotated[str, typer.Option(help="why, for the history")] = "",
+    env: Env = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Let an upload that is held be learned from."""
+    _curate("accept", model, upload, reason, env, as_json)
+
+
+@app.command()
+def refuse(
+    model: Model,
+    upload: Annotated[str, typer.Argument(help="the file's name below uploads/<model>/, or the id of its dataset")],
+    reason: Annotated[str, typer.Option(help="why, for the history")] = "",
+    env: Env = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Let an upload that is held never be learned from."""
+    _curate("refuse", model, upload, reason, env, as_json)
+
+
+@app.command()
+def datasets(
+    model: Model,
+    action: Annotated[
+        Literal["exclude", "include"] | None, typer.Argument(help="exclude: take an upload back; include: undo that")
+    ] = None,
+    dataset: Annotated[str, typer.Argument(help="the id of the dataset, or the name of its file")] = "",
+    reason: Annotated[str, typer.Option(help="why, for the history; needed to exclude")] = "",
+    env: Env = "local",
+    as_json: AsJson = False,
+) -> None:
+    """List the datasets of a model, or take one back so that nothing learns from it any more."""
+    from cli.curation import tell_datasets
     from cli.reach import reach
-    from serin.training.start import trained_on
 
     output = Output(as_json=as_json)
     project.contracts().load(model)
-    registry = reach(env).cloud.registry
-    trained, found = trained_on(registry.runs(model)), registry.datasets(model)
-    output.table(
-        ("dataset", "rows", "accepted", "trained on", "file"),
-        [
-            (
-                item.id,
-                item.rows,
-                moment(item.accepted_at),
-                item.id in trained,
-                item.key.removeprefix(f"uploads/{model}/"),
-            )
-            for item in found
-        ],
-    )
+    if action is not None:
+        if not dataset:
+            raise AskedWrongly(f"name a dataset: serin datasets {model} {action} <dataset>; list them without {action}")
+        _curate(action, model, dataset, reason, env, as_json)
+        return
+    found = tell_datasets(output, reach(env), model)
     if not found:
         output.say(f"no data yet; upload some with: serin upload {model} <file>")
     output.document([asdict(item) for item in found])
+
+
+def _curate(
+    action: Literal["accept", "refuse", "exclude", "include"],
+    model: str,
+    which: str,
+    reason: str,
+    env: str,
+    as_json: bool,
+) -> None:
+    """Decide on a dataset in the caller's name, and tell what follows."""
+    from cli.curation import curator, tell_decision
+    from cli.reach import reach
+    from serin.registry.curate import find_dataset
+
+    output, there = Output(as_json=as_json), reach(env)
+    found = find_dataset(there.cloud.registry.datasets(model), model, which)
+    decide = curator(there)
+    decided = {
+        "accept": decide.accept,
+        "refuse": decide.refuse,
+        "exclude": decide.exclude,
+        "include": decide.include,
+    }[action](model, found.id, reason)
+    output.document(tell_decision(output, there, decided))
 
 
 @app.command()
@@ -346,7 +395,9 @@ def train(
 @app.command()
 def versions(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
     """List the versions of a model. Says too whether one is being trained, and else why not."""
+    from cli.curation import tell_held
     from cli.reach import reach
+    from serin.registry.curate import taint
     from serin.registry.records import RunStatus
 
     output = Output(as_json=as_json)
@@ -357,6 +408,7 @@ def versions(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
     metric = contract.metric.name
     if found:
         output.heading(f"versions  {model}, {metric} on the hold-out")
+    datasets = registry.datasets(model)
     output.table(
         ("version", "status", "chosen", "hold-out", "created", "model sha256"),
         [
@@ -371,6 +423,11 @@ def versions(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
             for item in found
         ],
     )
+    for item in found:
+        if gone := taint(item, datasets):
+            names = ", ".join(each.id for each in gone)
+            output.say(f"version {item.number} learned from {names}, which was excluded since", style="yellow")
+    tell_held(output, model, datasets)
     runs = registry.runs(model)
     failed = [run for run in runs if run.status is RunStatus.FAILED]
     if failed and failed[-1] is runs[-1]:
@@ -707,7 +764,17 @@ def _follow(output: Output, steps: Iterator[Step]) -> list[dict[str, Any]]:
 def _ended_badly(step: dict[str, Any]) -> bool:
     """Tell whether the last thing that was followed is a no: gates not passed, a run failed, a release refused."""
     status = step["version"]["status"] if step["step"] == "judged" else step.get("status")
-    return status in ("rejected", "failed", "refused", "rolled_back", "expired", "halted", "aborted", "superseded")
+    return status in (
+        "rejected",
+        "held",
+        "failed",
+        "refused",
+        "rolled_back",
+        "expired",
+        "halted",
+        "aborted",
+        "superseded",
+    )
 
 
 def _tell_twin(output: Output, facts: dict[str, Any]) -> None:

@@ -35,6 +35,8 @@ STYLES = {
     "yes": "green",
     "registered": "green",
     "duplicate": "yellow",
+    "held": "yellow",
+    "excluded": "yellow",
     "quarantined": "red",
     "rejected": "red",
     "rolled_back": "red",

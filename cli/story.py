@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.follow import Judged, Rested, Step
 from cli.releases import ways_to_answer
 from cli.show import Output, moment, name_some, short
 from serin.batch.close import is_unfinished
+from serin.contract.gates import NOT_COMPARABLE
 from serin.contract.metrics import METRICS, Metric
 from serin.contract.spec import label_text
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, Run
@@ -52,6 +53,10 @@ def tell_receipt(output: Output, receipt: Receipt) -> None:
         facts += [("rows", f"{receipt.rows:,} read, {receipt.good_rows:,} good, {receipt.bad_rows:,} set aside")]
     if receipt.dataset:
         facts += [("dataset", receipt.dataset)]
+    if receipt.new_rows and receipt.new_rows < receipt.good_rows:
+        facts += [("new", f"{receipt.new_rows:,} rows; the others repeat rows that were there")]
+    if receipt.decided_by:
+        facts += [("decided by", receipt.decided_by.rpartition("/")[2])]
     if receipt.duplicate_of:
         facts += [("same as", f"{receipt.duplicate_of}: nothing new to train on")]
     if receipt.quarantine:
@@ -61,6 +66,11 @@ def tell_receipt(output: Output, receipt: Receipt) -> None:
     output.facts(facts)
     tell_reasons(output, receipt.reasons, style="red" if receipt.status is ReceiptStatus.QUARANTINED else "yellow")
     tell_reasons(output, receipt.notes, style="dim")
+    if receipt.status is ReceiptStatus.HELD:
+        file = receipt.key.removeprefix(f"uploads/{receipt.model}/")
+        output.say("nothing is learned from it before you decide:", style="yellow")
+        output.say(f"  it is right   serin accept {receipt.model} {file}")
+        output.say(f"  it is wrong   serin refuse {receipt.model} {file}")
 
 
 def tell_reasons(output: Output, reasons: Sequence[Reason], *, style: str) -> None:
@@ -146,13 +156,25 @@ def tell_leaderboard(output: Output, training: dict[str, Any]) -> None:
         for entry in entries
     ]
     output.table(("", "model", "settings", "mean", "± folds"), rows)
+    if fitted := training.get("fitted"):
+        output.say(
+            f"  tried on {fitted['judged']:,} rows, on which the chosen one is fitted to be judged by {fitted['holdout']:,} "
+            f"others; what answers is fitted on {fitted['served']:,}",
+            style="dim",
+        )
 
 
 def tell_gates(output: Output, title: str, gates: Sequence[dict[str, Any]], status: str) -> None:
     """Tell each gate with its evidence."""
     output.heading(f"gates  {title} {status}")
-    rows = [("passed" if gate["passed"] else "rejected", gate_in_words(gate["gate"]), evidence(gate)) for gate in gates]
+    rows = [(_outcome(gate), gate_in_words(gate["gate"]), evidence(gate)) for gate in gates]
     output.table(("", "gate", "evidence"), rows)
+
+
+def _outcome(gate: dict[str, Any]) -> str:
+    if gate["passed"]:
+        return "passed"
+    return "held" if gate["message"].startswith(NOT_COMPARABLE) else "rejected"
 
 
 def gate_in_words(text: str) -> str:
@@ -207,13 +229,18 @@ def tell_lineage(output: Output, lineage: dict[str, Any]) -> None:
                 ("data sha256", short(upload.get("data_sha256"))),
             ]
         )
+        if upload.get("state") == "excluded":
+            by = upload["state_by"].rpartition("/")[2]
+            output.say(f"  excluded since, by {by}: {upload['state_reason']}", style="yellow")
     output.heading(f"run  {run['id']}")
     output.facts(
         [
             ("why", run["reason"]),
             ("started", moment(run["started_at"])),
             ("ended", moment(run["ended_at"])),
-            ("chosen", f"{run['chosen']}, on {run['rows']:,} rows"),
+            ("rows", f"{run['rows']:,}"),
+            ("chosen", run["chosen"]),
+            *_fitted(run["fitted"]),
             ("contract sha256", short(run["contract_sha256"])),
             ("code sha256", short(run["code_sha256"])),
         ]
@@ -243,6 +270,15 @@ def tell_lineage(output: Output, lineage: dict[str, Any]) -> None:
         output.table(("when", "move", "who", "why"), rows)
     output.say()
     output.say("digests are shortened here; --json has them whole", style="dim")
+
+
+def _fitted(fitted: dict[str, int]) -> Iterator[tuple[str, str]]:
+    """On how many rows each of a version's models was fitted; nothing of versions from before that was kept."""
+    if fitted:
+        yield "judged model", f"fitted on {fitted['judged']:,} rows, judged by {fitted['holdout']:,} others"
+        yield "served model", f"fitted on {fitted['served']:,} rows, with the same setting"
+        if fitted["calibration"]:
+            yield "calibrated", f"on {fitted['calibration']:,} rows that the judged model did not learn from"
 
 
 def tell_predictions(output: Output, answer: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ def cloud() -> Cloud:
 @cache
 def intake() -> Intake:
     here = cloud()
-    return Intake(here.data, here.registry, here.contracts, here.training_requests, utc_now, PATIENCE)
+    return Intake(here.data, here.registry, here.contracts, here.training_requests, utc_now, PATIENCE, here.notifier)
 
 
 def receive(record: Any) -> None:

@@ -59,11 +59,12 @@ class ServiceStack(cdk.Stack):
         uploads_queue = {"UPLOADS_QUEUE_URL": uploads.queue.queue_url}
         self._send_objects("UploadArrived", "uploads/", environment, to=uploads)
 
-        validate_data = function("ValidateData", name="validate_data", bundle="data", variables=training_queue)
+        validate_data = function("ValidateData", name="validate_data", bundle="data", variables=training_queue | topic)
         validate_data.may_read(data, "uploads/", "receipts/", "datasets/")
         validate_data.may_write(data, "receipts/", "datasets/", "quarantine/")
         validate_data.may_change_table()
         validate_data.may_send(training.queue.queue_arn)
+        validate_data.may_publish(alarms.topic.topic_arn)
         # One upload at a time: it has the whole time limit to itself, and a slow one fails alone.
         uploads.read_by(validate_data, batch_size=1, at_once=5)
 

@@ -18,7 +18,7 @@ from serin.registry.receipts import model_of, read_receipt
 from serin.registry.records import Receipt, ReceiptStatus
 from serin.registry.registry import Registry
 from tests.builders import a_contract
-from tests.fakes import RESTLESS, FakeClock, FakeObjects, FakeQueue
+from tests.fakes import RESTLESS, FakeClock, FakeNotifier, FakeObjects, FakeQueue
 from tests.interleave import OvertakenRows, Seam, at_every_call, overtake_every_row
 
 Actor = Callable[["Uploads"], None]
@@ -43,7 +43,9 @@ class Uploads:
         self.seam, self.table = Seam(), OvertakenRows()
         self.registry, self.data = Registry(self.seam.over(self.table)), self.seam.over(FakeObjects())
         self.requests = self.seam.over(FakeQueue())
-        self.intake = Intake(self.data, self.registry, Contracts(folder), self.requests, FakeClock(), RESTLESS)
+        self.intake = Intake(
+            self.data, self.registry, Contracts(folder), self.requests, FakeClock(), RESTLESS, FakeNotifier()
+        )
         self.all: list[Upload] = []
         self.queue: list[tuple[Upload, int]] = []
         self.dead: list[Upload] = []

@@ -52,7 +52,7 @@ class House:
         self.notifier, self.clock = FakeNotifier(), FakeClock()
         self.registry = Registry(FakeRows())
         contracts = Contracts(models)
-        self.intake = Intake(self.data, self.registry, contracts, self.requests, self.clock, RESTLESS)
+        self.intake = Intake(self.data, self.registry, contracts, self.requests, self.clock, RESTLESS, self.notifier)
         self.starter = Starter(self.registry, contracts, self.training, self.clock, RESTLESS, "code")
         self.trainer = Trainer(self.registry, self.data, self.artifacts)
         self.evaluator = Evaluator(self.registry, self.data, self.artifacts)

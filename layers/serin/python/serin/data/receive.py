@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from serin.contract.load import Contracts
@@ -18,11 +19,11 @@ from serin.data.intake import Judgement, judge_upload
 from serin.data.keys import place_rows
 from serin.data.read import DEFAULT_LIMITS
 from serin.data.storage import dump_table
-from serin.errors import Conflict, ContractError, NotFound
+from serin.errors import Conflict, ContractError, NotFound, SerinError
 from serin.profile.profile import Profile
 from serin.registry.ids import dataset_id, receipt_id, sha256
 from serin.registry.patience import Patience
-from serin.registry.ports import Clock, Objects, Queue
+from serin.registry.ports import Clock, Notifier, Objects, Queue
 from serin.registry.receipts import model_of, read_receipt, write_receipt
 from serin.registry.records import Dataset, DatasetState, Receipt, ReceiptStatus
 from serin.registry.registry import Registry, put
@@ -58,6 +59,7 @@ class Intake:
     training_requests: Queue
     now: Clock
     patience: Patience
+    notifier: Notifier
 
     def receive(self, upload: Upload, *, is_last_try: bool = False) -> Receipt:
         """Judge an upload, store what follows, and write its receipt. Doing it again changes nothing.
@@ -68,10 +70,20 @@ class Intake:
         if receipt is None:
             receipt = self._give_up(upload) if is_last_try else self._judge(upload)
             write_receipt(self.data, receipt)
+            if receipt.status is ReceiptStatus.HELD:
+                self._tell_held(receipt)
         is_current_again = any(note["code"] == "CURRENT" for note in receipt.notes)
         if receipt.status is ReceiptStatus.ACCEPTED or is_current_again:
             self.training_requests.send({"model": receipt.model, "by": "upload"})
         return receipt
+
+    def _tell_held(self, receipt: Receipt) -> None:
+        """Tell people that they must decide; the receipt says so where they cannot be reached."""
+        file = receipt.key.removeprefix(f"uploads/{receipt.model}/")
+        why = "\n".join(str(reason["message"]) for reason in receipt.reasons)
+        orders = f"serin accept {receipt.model} {file}\nserin refuse {receipt.model} {file}"
+        with suppress(SerinError):
+            self.notifier.tell(f"{receipt.model}: an upload is held", f"{receipt.key}: {why}\n{orders}")
 
     def _draft(self, upload: Upload) -> Receipt:
         return Receipt(

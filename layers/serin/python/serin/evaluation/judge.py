@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from serin.contract.gates import Beats, Gate, NotWorse, Threshold, is_of_champion
+from serin.contract.gates import NOT_COMPARABLE, Beats, Gate, NotWorse, Threshold, is_of_champion
 from serin.contract.gates import Rival as GateRival
 from serin.contract.metrics import METRICS, Metric, Task, metrics_of
 from serin.contract.spec import Conformal, Label, ServingSpec, label_text
@@ -38,7 +38,6 @@ LEAST_ROWS = 10  # of the hold-out; with fewer, chance decides
 LEAST_DEFINED = 0.95  # the share of samples that must define a metric; a class of one or two rows is missing in more
 FAMILY_LEVEL = 0.05  # the chance that any of all the asks of one hold-out finds a gain where there is none
 LIKENESS = 1.5  # times the difference that another seed makes
-NOT_COMPARABLE = "cannot be compared"
 COVERAGE_SLACK = 0.05  # what drift between calibration and hold-out may take from a coverage
 
 Columns = Mapping[str, NDArray[Any]]

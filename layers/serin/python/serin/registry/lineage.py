@@ -43,6 +43,7 @@ def explain_version(registry: Registry, data: Objects, model: str, number: int) 
             "ended_at": run.ended_at,
             "rows": run.rows,
             "chosen": version.chosen,
+            "fitted": version.fitted,
             "contract_sha256": run.contract_digest,
             "code_sha256": run.code_digest,
         },
@@ -79,5 +80,8 @@ def _dataset(dataset: Dataset) -> dict[str, Any]:
         "receipt": dataset.receipt,
         "dataset": dataset.id,
         "rows": dataset.rows,
+        "state": str(dataset.state),
+        "state_by": dataset.state_by,
+        "state_reason": dataset.state_reason,
         "data_sha256": dataset.files["data.npz"],
     }

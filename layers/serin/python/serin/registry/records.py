@@ -192,7 +192,7 @@ class ModelVersion:
 
     served: whether it ever was champion or challenger; only then can requests address it. gain: whether it was
     certainly better than the champion that it was compared with. holdout: how many rows of each dataset it was judged
-    by.
+    by. fitted: on how many rows its models were fitted.
     """
 
     model: str
@@ -209,6 +209,7 @@ class ModelVersion:
     served: bool = False
     gain: bool = False
     holdout: dict[str, int] = field(default_factory=dict)
+    fitted: dict[str, int] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:

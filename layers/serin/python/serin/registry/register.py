@@ -69,6 +69,7 @@ class Registrar:
             created_at=self.now().isoformat(),
             gain=evaluation.get("gain", False),
             holdout=evaluation.get("holdout", {}),
+            fitted=training.get("fitted", {}),
         )
         self.artifacts.put_once(prefix + "manifest.json", manifest)
         try:
