@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from cli.injections import Drilled
 from cli.show import Output
 
-_COLUMNS = ("what goes wrong", "ended", "requests", "failed", "breach to weight 0", "start to end")
-_HOW_TO_READ = """Each row that was asked, the champion had answered before, alone: so a request that failed, failed by
-the trial. *Breach to weight 0* counts from the end of the minute of the plan, here a second, that held enough evidence
-of a breach; whether an answer was wrong is judged only once its captures arrived and its feedback had its time. *Start
-to end* is the whole release."""
+_COLUMNS = ("what goes wrong", "ended", "failed", "to weight 0", "took")
+_HOW_TO_READ = """*Failed* are requests. The champion alone had answered each row before: so a request that failed was
+failed by the trial. *To weight 0* counts from the end of the minute of the plan, here a second, that held enough
+evidence of a breach; whether an answer was wrong is judged only once its captures arrived and its feedback had its
+time. *Took* is the whole release."""
 
 
 def tell_drill(output: Output, done: Sequence[Drilled]) -> None:
@@ -66,5 +66,5 @@ def _sum_up(done: Sequence[Drilled]) -> str:
 def _cells(each: Drilled) -> tuple[str, ...]:
     outcome = each.outcome
     safe = "-" if outcome.safe_seconds is None else f"{outcome.safe_seconds:.1f} s"
-    asked, failed = f"{outcome.asked:,}", f"{outcome.failed:,}"
-    return each.injection.what, outcome.status, asked, failed, safe, f"{outcome.trial_seconds:.1f} s"
+    failed = f"{outcome.failed:,} of {outcome.asked:,}"
+    return each.injection.what, outcome.status, failed, safe, f"{outcome.trial_seconds:.1f} s"

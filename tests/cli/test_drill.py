@@ -91,16 +91,21 @@ def test_values_drift_into_their_top_tenth() -> None:
     assert {row["job"] for row in drifted(rows, "age")} == {"clerk"}
 
 
-def test_the_page_and_the_table_tell_what_failed(capsys: pytest.CaptureFixture[Any]) -> None:
+def test_the_page_and_the_table_tell_what_failed(
+    capsys: pytest.CaptureFixture[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     done = [
         judge(RAISES, replace(GOOD, safe_seconds=8.04, last_seconds=0.2), drifting="salary"),
         judge(DRIFTS, replace(PROMOTED, drifted=[]), drifting="salary"),
     ]
+    monkeypatch.setenv("COLUMNS", "80")
     tell_drill(Output(), done)
     table = capsys.readouterr().out
     assert "1 of 2 passed" in table
+    assert "passed  the challenger raises  rolled_back  0 of 300" in table
+    assert max(map(len, table.splitlines())) <= 80
     assert "what is asked drifts: the drift report does not name salary" in table
     page = write_page("loans", "2026-11-21 06:00 UTC", 61.0, done)
-    assert "| passed | the challenger raises | rolled_back | 300 | 0 | 8.0 s |" in page
+    assert "| passed | the challenger raises | rolled_back | 0 of 300 | 8.0 s |" in page
     assert "**failed**" in page
     assert "- **Not as it must be**: the drift report does not name salary." in page
