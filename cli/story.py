@@ -178,13 +178,9 @@ def _outcome(gate: dict[str, Any]) -> str:
 
 
 def gate_in_words(text: str) -> str:
-    """Say what a gate asks, where its own text says so only to who knows its grammar."""
-    comparison = re.fullmatch(r"beats\s+(\w+)\s+by\s+([-+]?)(\S+?)\s*(%?)", text)
-    if not comparison:
-        return text
-    rival, sign, number, percent = comparison.groups()
-    margin = f"{number}{percent}"
-    return f"at most {margin} worse than {rival}" if sign == "-" else f"better than {rival} by {margin}"
+    """Name a gate as its contract does, also one of a version from before there was a word for it."""
+    margin = re.fullmatch(r"beats\s+champion\s+by\s+-(\S+?)\s*(%?)", text)
+    return f"at most {margin[1]}{margin[2]} worse than champion" if margin else text
 
 
 def evidence(gate: dict[str, Any]) -> str:

@@ -82,7 +82,7 @@ def test_an_explanation_says_what_it_starts_from_and_the_largest_first(capsys: p
     [
         ("beats champion by -1%", "at most 1% worse than champion"),
         ("beats  champion by -0.005", "at most 0.005 worse than champion"),
-        ("beats baseline by 0.02", "better than baseline by 0.02"),
+        ("beats baseline by 0.02", "beats baseline by 0.02"),
         ("roc_auc >= 0.8", "roc_auc >= 0.8"),
         ("parity", "parity"),
     ],

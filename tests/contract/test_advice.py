@@ -49,3 +49,10 @@ def test_a_gate_is_proposed_whose_scale_is_known(changes: dict[str, object], exa
     said = [*advise(a_contract(gates=GATES, **changes))]
     assert f"no gate asks for a quality of its own; add one like '{example}'" in said
     assert [*advise(a_contract(gates=[*GATES, example], **changes))] == []
+
+
+@pytest.mark.parametrize("gate", ["at most 1% worse than champion", "beats champion by 0.01", "beats champion by -1%"])
+def test_a_gate_against_the_champion_is_missed_only_where_there_is_none(gate: str) -> None:
+    warning = "no gate compares with the champion: a worse version could replace it"
+    assert warning in [*advise(a_contract(gates=["roc_auc >= 0.7"]))]
+    assert [*advise(a_contract(gates=["roc_auc >= 0.7", gate]))] == []
