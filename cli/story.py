@@ -158,8 +158,8 @@ def tell_leaderboard(output: Output, training: dict[str, Any]) -> None:
     output.table(("", "model", "settings", "mean", "± folds"), rows)
     if fitted := training.get("fitted"):
         output.say(
-            f"  tried on {fitted['judged']:,} rows, on which the chosen one is fitted to be judged by {fitted['holdout']:,} "
-            f"others; what answers is fitted on {fitted['served']:,}",
+            f"  tried on {fitted['judged']:,} rows; fitted on these the chosen one is judged by {fitted['holdout']:,} others, "
+            f"and fitted on all {fitted['served']:,} it answers",
             style="dim",
         )
 
