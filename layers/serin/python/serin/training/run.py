@@ -11,6 +11,7 @@ import pandas as pd
 
 from serin.contract.model import Contract
 from serin.data.datasets import DatasetFiles, Rows, find_datasets
+from serin.errors import Refused
 from serin.profile.profile import Profile, profile_columns
 from serin.registry.ports import Objects
 from serin.registry.register import run_prefix
@@ -31,12 +32,17 @@ class Trainer:
     artifacts: Objects
 
     def train(self, model: str, run_name: str) -> None:
-        """Train a run, prepare what it is compared with, and store what came of it. Again gives the same bytes."""
+        """Train a run, prepare what it is compared with, and store what came of it. Again gives the same bytes.
+
+        Raises Refused where the rows cannot be learned from, or a dataset of the run was excluded meanwhile.
+        """
         run = self.registry.run(model, run_name).value
         if self.data.exists(run_prefix(model, run.id) + "training.json"):
             return  # it is written last: an earlier try came to its end
         contract = Contract.model_validate(run.contract)
         datasets = find_datasets(self.registry.datasets(model), run.datasets, model)
+        if gone := [dataset.id for dataset in datasets if not dataset.is_used]:
+            raise Refused(f"dataset {gone[0]} was excluded while it was learned from", code="EXCLUDED")
         rows = DatasetFiles(self.data, model).read(datasets, contract)
         trained = train(rows.frame, contract, rows.keys)
         rivals = RivalFinder(self.registry, self.data, self.artifacts).find(model, trained, rows, contract, datasets)
