@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from serin.batch.job import LINE, Job, write_json
+from serin.data.harmless import harmless
 from serin.data.storage import load_columns
 from serin.registry.ids import read_verified, sha256
 from serin.registry.ports import KeptAnswer, KeptAnswers, Objects
@@ -85,15 +86,18 @@ def _latest(
 
 
 def _csv(lines: Sequence[int], said: Sequence[dict[str, Any]], beside: dict[str, list[Any]]) -> bytes:
-    """Write answers as a table: the line of each row in its file, what identifies it, and all that was answered."""
+    """Write answers as a table: the line of each row in its file, what identifies it, and all that was answered.
+
+    No cell is one that a spreadsheet would run.
+    """
     flat = [dict(_flat(answer)) for answer in said]
     names = list(dict.fromkeys(name for answer in flat for name in answer))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["line", *beside, *names])
+    writer.writerow(map(harmless, ["line", *beside, *names]))
     identified = zip(*beside.values(), strict=True) if beside else ((),) * len(lines)
     for line, known, answer in zip(lines, identified, flat, strict=True):
-        writer.writerow([line, *known, *(answer.get(name) for name in names)])
+        writer.writerow(map(harmless, [line, *known, *(answer.get(name) for name in names)]))
     return buffer.getvalue().encode()
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from serin.contract.model import Contract
 from serin.data.cells import as_text, is_text
 from serin.data.expect import Finding, NewLabel, Reason, expect
+from serin.data.harmless import harmless
 from serin.data.read import DEFAULT_LIMITS, Limits, RawTable, Unreadable, read_table
 from serin.profile.profile import Profile, profile_columns
 from serin.registry.records import ReceiptStatus
@@ -115,8 +116,9 @@ def profile_table(table: pd.DataFrame, contract: Contract) -> Profile:
 
 
 def write_rejected(raw: RawTable, finding: Finding) -> bytes:
-    """Write the rows that break the contract as they were, each with its line and why."""
-    rows = raw.frame[finding.is_bad]
+    """Write the rows that break the contract as they were, each with its line and why; no spreadsheet runs a cell."""
+    rows = raw.frame[finding.is_bad].map(harmless)
+    rows.columns = rows.columns.map(harmless)
     rows.insert(0, "reason", finding.why, allow_duplicates=True)
     rows.insert(0, raw.place, raw.lines[finding.is_bad], allow_duplicates=True)
     return rows.to_csv(index=False, lineterminator="\n").encode()
