@@ -235,6 +235,12 @@ class ServiceStack(cdk.Stack):
             description="The endpoint answers by an older route or model: the newest is out of reach or does not "
             "verify. Its logs say which.",
         )
+        alarms.when_any(
+            "capture-lost",
+            metric=api.metric("CaptureLost"),
+            description="What was predicted could not be written down, or not its rows: releases and drift checks do "
+            "not see it. The endpoint's logs say why.",
+        )
         crashed = alarms.when_any(
             "api-failed",
             metric=api.function.metric_errors(period=PERIOD),

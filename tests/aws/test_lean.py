@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -62,3 +63,13 @@ def test_what_is_out_of_reach_is_said_in_our_own_words(monkeypatch: pytest.Monke
     assert why in caught.value.message
     assert "http" not in caught.value.message.lower()
     assert "Pool" not in caught.value.message
+
+
+def test_a_capture_that_was_taken_in_part_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[bytes] = []
+    monkeypatch.setattr(os, "write", lambda _, line: taken.append(line) or len(line))  # type: ignore[func-returns-value]
+    lean._print(b"a line\n")
+    assert taken == [b"a line\n"]
+    monkeypatch.setattr(os, "write", lambda *_: 3)
+    with pytest.raises(OSError, match="3 of 7 bytes"):
+        lean._print(b"a line\n")

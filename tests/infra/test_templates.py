@@ -315,7 +315,7 @@ def test_people_are_told_of_what_waits_or_failed(each: Synthesised) -> None:
         *("batches-dead-letters", "batch-failed"),
         *("uploads-waiting", "training-waiting", "batches-waiting", "captures-waiting"),
         *("captures-dead-letters", "captures-late", "captures-lost"),
-        *("no-answer", "degraded", "api-failed", "challenger-fault"),
+        *("no-answer", "degraded", "api-failed", "challenger-fault", "capture-lost"),
         "check_drift-failed",
     }
     topic = next(iter(each.of_type("AWS::SNS::Topic")))
@@ -456,7 +456,10 @@ def test_captures_lie_in_the_log_of_the_endpoint_no_longer_than_they_are_kept(ea
 
 @pytest.mark.parametrize(
     ("name", "metric"),
-    [("no-answer", "NoAnswer"), ("degraded", "Degraded"), ("challenger-fault", "ChallengerFault")],
+    [
+        *(("no-answer", "NoAnswer"), ("degraded", "Degraded")),
+        *(("challenger-fault", "ChallengerFault"), ("capture-lost", "CaptureLost")),
+    ],
 )
 def test_an_alarm_watches_what_the_endpoint_of_its_environment_reports(
     each: Synthesised, name: str, metric: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

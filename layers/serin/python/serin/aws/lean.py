@@ -126,11 +126,17 @@ class LeanReader:
         )
 
 
+def _print(line: bytes) -> None:
+    """Write a line to stdout, past Python's own buffer. Raises OSError where only a part of it was taken."""
+    if (written := os.write(1, line)) != len(line):
+        raise OSError(f"{written} of {len(line)} bytes were taken")
+
+
 def make_endpoint(environment: Mapping[str, str], *, report: Report) -> Endpoint:
     """Make the endpoint of a function that answers predictions; its captures go to stdout, and so into its log."""
     reader = LeanReader(environment)
     router = Router(reader.route, reader.file, time.monotonic, versions=reader.version, report=report)
-    recorder = Recorder(lambda line: os.write(1, line), wall_clock=time.time, report=report)
+    recorder = Recorder(_print, wall_clock=time.time, report=report)
     draw = Random(secrets.randbits(256)).getrandbits  # to ask the kernel for each id would cost ten times as much
     return Endpoint(
         router,

@@ -20,7 +20,8 @@ from serin.serving.encode import MOST_SENT, entity_text
 if TYPE_CHECKING:
     from serin.serving.endpoint import Answered
 
-MAX_LINE_BYTES = 200_000
+# Lambda is said to divide what a function prints at 64 KiB, and neither part would be a line of JSON.
+MAX_LINE_BYTES = 60_000
 
 Report = Callable[[str, str, str], None]
 
@@ -86,7 +87,7 @@ class Veil:
 class Recorder:
     """Writes a line for each answer. write: takes it, with its newline. wall_clock: seconds since 1970.
 
-    lost: how many lines could not be written in this process.
+    lost: how many predictions of this process have no line, or one without the rows, for not even one would fit.
     """
 
     def __init__(self, write: Callable[[bytes], object], *, wall_clock: Callable[[], float], report: Report) -> None:
@@ -105,11 +106,7 @@ class Recorder:
                 return
             self._write(self._line(model, answered, unit, seconds, is_cold))
         except Exception as error:  # whatever it is, the prediction is made, and its answer must arrive
-            self.lost += 1
-            with suppress(Exception):
-                self._report(
-                    "CaptureLost", type(error).__name__, f"{self.lost} captures were lost so far: {loggable(error)}"
-                )
+            self._lose(type(error).__name__, loggable(error))
 
     def keep(self, lines: Iterable[bytes]) -> None:
         """Write lines that somebody waits for. Raises Unavailable where one cannot be written."""
@@ -118,6 +115,11 @@ class Recorder:
                 self._write(line)
         except OSError as error:
             raise Unavailable("it could not all be kept; send it again: what comes twice counts once") from error
+
+    def _lose(self, code: str, reason: str) -> None:
+        self.lost += 1
+        with suppress(Exception):
+            self._report("CaptureLost", code, f"{self.lost} captures were lost so far: {reason}")
 
     def _line(self, model: str, answered: Answered, unit: str, seconds: float, is_cold: bool) -> bytes:
         is_answered = not answered.failure
@@ -147,6 +149,8 @@ class Recorder:
             fitting = len(line.rows) * MAX_LINE_BYTES // (len(encoded) + 1)
             line.rows, line.scores = line.rows[:fitting], line.scores[:fitting]
             encoded = self._encode(line)
+        if rows and not line.rows:
+            self._lose("TOO_LONG", f"the first row of {answered.id} takes more than {MAX_LINE_BYTES:,} bytes")
         return encoded + b"\n"
 
 
