@@ -73,7 +73,9 @@ def write(files: Files, folder: Path) -> None:
 def _bundle(version: ModelVersion, files: Files) -> Files:
     code = _sources("serin.serving.predictor")
     pins = _pins(code)
-    text = _readme(version, pins, "answers: python predict.py rows.json", "the golden rows: python predict.py --check")
+    text = _readme(
+        version, files, pins, "answers: python predict.py rows.json", "the golden rows: python predict.py --check"
+    )
     return {**files, "predict.py": _one_file(version, code, pins), "README.txt": text, **_requirements(pins)}
 
 
@@ -82,6 +84,7 @@ def _container(version: ModelVersion, files: Files) -> Files:
     pins = _pins(code)
     text = _readme(
         version,
+        files,
         pins,
         f"build: docker build -t {version.model}:{version.number} .",
         f"run: docker run --rm -p 8080:8080 {version.model}:{version.number}",
@@ -108,7 +111,8 @@ def _wheel(version: ModelVersion, files: Files) -> Files:
         for module, (text, is_package) in _sources("serin.serving.elsewhere").items()
     }
     pins = _pins(_sources("serin.serving.elsewhere"))
-    text = _readme(version, pins, f"answers: from {package} import predict; predict([{{...}}, ...])")
+    answers = f"answers: from {package} import predict; predict([{{...}}, ...]), also of a DataFrame"
+    text = _readme(version, files, pins, answers)
     requires = "".join(f"Requires-Dist: {pin.replace('==', '>=')}\n" for pin in pins)
     head = (
         f"Metadata-Version: 2.1\nName: {name}\nVersion: {version.number}\n"
@@ -219,8 +223,12 @@ def _which(version: ModelVersion) -> str:
     return f"{version.model}@{version.number}"
 
 
-def _readme(version: ModelVersion, pins: Sequence[str], *lines: str) -> bytes:
-    """Say what an export is. A version that its gates rejected says so wherever it goes."""
+def _readme(version: ModelVersion, files: Files, pins: Sequence[str], *lines: str) -> bytes:
+    """Say what an export is, and whose rows are in it. A version that its gates rejected says so wherever it goes."""
+    baseline = ServingSpec.from_json(files["spec.json"]).baseline
+    kept = (
+        f"Explanations start from {len(baseline)} rows of the training data, which spec.json holds." if baseline else ""
+    )
     failed = [str(gate["gate"]) for gate in version.gates if not gate["passed"]]
     warning = (
         ["", f"REJECTED: this version did not pass its gates: {', '.join(failed)}"] if is_rejected(version) else []
@@ -237,6 +245,7 @@ def _readme(version: ModelVersion, pins: Sequence[str], *lines: str) -> bytes:
             "",
             "spec.json says what a row has, manifest.json where the version comes from and the digest of each file,",
             "golden.json made-up rows with the answers that must come.",
+            *([kept] if kept else []),
             "",
         ]
     ).encode()
@@ -261,25 +270,25 @@ ENTRYPOINT ["python", "-m", "serin.serving.server"]
 """
 
 _PACKAGE = '''\
-"""What does {which} answer? `predict([{{...}}, ...])` gives one answer for each row, as the endpoint does."""
+"""What does {which} answer? `predict(rows)` gives one answer for each row, as the endpoint does."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from {package}._serin.errors import InvalidRows, Refused
+from {package}._serin.errors import BadRequest, InvalidRows, Refused
 from {package}._serin.serving.elsewhere import Elsewhere
 
-__all__ = ["InvalidRows", "Refused", "describe", "predict"]
+__all__ = ["BadRequest", "InvalidRows", "Refused", "describe", "predict"]
 
 
-def predict(rows: Sequence[Mapping[str, Any]], *, explain: bool = False) -> list[dict[str, Any]]:
-    """Answer rows. explain: say what each feature contributed.
+def predict(rows: Any, *, explain: bool = False) -> list[dict[str, Any]]:
+    """Answer rows: a DataFrame, a list of dicts, or one dict. explain: say what each feature contributed.
 
-    Raises InvalidRows, whose `problems` name row and field of each; Refused where the model explains nothing.
+    Of a DataFrame, columns that are no features are left out. Raises InvalidRows, whose `problems` name row and field
+    of each; BadRequest where these are no rows; Refused where the model explains nothing.
     """
     return _version().predict(rows, explain=explain)
 
@@ -299,8 +308,9 @@ _SCRIPT = '''\
 #!/usr/bin/env python3
 """Answer rows with {which} as its endpoint does: `python predict.py rows.json`, or rows on stdin.
 
-rows.json: {{"rows": [{{"<feature>": <value>, ...}}, ...]}}. The golden rows: `python predict.py --check`.
-Needs {needs}, and the files beside it. Below are the modules of the serving code, each as it is.
+rows.json: [{{"<feature>": <value>, ...}}, ...], one row, or {{"rows": [...]}}.
+The golden rows: `python predict.py --check`. Needs {needs},
+and the files beside it. Below are the modules of the serving code, each as it is.
 """
 
 import sys

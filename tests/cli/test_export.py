@@ -13,7 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,10 @@ from cli.export import Kind, export, write
 from cli.golden import UNSEEN, golden_rows
 from cli.project import AskedWrongly
 from serin.contract.spec import ServingSpec, SpecFeature
-from serin.errors import Unverified
+from serin.errors import BadRequest, InvalidRows, Unverified
 from serin.registry.ids import sha256
 from serin.registry.records import Champion, ModelVersion, Route, VersionStatus
-from serin.serving.elsewhere import Elsewhere
+from serin.serving.elsewhere import Elsewhere, rows_of
 from serin.serving.encode import encode
 from serin.serving.endpoint import Endpoint
 from serin.serving.protocols import openapi
@@ -162,6 +162,17 @@ def test_the_bundle_answers_as_the_endpoint(artifacts: FakeObjects, model: str, 
     assert outside.ours("import runpy; runpy.run_path('predict.py')") == []
 
 
+def test_the_bundle_takes_rows_as_the_command_line_does(artifacts: FakeObjects, tmp_path: Path) -> None:
+    outside = an_outside(artifacts, "loans", "onnx", tmp_path)
+    rows, expected = golden_of(artifacts, "loans")
+    for body, answers in ((rows, expected), (rows[0], expected[:1])):
+        done = outside.python("predict.py", stdin=b"\xef\xbb\xbf" + json.dumps(body).encode())
+        assert without_ids(json.loads(done.stdout)["predictions"]) == answers, done.stderr
+    for body in (b"[]", b"7", b'["age"]', b"{}"):
+        done = outside.python("predict.py", stdin=body)
+        assert (done.returncode, "error" in json.loads(done.stdout)) == (1, True)
+
+
 def test_the_bundle_refuses_as_the_endpoint(artifacts: FakeObjects, tmp_path: Path) -> None:
     outside = an_outside(artifacts, "loans", "onnx", tmp_path)
     for body, code in ((b'{"rows": [{"agee": 1}]}', "INVALID_ROWS"), (b"{", "BAD_REQUEST")):
@@ -198,6 +209,72 @@ def test_the_wheel_answers_as_the_endpoint(artifacts: FakeObjects, model: str, t
     assert outside.python("-c", f"import {package}, sys; sys.exit('serin' in sys.modules)").returncode == 0
     refused = f"import {package} as m\ntry: m.predict([{{}}])\nexcept m.InvalidRows as e: print(e.problems[0].field)"
     assert outside.python("-c", refused).stdout.strip() == b"age"
+
+
+@pytest.fixture(scope="module")
+def loans(artifacts: FakeObjects) -> Elsewhere:
+    return Elsewhere.open(lambda name: artifacts.get(f"models/loans/7/{name}"))
+
+
+FRAMES: dict[str, Callable[[pd.DataFrame], Any]] = {
+    "a DataFrame": lambda frame: frame,
+    "of whole numbers, bits and categories": lambda frame: frame.astype(
+        {"age": "int32", "owner": "bool", "education": "category", "salary": "Float64"}
+    ),
+    "of objects": lambda frame: frame.astype(object).where(frame.notna(), None),
+    "with more columns": lambda frame: frame.assign(approved="yes", row=1).set_index("row"),
+    "records with NaN": lambda frame: frame.to_dict("records"),
+    "rows of pandas": lambda frame: [row for _, row in frame.astype(object).iterrows()],
+    "scalars of NumPy": lambda frame: [
+        {
+            "age": np.int64(row.age),
+            "salary": np.float64(row.salary),
+            "education": row.education,
+            "owner": np.bool_(row.owner),
+        }
+        for row in frame.itertuples()
+    ],
+}
+
+
+@pytest.mark.parametrize("form", FRAMES)
+def test_a_table_of_python_is_answered_as_its_rows_are(loans: Elsewhere, form: str) -> None:
+    frame = a_table()[[*FEATURES]][:40]
+    rows = json.loads(json.dumps(frame.astype(object).where(frame.notna(), None).to_dict("records")))
+    assert any(row["salary"] is None for row in rows)
+    assert any(row["education"] is None for row in rows)
+    assert without_ids(loans.predict(FRAMES[form](frame))) == without_ids(loans.predict(rows))
+    assert without_ids(loans.predict({"rows": rows})) == without_ids(loans.predict(rows))
+    assert without_ids(loans.predict(rows[0])) == without_ids(loans.predict(rows[:1]))
+
+
+def test_a_category_that_is_a_number_is_no_other_one_beside_missing_values() -> None:
+    spec = ServingSpec("m", "regression", "t", (SpecFeature("zip", "category"),))
+    assert rows_of(pd.DataFrame({"zip": [1500.0, None, 2.5]}), spec) == [{"zip": 1500}, {"zip": None}, {"zip": 2.5}]
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([], "rows are a DataFrame, or a list"),
+        ("age", "rows are a DataFrame, or a list"),
+        ([41], "rows are a DataFrame, or a list"),
+        (None, "rows are a DataFrame, or a list"),
+        (pd.DataFrame({"age": []}), "no row"),
+        (pd.DataFrame([[41, 42]], columns=["age", "age"]), "'age' stands twice"),
+    ],
+)
+def test_what_are_no_rows_is_said(loans: Elsewhere, rows: Any, says: str) -> None:
+    with pytest.raises(BadRequest, match=says):
+        loans.predict(rows)
+    with pytest.raises(InvalidRows, match="age: is required"):
+        loans.predict(pd.DataFrame({"other": [1, 2]}))
+
+
+def test_an_export_says_whose_rows_are_in_it(artifacts: FakeObjects) -> None:
+    texts = {model: export(version_of(artifacts, model), artifacts, "onnx")["README.txt"] for model in MODELS}
+    assert b"start from 64 rows of the training data" in texts["loans"]
+    assert b"rows of the training data" not in texts["house-prices"]
 
 
 def test_the_wheel_explains_where_the_contract_asks_for_it(artifacts: FakeObjects, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from serin.errors import SerinError
-from serin.serving.elsewhere import Elsewhere
+from serin.serving.body import read_json
+from serin.serving.elsewhere import Elsewhere, rows_of
 from serin.serving.statuses import body_of
 
 TOLERANCE = 1e-5  # another processor may round in another way; what it answers must not change
@@ -18,7 +19,7 @@ TOLERANCE = 1e-5  # another processor may round in another way; what it answers 
 def main(folder: Path, words: list[str] | None = None) -> int:
     """Answer, and give the exit status: 1 where rows are refused or a golden answer differs."""
     parser = argparse.ArgumentParser(description="Answer rows as the model's endpoint does.")
-    parser.add_argument("file", nargs="?", type=Path, help='{"rows": [{…}, …]} as JSON; stdin where left out')
+    parser.add_argument("file", nargs="?", type=Path, help="rows as JSON, [{…}, …]; stdin where left out")
     parser.add_argument("--check", action="store_true", help="answer the golden rows, and compare")
     asked = parser.parse_args(words)
     try:
@@ -26,7 +27,8 @@ def main(folder: Path, words: list[str] | None = None) -> int:
         if asked.check:
             return _check(version, json.loads((folder / "golden.json").read_bytes()))
         body = asked.file.read_bytes() if asked.file else sys.stdin.buffer.read()
-        said, status = version.endpoint.predict(version.model, body), 0
+        rows = rows_of(read_json(body), version.endpoint.serving(version.model).model.spec)
+        said, status = version.endpoint.predict(version.model, json.dumps({"rows": rows}).encode()), 0
     except SerinError as error:
         said, status = body_of(error), 1
     except OSError as error:
