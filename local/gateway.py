@@ -322,7 +322,7 @@ def _proxied(outcome: Outcome, request_id: str) -> Response:
         body = said.get("body") or ""
         content = base64.b64decode(body, validate=True) if said.get("isBase64Encoded") else body.encode()
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
-        _LOG.info("a function answered HTTP with %.200r", outcome.payload)
+        _LOG.info("a function answered HTTP with %d bytes that are no response", len(outcome.payload))
         raise Refused(FAILED) from None
     return Response(status, content, [*headers, ("x-amzn-RequestId", request_id)])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from serin.aws import watch
 from serin.aws.watch import count, each_in_turn, log, watched
+from serin.errors import SerinError
 
 CONTEXT: Any = SimpleNamespace(
     function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn:f", aws_request_id="request-1"
@@ -45,12 +47,16 @@ def test_it_answers_logs_under_the_requests_id_and_counts(capsys: pytest.Capture
 
 
 def test_what_was_counted_before_a_failure_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="too often"):
+    with pytest.raises(Exception, match=r"ValueError at watch\.py:\d+ > test_watch\.py:\d+") as caught:
         handler({"times": 3}, CONTEXT)
+    assert (type(caught.value).__name__, caught.value.__suppress_context__) == ("ValueError", True)
+    assert "too often" not in "".join(traceback.format_exception(caught.value)).replace(
+        'raise ValueError("too often")', ""
+    )
     assert '"Done":[3.0]' in capsys.readouterr().out.replace(" ", "")
 
 
-def test_where_one_model_fails_the_others_get_their_turn() -> None:
+def test_where_one_model_fails_the_others_get_their_turn(caplog: pytest.LogCaptureFixture) -> None:
     done = []
 
     def do(model: str) -> None:
@@ -58,6 +64,10 @@ def test_where_one_model_fails_the_others_get_their_turn() -> None:
             raise ValueError("no such thing")
         done.append(model)
 
-    with pytest.raises(RuntimeError, match="failed for broken; the log says why"):
+    with pytest.raises(SerinError, match="failed for broken; the log says why"):
         each_in_turn(["first", "broken", "last"], do)
     assert done == ["first", "last"]
+    (said,) = caplog.records
+    assert vars(said)["model"] == "broken"
+    assert vars(said)["reason"].startswith("ValueError at watch.py:"), "what others say of an error may quote a value"
+    assert said.exc_info is None

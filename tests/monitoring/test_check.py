@@ -15,7 +15,7 @@ import yaml
 from functions.check_drift import handler
 from serin.aws.cloud import Cloud, utc_now
 from serin.contract.load import Contracts
-from serin.errors import Unavailable, Unverified
+from serin.errors import SerinError, Unavailable, Unverified
 from serin.monitoring.check import Checker
 from serin.monitoring.drift import Report, Verdict
 from serin.monitoring.files import Summariser
@@ -210,7 +210,7 @@ def test_the_function_checks_each_model_and_one_that_fails_stops_no_other(
     lines = captures_of(300, at=int(at.timestamp() * 1000), older=25)
     version = deployed.data.put(key, a_capture_file(*lines))
     Summariser(deployed.registry, deployed.data, deployed.artifacts).summarise(key, version)
-    with pytest.raises(RuntimeError, match="failed for apples"):
+    with pytest.raises(SerinError, match="failed for apples"):
         handler.handler({}, CONTEXT)
     assert deployed.registry.drift("loans").value.verdict == "drifted"
     sent = boto3.client("sqs").receive_message(QueueUrl=deployed.names["TRAINING_QUEUE_URL"])["Messages"]

@@ -10,6 +10,8 @@ from aws_lambda_powertools import Logger, Metrics, Tracer, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from serin.errors import SerinError, loggable
+
 Handler = Callable[[dict[str, Any], LambdaContext], Any]
 
 
@@ -18,7 +20,7 @@ def watched(handler: Handler) -> Handler:
 
     @cache
     def whole() -> Handler:
-        counted = _metrics().log_metrics(handler, raise_on_empty_metrics=False)
+        counted = _metrics().log_metrics(_discreet(handler), raise_on_empty_metrics=False)
         traced: Handler = log().inject_lambda_context(Tracer().capture_lambda_handler(counted))
         return traced
 
@@ -26,6 +28,22 @@ def watched(handler: Handler) -> Handler:
     @wraps(handler)
     def call(event: dict[str, Any], context: LambdaContext) -> Any:
         return whole()(event, context)
+
+    return call
+
+
+def _discreet(handler: Handler) -> Handler:
+    """Let an error that nobody foresaw say its place and no more: what is raised is logged, and kept by workflows."""
+
+    @wraps(handler)
+    def call(event: dict[str, Any], context: LambdaContext) -> Any:
+        try:
+            return handler(event, context)
+        except SerinError:
+            raise
+        except Exception as error:
+            # Under its own name, by which workflows tell errors apart.
+            raise type(type(error).__name__, (Exception,), {})(loggable(error)) from None
 
     return call
 
@@ -51,17 +69,17 @@ def log_failure(metric: str, code: str, reason: str) -> None:
 def each_in_turn(models: Iterable[str], do: Callable[[str], None]) -> None:
     """Do something for each model. Whatever one suffers from, the others get their turn.
 
-    Raises RuntimeError with the names of those for which it failed; why, is in the log.
+    Raises SerinError with the names of those for which it failed; why, is in the log.
     """
     failed = []
     for model in models:
         try:
             do(model)
-        except Exception:
-            log().exception("failed for a model", model=model)
+        except Exception as error:
+            log().error("failed for a model", model=model, reason=loggable(error))
             failed.append(model)
     if failed:
-        raise RuntimeError(f"failed for {', '.join(failed)}; the log says why")
+        raise SerinError(f"failed for {', '.join(failed)}; the log says why")
 
 
 @cache
