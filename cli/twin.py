@@ -153,18 +153,19 @@ def twin_up(
     is_kept: it goes on where the last one of the project ended, and the next one will. is_fresh: what was kept goes.
     """
     from local.errors import StateUnreadable, TwinError
-    from local.twin import Twin
+    from local.twin import Twin, check_ports
 
     _refuse_a_second()
     with sole_holder():
         folder = assembly(say)
         say("starting the twin")
         snapshot = state_folder() / "state"
-        if is_fresh:
-            shutil.rmtree(snapshot, ignore_errors=True)
         live, kept = {"models": project.models_folder()}, snapshot if is_kept else None
         twin = Twin(folder, live=live, port=port, state=state_folder(), snapshot=kept)
         try:
+            if is_fresh:
+                check_ports(port)  # first, or what was kept is gone for nothing
+                shutil.rmtree(snapshot, ignore_errors=True)
             twin.start()
         except StateUnreadable as error:
             unreadable = SerinError(str(error), code="TWIN")

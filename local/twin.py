@@ -97,7 +97,7 @@ class Twin:
         Raises BadAssembly, PortInUse, UnsupportedResource, StackFailed, StateUnreadable, TwinDown.
         """
         read_assembly(self._assembly)
-        _check_ports(self._port)
+        check_ports(self._port)
         _clear_away_the_dead(self._root)
         self._process = subprocess.Popen(
             self._command(),
@@ -286,8 +286,8 @@ def _read_line(stream: IO[bytes], timeout_seconds: float) -> bytes:
         return stream.readline() if selector.select(timeout_seconds) else b""
 
 
-def _check_ports(port: int) -> None:
-    """Find out at once what the twin's process would find out after some seconds."""
+def check_ports(port: int) -> None:
+    """Find out at once what the twin's process would find out after some seconds. Raises PortInUse."""
     for number in (port, port + 1) if port else ():
         listen(number).close()
 

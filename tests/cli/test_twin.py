@@ -163,14 +163,25 @@ class KeepingTwin(FakeTwin):
 
 @pytest.mark.parametrize("is_fresh", [False, True])
 def test_the_twin_is_given_what_the_one_before_held_unless_it_is_to_be_fresh(
-    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, *, is_fresh: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_fresh: bool
 ) -> None:
     monkeypatch.setattr(local.twin, "Twin", KeepingTwin)
     monkeypatch.setattr(KeepingTwin, "seen", [])
     kept = tmp_path / ".serin" / "state"
     kept.mkdir(parents=True)
-    with twin.twin_up(port=port, say=print, is_kept=True, is_fresh=is_fresh):
+    with twin.twin_up(port=0, say=print, is_kept=True, is_fresh=is_fresh):
         assert KeepingTwin.seen == [(kept, not is_fresh)]
+
+
+def test_what_was_kept_stays_where_a_fresh_twin_finds_its_port_taken(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / ".serin" / "state"
+    kept.mkdir(parents=True)
+    monkeypatch.setattr(local.twin, "Twin", KeepingTwin)
+    with pytest.raises(SerinError, match="in use"), twin.twin_up(port=port, say=print, is_kept=True, is_fresh=True):
+        pass
+    assert kept.exists()
 
 
 def test_a_twin_of_a_block_leaves_what_is_kept_alone(
