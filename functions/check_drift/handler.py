@@ -12,7 +12,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from serin.aws.checking import checker_in
 from serin.aws.cloud import Cloud
 from serin.aws.watch import count, each_in_turn, log, watched
-from serin.monitoring.check import Checker
+from serin.monitoring.check import Checker, Due
+from serin.monitoring.summary import Served
 
 
 @cache
@@ -20,10 +21,8 @@ def checker() -> Checker:
     return checker_in(Cloud.from_environment(), actor="check_drift")
 
 
-def check(model: str) -> None:
-    report = checker().check(model, "clock")
-    if report is None:
-        return
+def compare(due: Due, served: Served) -> None:
+    report, model = checker().compare(due, served), due.version.model
     log().info("checked", model=model, version=report.version, verdict=report.verdict, reason=report.reason)
     count(f"Checked{report.verdict.title().replace(' ', '')}")
     with single_metric(name="DriftEffect", unit=MetricUnit.NoUnit, value=report.largest_effect) as metric:
@@ -32,4 +31,14 @@ def check(model: str) -> None:
 
 @watched
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    each_in_turn(checker().contracts.names(), check)
+    due: dict[str, Due] = {}
+
+    def look(model: str) -> None:
+        if found := checker().due(model, "clock"):
+            due[model] = found
+
+    try:
+        each_in_turn(checker().contracts.names(), look)
+    finally:  # those that can be checked are, whatever the others suffer from
+        served = checker().served(due.values())
+        each_in_turn(due, lambda model: compare(due[model], served[model]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from serin.errors import SerinError, Unavailable, Unverified
 from serin.monitoring.check import Checker
 from serin.monitoring.drift import Report, Verdict
 from serin.monitoring.files import Summariser
+from serin.monitoring.summary import Summary
 from serin.registry.registry import Registry
 from serin.training.start import BY_HAND
 from tests.builders import a_capture_file, a_contract
@@ -153,6 +156,32 @@ def test_a_version_older_than_it_may_be_is_told(tmp_path: Path) -> None:
     assert bench.check().is_stale
     assert [subject for subject, _ in bench.notifier.told] == ["loans@1 is older than it may be"]
     assert bench.requests.messages == []
+
+
+def test_each_summary_is_read_once_for_all_models_and_counts_in_the_windows_that_it_is_of(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        bench.serve(20)
+        bench.clock.advance(hours=3)
+    for stored in bench.data.list("summaries/"):  # another model was asked the same
+        summary = Summary.from_json(bench.data.get(stored.key))
+        both = {(model, 1): summary.served["loans", 1] for model in ("loans", "other")}
+        bench.data.put(stored.key, replace(summary, served=both).to_json())
+    due = bench.checker.due("loans", BY_HAND)
+    assert due is not None
+    other = replace(due, version=replace(due.version, model="other"), since=due.at - timedelta(hours=4))
+    read, get = list[str](), bench.data.get
+
+    def noted(key: str, version: str | None = None) -> bytes:
+        read.append(key)
+        return get(key, version)
+
+    monkeypatch.setattr(bench.data, "get", noted)
+    served = bench.checker.served([due, other])
+    assert {model: each.rows.rows for model, each in served.items()} == {"loans": 60, "other": 20}
+    assert sorted(read) == [stored.key for stored in bench.data.list("summaries/")]
+    assert bench.checker.served([]) == {}
 
 
 def test_where_nobody_answers_nothing_is_checked(tmp_path: Path) -> None:

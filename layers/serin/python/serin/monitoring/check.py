@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from serin.contract.load import Contracts
-from serin.contract.model import Monitoring
+from serin.contract.model import Contract
 from serin.contract.spec import ServingSpec
 from serin.data.storage import load_columns
 from serin.errors import Conflict, SerinError
@@ -19,7 +19,7 @@ from serin.monitoring.drift import Report, Verdict, compare_columns, sum_up
 from serin.monitoring.files import read_layout, verified_file
 from serin.monitoring.summarise import score_columns
 from serin.monitoring.summary import Served
-from serin.monitoring.window import read_summaries
+from serin.monitoring.window import read_summaries, speaks_of
 from serin.profile.profile import Profile, profile_columns
 from serin.registry.ports import Clock, Notifier, Objects, Queue
 from serin.registry.records import DriftState, HistoryEntry, ModelVersion
@@ -27,6 +27,17 @@ from serin.registry.registry import Found, Registry, put, put_drift
 from serin.training.start import BY_DRIFT, BY_HAND, plan_duration
 
 TOLD = 5  # columns in a message and in the history; the report has them all
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A check that is due. since, at: its window. state: what the last one found."""
+
+    contract: Contract
+    version: ModelVersion
+    state: Found[DriftState]
+    since: datetime
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +60,37 @@ class Checker:
 
         By hand it is always due. People are told, and a training is asked for, once a cooldown.
         """
+        due = self.due(model, by)
+        return self.compare(due, self.served([due])[model]) if due else None
+
+    def due(self, model: str, by: str) -> Due | None:
+        """Find out what a check of a model is to compare; None where it is not due, or nobody answers."""
         contract = self.contracts.load(model)
         plan, state, route, at = contract.monitoring, self.registry.drift(model), self.registry.route(model), self.now()
         if route is None or (by != BY_HAND and not self._is_past(state.value.checked_at, plan.every, at)):
             return None
         version = self.registry.version(model, route.value.champion.version).value
-        report = self._report(version, plan, at)
+        since = at - plan_duration(plan.window, self.seconds_per_minute)
+        return Due(contract, version, state, since=since, at=at)
+
+    def served(self, checks: Collection[Due]) -> dict[str, Served]:
+        """Add up what each model's champion answered in its window. Each summary is read once, for all of them."""
+        served = {due.version.model: Served(Profile(0, {}), Profile(0, {})) for due in checks}
+        if not checks:
+            return served
+        since, until = min(due.since for due in checks), max(due.at for due in checks)
+        for summary in read_summaries(self.data, since=since, until=until):
+            for due in checks:
+                part, model = summary.served.get((due.version.model, due.version.number)), due.version.model
+                if part and speaks_of(summary, since=due.since, until=due.at):
+                    served[model] = served[model] + part if served[model].rows.rows else part
+        return served
+
+    def compare(self, due: Due, served: Served) -> Report:
+        """Compare what a champion answered with what it was trained on, and do what follows, as `check` does."""
+        contract, state, at = due.contract, due.state, due.at
+        model, version, plan = contract.model, due.version, contract.monitoring
+        report = self._report(due, served)
         key = f"drift/{model}/{at:%Y-%m-%dT%H%M%S}.json"
         self.data.put(key, report.to_json())
         is_alarm = report.verdict is Verdict.DRIFTED or report.is_stale
@@ -72,10 +108,9 @@ class Checker:
         """Tell whether a duration of the contract has gone by, or never began."""
         return not since or at - datetime.fromisoformat(since) >= plan_duration(duration, self.seconds_per_minute)
 
-    def _report(self, version: ModelVersion, plan: Monitoring, at: datetime) -> Report:
-        since = at - plan_duration(plan.window, self.seconds_per_minute)
+    def _report(self, due: Due, served: Served) -> Report:
+        version, plan, since, at = due.version, due.contract.monitoring, due.since, due.at
         layout = read_layout(version, self.registry, self.artifacts)
-        served = self._served(version, since, at)
         features, predictions = served.rows.columns, served.scores.columns
         shown = {name: column for name, column in features.items() if name not in layout.hidden}
         tests = len(shown) + len(predictions)
@@ -99,15 +134,6 @@ class Checker:
             left_out=tuple(sorted(features.keys() & layout.hidden)),
             is_stale=is_stale,
         )
-
-    def _served(self, version: ModelVersion, since: datetime, until: datetime) -> Served:
-        """Add up what a version answered in the window."""
-        served = Served(Profile(0, {}), Profile(0, {}))
-        for summary in read_summaries(self.data, since=since, until=until):
-            part = summary.served.get((version.model, version.number))
-            if part:
-                served = served + part if served.rows.rows else part
-        return served
 
     def _expected(self, version: ModelVersion, spec: ServingSpec) -> Profile:
         """Summarise what the version answered to its hold-out."""

@@ -27,7 +27,6 @@ def read_summaries(data: Objects, *, since: datetime, until: datetime) -> Iterat
     A file is taken whole: at its edges a window is as exact as files are short. A summary that is gone or broken is
     left out.
     """
-    first, last = since.timestamp() * 1000 // MS_PER_MINUTE, until.timestamp() * 1000 // MS_PER_MINUTE
     hour = since.replace(minute=0, second=0, microsecond=0)
     while hour <= until + LATEST_ARRIVAL:
         for stored in data.list(f"{SUMMARIES}dt={hour:%Y-%m-%d}/hour={hour:%H}/"):
@@ -35,6 +34,12 @@ def read_summaries(data: Objects, *, since: datetime, until: datetime) -> Iterat
                 summary = Summary.from_json(data.get(stored.key))
             except (NotFound, Unverified):
                 continue
-            if any(first <= stretch.minute <= last for stretch in summary.traffic):
+            if speaks_of(summary, since=since, until=until):
                 yield summary
         hour += timedelta(hours=1)
+
+
+def speaks_of(summary: Summary, *, since: datetime, until: datetime) -> bool:
+    """Tell whether a capture file held any request from `since` on, up to `until`."""
+    first, last = since.timestamp() * 1000 // MS_PER_MINUTE, until.timestamp() * 1000 // MS_PER_MINUTE
+    return any(first <= stretch.minute <= last for stretch in summary.traffic)
