@@ -120,6 +120,16 @@ def test_it_is_checked_when_due_and_by_hand_at_once(bench: Bench) -> None:
     bench.check()
 
 
+def test_one_check_by_a_clock_that_was_fast_keeps_no_others_away(bench: Bench) -> None:
+    bench.clock.advance(hours=20)
+    bench.check()
+    bench.clock.advance(hours=-20)
+    bench.serve(400, older=25)
+    assert bench.check().verdict is Verdict.DRIFTED
+    assert len(bench.notifier.told) == 1
+    assert bench.checker.check("loans", CLOCK) is None
+
+
 def test_people_are_told_once_a_cooldown(bench: Bench) -> None:
     for told, hours in ((1, 1), (1, 4), (1, 2), (2, 1)):
         bench.serve(400, older=25)

@@ -105,8 +105,12 @@ class Checker:
         return report
 
     def _is_past(self, since: str | None, duration: timedelta, at: datetime) -> bool:
-        """Tell whether a duration of the contract has gone by, or never began."""
-        return not since or at - datetime.fromisoformat(since) >= plan_duration(duration, self.seconds_per_minute)
+        """Tell whether a duration of the contract has gone by, or never began.
+
+        One that began in a future further off than it lasts was noted by a clock that was fast.
+        """
+        lasts = plan_duration(duration, self.seconds_per_minute)
+        return not since or not -lasts < at - datetime.fromisoformat(since) < lasts
 
     def _report(self, due: Due, served: Served) -> Report:
         version, plan, since, at = due.version, due.contract.monitoring, due.since, due.at
@@ -120,7 +124,8 @@ class Checker:
         shifts = compare_columns(trained_on, Profile(served.rows.rows, shown), tests=tests, importances=leans_on)
         answers = compare_columns(self._expected(version, layout.spec), served.scores, tests=tests)
         verdict, reason = sum_up(shifts, answers)
-        is_stale = bool(plan.max_age) and self._is_past(version.created_at, plan.max_age or timedelta(), at)
+        age = at - datetime.fromisoformat(version.created_at)
+        is_stale = plan.max_age is not None and age >= plan_duration(plan.max_age, self.seconds_per_minute)
         return Report(
             model=version.model,
             version=version.number,
