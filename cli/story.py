@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -306,8 +307,14 @@ def _tell_why(output: Output, item: dict[str, Any]) -> None:
     output.heading(f"why  {item['id']}: {mean} {_number(item['base'])}, {here}")
     largest = sorted(item["contributions"].items(), key=lambda pair: -abs(pair[1]))
     shown, others = largest[:SHOWN_REASONS], [value for _, value in largest[SHOWN_REASONS:]]
-    facts = [(name, f"{value:+.4g}") for name, value in shown]
-    output.facts([*facts, (f"{len(others)} others", f"{sum(others):+.4g}")] if others else facts)
+    facts = [*shown, (f"{len(others)} more", sum(others))] if others else shown
+    decimals = _decimals(facts[0][1]) if facts else 0
+    output.facts((name, f"{value:+,.{decimals}f}") for name, value in facts)
+
+
+def _decimals(largest: float) -> int:
+    """How many decimals a number is written with to show three digits, and so those beside it."""
+    return max(0, 2 - math.floor(math.log10(abs(largest)))) if largest else 0
 
 
 def _number(value: float) -> str:

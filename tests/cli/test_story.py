@@ -72,9 +72,25 @@ def test_an_explanation_says_what_it_starts_from_and_the_largest_first(capsys: p
     tell_predictions(Output(), {"model": "loans", "version": 3, "predictions": items})
     said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line]
     first = said.index("why p-0: the mean over 64 rows is 0.234, and here")
-    assert said[first + 1 : first + 3] == ["age -2", "f10 +1"]
-    assert said[first + 1 + SHOWN_REASONS] == "3 others +0.6"
+    assert said[first + 1 : first + 3] == ["age -2.00", "f10 +1.00"]
+    assert said[first + 1 + SHOWN_REASONS] == "3 more +0.60"
     assert said[-1] == "why p-1: a usual row has 0.2, and so has this one"
+
+
+@pytest.mark.parametrize(
+    ("largest", "smallest", "written"),
+    [(0.6482, 0.00004345, ["+0.648", "+0.000"]), (-12_345.6, 3.2, ["-12,346", "+3"]), (0.0, 0.0, ["+0", "+0"])],
+)
+def test_contributions_have_as_many_decimals_as_the_largest_needs(
+    largest: float, smallest: float, written: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    item = {"id": "p-0", "prediction": 1.0, "base": 0.2, "base_rows": 1}
+    item |= {"contributions": {"small": smallest, "large": largest}}
+    tell_predictions(Output(), {"model": "loans", "version": 3, "predictions": [item]})
+    said = {
+        line.split()[-1] for line in capsys.readouterr().out.splitlines() if line.startswith(("  small", "  large"))
+    }
+    assert said == set(written)
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,7 @@ serin() {
 )
 def test_the_tour_works_as_written(tmp_path: Path) -> None:
     assert len(TOUR) >= 7
-    script = f"set -eu\n{LOGGED}" + "\n".join(
-        f'echo "── block {number}"\n{block}' for number, block in enumerate(TOUR)
-    )
+    script = f"set -eu\n{LOGGED}" + "\n".join(f'echo "── block {number}"\n{block}' for number, block in enumerate(TOUR))
     folder = make_project(tmp_path)
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     done = subprocess.run(
