@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from cli.show import Output, moment, short
-from cli.story import evidence, gate_in_words
+from cli.story import evidence, gate_in_words, outcome
 from serin.aws.cloud import Cloud
 from serin.errors import NotFound
 from serin.monitoring.replay import Replay, Row
@@ -158,7 +158,7 @@ def _verdict(gate: dict[str, Any] | None) -> str:
     if gate is None:
         return "-"
     if not gate["passed"]:
-        return f"rejected: {evidence(gate)}"
+        return f"{outcome(gate)}: {evidence(gate)}"
     return "passed" if gate["value"] is None else f"passed, {gate['value']:.4g}"
 
 

@@ -159,8 +159,8 @@ def tell_leaderboard(output: Output, training: dict[str, Any]) -> None:
     output.table(("", "model", "settings", "mean", "± folds"), rows)
     if fitted := training.get("fitted"):
         output.say(
-            f"  tried on {fitted['judged']:,} rows; fitted on these the chosen one is judged by {fitted['holdout']:,} others, "
-            f"and fitted on all {fitted['served']:,} it answers",
+            f"  chosen and fitted on {fitted['judged']:,} rows, judged on {fitted['holdout']:,} others; "
+            f"what answers is fitted on all {fitted['served']:,}",
             style="dim",
         )
 
@@ -168,11 +168,12 @@ def tell_leaderboard(output: Output, training: dict[str, Any]) -> None:
 def tell_gates(output: Output, title: str, gates: Sequence[dict[str, Any]], status: str) -> None:
     """Tell each gate with its evidence."""
     output.heading(f"gates  {title} {status}")
-    rows = [(_outcome(gate), gate_in_words(gate["gate"]), evidence(gate)) for gate in gates]
+    rows = [(outcome(gate), gate_in_words(gate["gate"]), evidence(gate)) for gate in gates]
     output.table(("", "gate", "evidence"), rows)
 
 
-def _outcome(gate: dict[str, Any]) -> str:
+def outcome(gate: dict[str, Any]) -> str:
+    """Say what came of a gate: one that cannot be compared is held, for a person to decide."""
     if gate["passed"]:
         return "passed"
     return "held" if gate["message"].startswith(NOT_COMPARABLE) else "rejected"
