@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import ceil
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, load_from_string, numpy_helper
+from onnx import ModelProto, NodeProto, helper, load_from_string, numpy_helper
 
 from serin.aws.cloud import Cloud
 from serin.contract.model import Release as ReleaseSection
@@ -20,11 +20,10 @@ from serin.errors import NotFound
 from serin.registry.ids import sha256
 from serin.registry.registry import put, put_training
 
-TRIAL_TURNS = 200  # of the loop, to see how long one takes here
-AT_ONCE = 4096  # numbers that a turn of the loop computes
+TRIAL_TURNS = 20  # to see how long one takes here
+WIDTH = 256  # of the matrices that a turn multiplies
 
 Edit = Callable[[bytes], bytes]
-Kind = tuple[int, Sequence[int]]
 
 
 def raising(onnx: bytes) -> bytes:
@@ -59,8 +58,8 @@ def answering_nan_above(onnx: bytes, *, threshold: float) -> bytes:
 
 def slowed(onnx: bytes, *, seconds: float) -> bytes:
     """Let a model answer as before, but about so much later on a machine like this one."""
-    turn = _seconds_of(_looping(onnx, TRIAL_TURNS)) / TRIAL_TURNS
-    return _looping(onnx, ceil(seconds / turn))
+    turn = _seconds_of(_burning(onnx, TRIAL_TURNS)) / TRIAL_TURNS
+    return _burning(onnx, ceil(seconds / turn))
 
 
 def mistaken(onnx: bytes, *, shift: float) -> bytes:
@@ -119,30 +118,25 @@ def _renamed(onnx: bytes) -> ModelProto:
     return model
 
 
-def _looping(onnx: bytes, turns: int) -> bytes:
-    """Compute numbers that count for nothing, one turn after the other."""
-    numbers: Kind = (TensorProto.DOUBLE, (AT_ONCE,))
-    flag: Kind = (TensorProto.BOOL, ())
-    body = helper.make_graph(
-        [helper.make_node("Sin", ["numbers"], ["next"]), helper.make_node("Identity", ["goes"], ["goes_on"])],
-        "turn",
-        _tensors(turn=(TensorProto.INT64, ()), goes=flag, numbers=numbers),
-        _tensors(goes_on=flag, next=numbers),
-    )
+def _burning(onnx: bytes, turns: int) -> bytes:
+    """Multiply matrices that count for nothing, one turn after the other; a loop would not be loaded."""
+    node = helper.make_node
+    squares = [node("MatMul", [f"square{turn}", f"square{turn}"], [f"square{turn + 1}"]) for turn in range(turns)]
     return _edited(
         onnx,
-        helper.make_node("Loop", ["turns", "", "start"], ["burned"], body=body),
-        helper.make_node("ReduceSum", ["burned"], ["sum"], keepdims=0),
-        helper.make_node("Mul", ["sum", "nothing"], ["none"]),
-        helper.make_node("Add", ["before", "none"], ["scores"]),
-        turns=np.array(turns),
-        start=np.ones(AT_ONCE),
+        # Of the answer, so that nothing of it can be computed while the model is loaded.
+        node("ReduceSum", ["before"], ["all"], keepdims=0),
+        node("Mul", ["all", "nothing"], ["none"]),
+        node("Add", ["column", "none"], ["ones"]),
+        node("MatMul", ["ones", "row"], ["square0"]),
+        *squares,
+        node("ReduceSum", [f"square{turns}"], ["burned"], keepdims=0),
+        node("Mul", ["burned", "nothing"], ["ash"]),
+        node("Add", ["before", "ash"], ["scores"]),
         nothing=np.array(0.0),
+        column=np.ones((WIDTH, 1)),
+        row=np.full((1, WIDTH), 1 / WIDTH),
     )
-
-
-def _tensors(**tensors: Kind) -> list[Any]:
-    return [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in tensors.items()]
 
 
 def _seconds_of(onnx: bytes) -> float:

@@ -8,6 +8,7 @@ import pytest
 
 from serin.contract.spec import ServingSpec, SpecFeature
 from serin.errors import Unverified
+from serin.serving import apart
 from serin.serving.apart import score_apart
 from serin.serving.columns import Columns
 from serin.serving.encode import Arrays, Encoded
@@ -48,11 +49,29 @@ def test_scores_come_back_as_the_model_gives_them() -> None:
     [
         (model(EATS), 30.0, "cannot be run"),
         (model(HANGS), 2.0, "longer than 2 s"),
+    ],
+    ids=["eats memory", "hangs"],
+)
+def test_what_a_model_does_wrong_is_told(
+    graph: bytes, seconds: float, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even of an operator that is not on the list, were it let through."""
+    child = "import serin.serving.model as m; m.check_operators = lambda _: None; "
+    monkeypatch.setattr("serin.serving.apart._CHILD", child + apart._CHILD)
+    with pytest.raises(Unverified, match=said):
+        score_apart(graph, SPEC, ROWS, seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("graph", "seconds", "said"),
+    [
+        (model(EATS), 30.0, "the operator 'ConstantOfShape', which is not run"),
+        (model(HANGS), 30.0, "the operator 'Loop', which is not run"),
         (b"no model", 30.0, "cannot be loaded"),
     ],
     ids=["eats memory", "hangs", "no model"],
 )
-def test_what_a_model_does_wrong_is_told(graph: bytes, seconds: float, said: str) -> None:
+def test_what_might_never_end_is_not_even_begun(graph: bytes, seconds: float, said: str) -> None:
     with pytest.raises(Unverified, match=said):
         score_apart(graph, SPEC, ROWS, seconds=seconds)
 

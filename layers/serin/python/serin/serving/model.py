@@ -18,6 +18,7 @@ from serin.serving.capture import Veil
 from serin.serving.columns import COLUMNS, Columns, RowPacker
 from serin.serving.decode import RowDecoder
 from serin.serving.encode import Arrays, Encoded, PlainRow
+from serin.serving.operators import check_operators
 
 if TYPE_CHECKING:
     from serin.serving.explain import Explained
@@ -47,6 +48,7 @@ class LoadedModel:
         if len(onnx) > MAX_ONNX_BYTES:
             message = f"the model has {len(onnx):,} bytes; at most {MAX_ONNX_BYTES:,} are loaded"
             raise Unverified(message, code="MODEL_SIZE")
+        check_operators(onnx)
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4  # errors come as exceptions
