@@ -208,7 +208,7 @@ def test_each_function_reaches_its_own_keys_and_no_others(prod: Synthesised) -> 
             *("write data/receipts/*", "write data/datasets/*", "write data/quarantine/*"),
         },
         "tick": {"read data/receipts/*"},
-        "train_model": {"read data/datasets/*", "read data/runs/*", "write data/runs/*"},
+        "train_model": {"read data/datasets/*", "read data/runs/*", "write data/runs/*", "read artifacts/models/*"},
         "evaluate_model": {"read data/runs/*", "write data/runs/*", "read artifacts/models/*"},
         "register_model": {"read data/runs/*", "read artifacts/models/*", "write artifacts/models/*"},
         "advance_release": {
