@@ -120,7 +120,7 @@ def _check_type(route: Route, kind: str, more: str, headers: Mapping[str, str]) 
 
 def _check_letters(body: bytes) -> None:
     """Raise BadRequest where letters were lost: API Gateway puts U+FFFD for each byte that is not UTF-8."""
-    if LOST_LETTER in body:
+    if not body.isascii() and LOST_LETTER in body:
         raise BadRequest(
             "this is not UTF-8, or has the character U+FFFD, which stands for a letter that was lost; "
             "where that very character is meant, JSON can write it \\ufffd"
