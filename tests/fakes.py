@@ -36,9 +36,7 @@ class FakeRows:
 
     def write(self, writes: Sequence[Write]) -> None:
         texts = [json.dumps(change.body, allow_nan=False) for change in writes]
-        stored = [self.rows.get((change.partition, change.sort)) for change in writes]
-        revisions = [row.revision if row else 0 for row in stored]
-        if revisions != [change.expected_revision for change in writes]:
+        if any(self._revision(change) != change.expected_revision for change in writes):
             if all(map(self._is_written, writes, texts)):
                 return
             raise Conflict(f"one of {[(change.partition, change.sort) for change in writes]} has moved on")
@@ -46,6 +44,10 @@ class FakeRows:
             place = change.partition, change.sort
             self._texts[place] = text
             self.rows[place] = Row(*place, json.loads(text), change.expected_revision + 1)
+
+    def _revision(self, change: Write) -> int:
+        place = change.partition, change.sort
+        return self.rows[place].revision if place in self.rows else 0
 
     def _is_written(self, change: Write, text: str) -> bool:
         place = change.partition, change.sort
