@@ -187,7 +187,7 @@ def gate_in_words(text: str) -> str:
 
 def evidence(gate: dict[str, Any]) -> str:
     """Say what a gate saw, in numbers as short as people read them."""
-    if gate["gate"] == "parity" and gate["passed"] and gate["value"] is not None:
+    if gate["gate"].startswith("parity") and gate["passed"] and gate["value"] is not None:
         return f"the ONNX file answers as scikit-learn does; they differ by at most {gate['value']:.1e}"
     message = gate["message"].replace(" (how sure that is, these rows do not tell)", " (margin of error unknown)")
     return re.sub(r"\d+\.\d{5,}(?:e-?\d+)?", lambda number: f"{float(number[0]):.4g}", message)

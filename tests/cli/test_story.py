@@ -115,6 +115,7 @@ def test_what_a_gate_saw_is_told_without_digits_that_nobody_reads() -> None:
     )
     parity = {"gate": "parity", "passed": True, "value": 1.6e-16, "message": "in row 25: 0.999938506 and 0.999938506"}
     assert evidence(parity).endswith("differ by at most 1.6e-16")
+    assert evidence({**parity, "gate": "parity of the served model"}) == evidence(parity)
     assert evidence({**parity, "passed": False}) == "in row 25: 0.9999 and 0.9999"
 
 
