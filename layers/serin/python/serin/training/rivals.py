@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
 
 from serin.contract.model import Candidate, Contract
-from serin.contract.spec import ServingSpec, label_text
+from serin.contract.spec import Label, ServingSpec, label_text
 from serin.data.border import Border
 from serin.data.datasets import DatasetFiles, Rows
 from serin.data.split import as_columns
@@ -141,7 +142,7 @@ class RivalFinder:
         scores = scores_of(fitted, read.frame.iloc[there][list(recipe.features)])
         table = pd.DataFrame({f"score_{place}": column for place, column in enumerate(scores.T)})
         table[ROW] = here.astype(np.float64)
-        labels = [label_text(label) for label in getattr(fitted["model"], "classes_", np.empty(0)).tolist()]
+        labels = [label_text(label) for label in _labels_of(fitted)]
         return dump_table(table), tuple(labels)
 
     def _setting(self, version: ModelVersion) -> Setting:
@@ -157,6 +158,12 @@ class RivalFinder:
             contract = Contract.model_validate(self.registry.run(version.model, version.run).value.contract)
             said = max(entries, key=lambda entry: contract.metric.improvement(entry["mean"], 0.0))
         return Setting(Candidate(said["family"]), said["params"], is_baseline=False, is_candidate=True)
+
+
+def _labels_of(fitted: Pipeline) -> list[Label]:
+    """The labels of a pipeline's scores, in their order; [] of values."""
+    found: list[Label] = fitted["model"].classes_.tolist() if hasattr(fitted["model"], "classes_") else []
+    return found
 
 
 def _as_far_as_there(contract: Contract, frame: pd.DataFrame) -> Contract:
