@@ -276,7 +276,7 @@ def test_after_an_edit_versions_are_compared_on_rows_that_neither_learned_from(o
     assert judged["version"].status is not VersionStatus.HELD
     assert beside["value"] is not None
     assert beside["n"] >= 80
-    assert ("fitted again" in beside["message"]) is (edit in ("entity", "holdout 40%"))
+    assert ("fitted again" in beside["message"]) is (edit == "entity")
 
 
 def test_a_bad_model_does_not_replace_a_good_one_by_a_removed_feature(open_shop: Shop) -> None:
