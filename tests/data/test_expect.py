@@ -154,6 +154,14 @@ def test_a_row_says_all_that_is_wrong_with_it() -> None:
     assert finding.why.tolist() == ["age: TYPE; salary: TYPE", "salary: TYPE", "age: TYPE"]
 
 
+def test_of_a_row_with_many_faults_the_first_are_named() -> None:
+    names = [f"f{place}" for place in range(12)]
+    contract = a_contract(features={name: {"type": "number"} for name in names}, data={"min_rows": 10})
+    frame = pd.DataFrame({name: ["x", "1"] for name in names} | {"approved": ["yes", "no"]}, dtype="str")
+    (why,) = expect(RawTable(frame, np.arange(2)), contract).why.tolist()
+    assert why == "; ".join([*(f"f{place}: TYPE" for place in range(10)), "…"])
+
+
 def test_more_bad_rows_than_allowed_refuse_the_table() -> None:
     assert codes(expect(a_raw_table(age=["x"] * 4), a_strict_contract())) == []
     finding = expect(a_raw_table(age=["x"] * 5), a_strict_contract())

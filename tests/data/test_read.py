@@ -192,10 +192,19 @@ def test_gzip_is_read_and_stops_at_the_limit() -> None:
 
 
 @pytest.mark.parametrize("write", [lambda f: f.to_csv(index=False).encode(), as_parquet], ids=["csv", "parquet"])
-@pytest.mark.parametrize("limits", [Limits(max_rows=39), Limits(max_columns=4), Limits(max_bytes=100)])
+@pytest.mark.parametrize(
+    "limits", [Limits(max_rows=39), Limits(max_columns=4), Limits(max_bytes=100), Limits(max_cells=199)]
+)
 def test_a_table_over_a_limit_is_refused(write: Any, limits: Limits) -> None:
     assert refusal(write(a_frame()), limits).code == "TOO_LARGE"
-    assert len(read_table(write(a_frame()), Limits(max_rows=40, max_columns=5)).frame) == 40
+    assert len(read_table(write(a_frame()), Limits(max_rows=40, max_columns=5, max_cells=205)).frame) == 40
+
+
+@pytest.mark.parametrize("content", [b"a\n1\n" + b"\n" * 1000 + b"2\n", b"a\n" + b",\n" * 1000], ids=["lines", "cells"])
+def test_a_small_file_that_holds_more_than_is_allowed_is_refused_before_it_is_parsed(content: bytes) -> None:
+    for sent in (content, gzip.compress(content)):
+        assert refusal(sent, Limits(max_cells=900)).code == "TOO_LARGE"
+        assert refusal(sent, Limits(max_rows=900)).code == "TOO_LARGE"
 
 
 def test_rows_in_which_nothing_is_written_are_left_out_and_lines_stay_right() -> None:
@@ -215,6 +224,22 @@ def test_rows_in_which_nothing_is_written_can_be_had_in_their_places(cell: bytes
     assert table.frame.to_numpy().tolist() == [[cell.decode(), "x"], ["", ""], ["", ""], ["2", "y"], ["", ""]]
     assert table.lines.tolist() == [4, 5, 6, 7, 8]
     assert not len(table.blank)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.text(st.sampled_from('ab,"\n'), max_size=40), st.integers(1, 9))
+def test_it_does_not_matter_where_a_file_is_parted(text: str, part: int) -> None:
+    def read() -> list[Any]:
+        try:
+            table = read_table(text.encode())
+        except Unreadable as error:
+            return [error.code, error.line]
+        return [list(table.frame), table.frame.to_numpy().tolist(), table.lines.tolist(), table.blank.tolist()]
+
+    whole = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("serin.data.read.PART", part)
+        assert read() == whole
 
 
 def test_quotes_in_odd_places_are_read_as_the_csv_module_does() -> None:

@@ -25,6 +25,7 @@ from serin.profile.profile import Categories, Numbers, Profile
 from serin.serving.encode import MAX_MAGNITUDE, bounds_of
 
 ROWS_NAMED = 20
+FAULTS_NAMED = 10  # of one row
 MAX_CLASSES = 50
 
 
@@ -435,8 +436,17 @@ def _any(faults: list[_Fault], is_bad: Mask) -> Mask:
 
 
 def _why(faults: list[_Fault], is_bad: Mask) -> NDArray[np.object_]:
-    why = np.full(int(is_bad.sum()), "", dtype=object)
+    """Say of each bad row what is wrong with it; rows with the same faults share one text."""
+    kinds, texts = np.zeros(int(is_bad.sum()), dtype=np.int64), [""]
     for fault in faults:
-        hit = fault.cells[is_bad]
-        why[hit] = why[hit] + np.where(why[hit] == "", "", "; ") + f"{fault.column}: {fault.code}"
-    return why
+        said = f"{_shortened(fault.column)}: {fault.code}"
+        found, kinds = np.unique(2 * kinds + fault.cells[is_bad], return_inverse=True)
+        texts = [_joined(texts[kind // 2], said) if kind % 2 else texts[kind // 2] for kind in found.tolist()]
+    return np.array(texts, dtype=object)[kinds]
+
+
+def _joined(text: str, said: str) -> str:
+    """Add what else is wrong with a row; of much, the first is enough."""
+    if text.endswith("…"):
+        return text
+    return f"{text}; {said if text.count('; ') < FAULTS_NAMED - 1 else '…'}" if text else said

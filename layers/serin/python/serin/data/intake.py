@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, replace
 from traceback import extract_tb
 
@@ -12,8 +13,8 @@ from serin.contract.model import Contract
 from serin.data.cells import as_text, is_text
 from serin.data.expect import Finding, NewLabel, Reason, expect
 from serin.data.harmless import harmless
-from serin.data.read import DEFAULT_LIMITS, Limits, RawTable, Unreadable, read_table
-from serin.profile.profile import Profile, profile_columns
+from serin.data.read import DEFAULT_LIMITS, ROWS_AT_ONCE, Limits, RawTable, Unreadable, read_table
+from serin.profile.profile import Categories, Numbers, Profile, profile_columns
 from serin.registry.records import ReceiptStatus
 
 
@@ -107,18 +108,22 @@ def _own_fault(error: Exception) -> Reason:
 
 def profile_table(table: pd.DataFrame, contract: Contract) -> Profile:
     """Summarise a typed table. An entity is left out: a profile must not name persons."""
-    arrays = {
-        str(name): table[name].to_numpy(dtype=object if is_text(table[name]) else np.float64)
-        for name in table.columns
-        if name in contract.features or name != contract.entity
-    }
-    return profile_columns(arrays)
+    columns: dict[str, Numbers | Categories] = {}
+    for name in map(str, table.columns):  # one by one: as objects, texts take several times their size
+        if name in contract.features or name != contract.entity:
+            cells = table[name].to_numpy(dtype=object if is_text(table[name]) else np.float64)
+            columns |= profile_columns({name: cells}).columns
+    return Profile(len(table), columns)
 
 
 def write_rejected(raw: RawTable, finding: Finding) -> bytes:
     """Write the rows that break the contract as they were, each with its line and why; no spreadsheet runs a cell."""
-    rows = raw.frame[finding.is_bad].map(harmless)
-    rows.columns = rows.columns.map(harmless)
-    rows.insert(0, "reason", finding.why, allow_duplicates=True)
-    rows.insert(0, raw.place, raw.lines[finding.is_bad], allow_duplicates=True)
-    return rows.to_csv(index=False, lineterminator="\n").encode()
+    places, buffer = np.flatnonzero(finding.is_bad), io.BytesIO()
+    for start in range(0, len(places), ROWS_AT_ONCE):
+        part = places[start : start + ROWS_AT_ONCE]
+        rows = raw.frame.iloc[part].map(harmless)
+        rows.columns = rows.columns.map(harmless)
+        rows.insert(0, "reason", finding.why[start : start + ROWS_AT_ONCE], allow_duplicates=True)
+        rows.insert(0, raw.place, raw.lines[part], allow_duplicates=True)
+        buffer.write(rows.to_csv(index=False, header=not start, lineterminator="\n").encode())
+    return buffer.getvalue()

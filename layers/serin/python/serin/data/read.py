@@ -11,9 +11,11 @@ import gzip
 import io
 import re
 import zlib
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NoReturn
 
 import numpy as np
@@ -27,6 +29,9 @@ from serin.data.cells import NUMBER
 from serin.errors import BadRequest
 
 LONGEST_FIELD = 131_072
+PART = 1 << 22  # bytes that are looked through at once
+ROWS_AT_ONCE = 10_000
+_NEWLINE, _QUOTE = ord("\n"), ord('"')
 SEND_A_TABLE = "Send a table as CSV in UTF-8, as gzip of it, or as Parquet."
 
 
@@ -41,11 +46,35 @@ class Unreadable(BadRequest):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large an upload may be. `max_bytes` holds for what was sent and for what it unpacks to."""
+    """How large an upload may be; by default as large as can be judged in 2 GB of memory.
 
-    max_bytes: int = 256 * 1024 * 1024
+    max_bytes: of what was sent, of what it unpacks to, and of the text in it.
+    """
+
+    max_bytes: int = 160 * 1024 * 1024
     max_rows: int = 5_000_000
     max_columns: int = 1_000
+    max_cells: int = 24_000_000
+
+    def check(self, *, rows: int, columns: int) -> None:
+        """Raise Unreadable where a table is larger than allowed. rows: also those in which nothing is written."""
+        if columns > self.max_columns:
+            fix = "Leave out the columns that are not needed."
+            raise Unreadable(
+                "TOO_LARGE", f"the table has {columns:,} columns; {self.max_columns:,} are allowed", fix=fix
+            )
+        if rows > self.max_rows:
+            self.refuse(f"the table has {rows:,} rows; {self.max_rows:,} are allowed")
+        if rows * columns > self.max_cells:
+            self.refuse(f"the table has {rows * columns:,} cells; {self.max_cells:,} are allowed")
+
+    def check_bytes(self, size: int) -> None:
+        """Raise Unreadable where so many bytes are more than allowed."""
+        if size > self.max_bytes:
+            self.refuse(f"the table is larger than {self.max_bytes:,} bytes")
+
+    def refuse(self, message: str) -> NoReturn:
+        raise Unreadable("TOO_LARGE", message, fix="Send it in several smaller uploads.")
 
 
 DEFAULT_LIMITS = Limits()
@@ -78,7 +107,7 @@ class RawTable:
 
 def read_table(content: bytes, limits: Limits = DEFAULT_LIMITS) -> RawTable:
     """Read a table. Raises Unreadable with a code, a line where there is one, and what to do."""
-    _check_size(len(content), limits)
+    limits.check_bytes(len(content))
     if content[:2] == b"\x1f\x8b":
         content = _unzip(content, limits)
         if content[:2] == b"\x1f\x8b":
@@ -96,15 +125,6 @@ def name_some(names: Sequence[object]) -> str:
     return ", ".join(map(repr, names[:5])) + more
 
 
-def _check_size(size: int, limits: Limits) -> None:
-    if size > limits.max_bytes:
-        raise Unreadable(
-            "TOO_LARGE",
-            f"the table is larger than {limits.max_bytes:,} bytes",
-            fix="Send it in several smaller uploads.",
-        )
-
-
 def _unzip(content: bytes, limits: Limits) -> bytes:
     """Unpack gzip, stopping at the limit whatever the file claims about its size."""
     unpacked = bytearray()
@@ -112,7 +132,7 @@ def _unzip(content: bytes, limits: Limits) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
             while chunk := file.read(1 << 20):
                 unpacked += chunk
-                _check_size(len(unpacked), limits)
+                limits.check_bytes(len(unpacked))
     except EOFError as error:
         fix = "Send the whole file."
         raise Unreadable("TRUNCATED", "the gzip file ends before its data does", fix=fix) from error
@@ -185,7 +205,7 @@ def _utf8(content: bytes) -> bytes:
             "ENCODING", f"line {line} holds a NUL byte", line=line, fix="Remove it and send the file again."
         )
     try:
-        content.decode()
+        _check_utf8(content)
     except UnicodeDecodeError as error:
         line = _line_of(content, error.start)
         if error.reason == "unexpected end of data":
@@ -196,6 +216,15 @@ def _utf8(content: bytes) -> bytes:
     return content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
+def _check_utf8(content: bytes) -> None:
+    """Raise UnicodeDecodeError where the bytes are no text; without decoding, which can take four times their size."""
+    ends = pa.py_buffer(np.array([0, len(content)], dtype=np.int64))
+    try:
+        pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(content)).validate(full=True)
+    except pa.ArrowInvalid:
+        content.decode()
+
+
 def _line_of(content: bytes, position: int) -> int:
     return content.count(b"\n", 0, position) + 1
 
@@ -204,10 +233,12 @@ def _line_of(content: bytes, position: int) -> int:
 class _Rows:
     """Where the rows of a CSV text are; those in which nothing is written are left out.
 
-    fields: how many each has; lines: in which line each starts; starts, ends: its bytes, without the newline.
-    blank: the lines of those left out, below the first that is written and above the empty lines at the end.
+    header: the cells of the first. fields: how many each has; lines: in which line each starts; starts, ends: its
+    bytes, without the newline. blank: the lines of those left out, below the first that is written and above the empty
+    lines at the end.
     """
 
+    header: list[str]
     fields: NDArray[np.int64]
     lines: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -216,33 +247,24 @@ class _Rows:
 
 
 def _read_csv(text: bytes, limits: Limits) -> RawTable:
-    if not text.strip():
+    if not text or text.isspace():
         raise Unreadable(
             "EMPTY", "the file is empty", fix="Send a table with a row of column names and at least one row."
         )
     delimiter = _delimiter(text)
-    rows = _find_rows(text, delimiter)
-    cells = None
+    if text.count(b"\n") + text.count(delimiter.encode()) > limits.max_cells:
+        limits.refuse(f"the table has more than {limits.max_cells:,} cells")
+    rows, table = _find_rows(text, delimiter, limits), None
     if rows is None:
-        rows, cells = _parse_slowly(text, delimiter)
+        rows, table = _parse_slowly(text, delimiter)
     if len(rows.fields) < 2:
         raise Unreadable(
             "EMPTY", "the file has a row of column names and nothing below it", fix="Send at least one row."
         )
-    width = int(rows.fields[0])
-    if width > limits.max_columns:
-        raise Unreadable("TOO_LARGE", f"the table has {width:,} columns; {limits.max_columns:,} are allowed")
-    if (count := len(rows.fields) - 1 + len(rows.blank)) > limits.max_rows:
-        message = f"the table has {count:,} rows; {limits.max_rows:,} are allowed"
-        raise Unreadable("TOO_LARGE", message, fix="Send it in several smaller uploads.")
+    limits.check(rows=len(rows.fields) - 1 + len(rows.blank), columns=len(rows.header))
     _check_widths(rows)
-    if cells is None:
-        header, *_ = csv.reader(io.StringIO(text[rows.starts[0] : rows.ends[0]].decode()), delimiter=delimiter)
-        frame = _parse(text, rows, delimiter)
-    else:
-        header = cells[0]
-        frame = pd.DataFrame(cells[1:], dtype="str")
-    names = [name.strip() for name in header]
+    frame = _as_frame(table or _parse(text, rows, delimiter))
+    names = [name.strip() for name in rows.header]
     _check_header(names, frame)
     kept = [place for place, name in enumerate(names) if name or frame[place].ne("").any()]
     frame = frame[kept]
@@ -252,89 +274,138 @@ def _read_csv(text: bytes, limits: Limits) -> RawTable:
 
 def _delimiter(text: bytes) -> str:
     """Choose what separates the cells of the first written line; a comma where nothing does."""
-    first = re.sub(rb'"[^"]*"?', b"", text.lstrip(b"\n").split(b"\n", 1)[0])
+    written = re.search(rb"[^\n]+", text)
+    first = re.sub(rb'"[^"]*"?', b"", written[0] if written else b"")
     return max(",;\t", key=lambda candidate: first.count(candidate.encode()))
 
 
-def _find_rows(text: bytes, delimiter: str) -> _Rows | None:
-    """Find the rows without a loop. None where quotes stand elsewhere than around whole cells.
+def _find_rows(text: bytes, delimiter: str, limits: Limits) -> _Rows | None:
+    """Find the rows, part by part. None where quotes stand elsewhere than around whole cells.
 
-    Raises Unreadable where a quote is never closed or a field is too long.
+    Raises Unreadable where a quote is never closed, a field is too long, or there are too many rows.
     """
     content = np.frombuffer(text, dtype=np.uint8)
-    newlines = np.flatnonzero(content == ord("\n"))
-    separators = np.flatnonzero(content == ord(delimiter))
-    quotes = np.flatnonzero(content == ord('"'))
-    borders = newlines
-    if len(quotes):
-        edges = (ord("\n"), ord(delimiter), ord('"'))
-        padded = np.concatenate(([ord("\n")], content, [ord("\n")])).astype(np.uint8)
-        opening, closing = quotes[::2], quotes[1::2]
-        if not (np.isin(padded[opening], edges).all() and np.isin(padded[closing + 2], edges).all()):
+    borders, separators, newlines = [], [], []  # where rows end; and how many of these stand before
+    is_quoted = count = separators_before = newlines_before = 0
+    for start in range(0, len(content), PART):
+        part = content[start : start + PART]
+        all_newlines = np.flatnonzero(part == _NEWLINE)
+        quoted = is_quoted ^ (np.cumsum(part == _QUOTE, dtype=np.uint8) & 1)  # from an opening quote to its closing one
+        if not _quotes_are_around_cells(content, start, quoted, ord(delimiter)):
             return None
-        if len(quotes) % 2:
-            _raise_open_quote(1 + int(np.searchsorted(newlines, quotes[-1])))
-        borders = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
-        separators = separators[np.searchsorted(quotes, separators) % 2 == 0]
-    starts = np.concatenate(([0], borders + 1))
-    ends = np.concatenate((borders, [len(text)]))
-    inner = np.searchsorted(separators, ends) - np.searchsorted(separators, starts)
-    for row in np.flatnonzero(ends - starts > LONGEST_FIELD):
-        own = separators[(separators >= starts[row]) & (separators < ends[row])]
-        if np.diff([starts[row] - 1, *own, ends[row]]).max() - 1 > LONGEST_FIELD:
-            _raise_long_field(1 + int(np.searchsorted(newlines, starts[row])))
+        found = np.flatnonzero((part == _NEWLINE) & (quoted == 0))
+        inner = np.flatnonzero((part == ord(delimiter)) & (quoted == 0))
+        borders.append(found + start)
+        separators.append(np.searchsorted(inner, found) + separators_before)
+        newlines.append(np.searchsorted(all_newlines, found) + newlines_before)
+        is_quoted, count = int(quoted[-1]), count + len(found)
+        separators_before, newlines_before = separators_before + len(inner), newlines_before + len(all_newlines)
+        if count > limits.max_rows + 1:
+            limits.refuse(f"the table has more than {limits.max_rows:,} rows")
+    if is_quoted:
+        _raise_open_quote(_line_of(text, text.rindex(b'"')))
+    ends = np.concatenate((*borders, [len(text)]))
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    inner = np.diff(np.concatenate(([0], *separators, [separators_before])))
+    lines = np.concatenate(([1], *(each + 2 for each in newlines)))
+    for row in np.flatnonzero(ends - starts > LONGEST_FIELD).tolist():
+        if _longest_field(content[starts[row] : ends[row]], ord(delimiter)) > LONGEST_FIELD:
+            _raise_long_field(int(lines[row]))
     written = ends - starts > inner
-    lines = np.searchsorted(newlines, starts) + 1
+    first = int(np.argmax(written))
     blank = ~written
-    blank[: np.argmax(written)] = False
+    blank[:first] = False
     blank[len(starts) - np.argmax(ends[::-1] > starts[::-1]) :] = False
-    return _Rows(inner[written] + 1, lines[written], starts[written], ends[written], lines[blank])
+    header = next(csv.reader(io.StringIO(text[starts[first] : ends[first]].decode()), delimiter=delimiter), [])
+    return _Rows(header, inner[written] + 1, lines[written], starts[written], ends[written], lines[blank])
 
 
-def _parse(text: bytes, rows: _Rows, delimiter: str) -> pd.DataFrame:
-    """Give the cells below the header as text, in columns named by their place."""
+def _quotes_are_around_cells(content: NDArray[np.uint8], start: int, quoted: NDArray[Any], delimiter: int) -> bool:
+    """Tell whether the quotes of a part open behind, and close before, the edge of a cell, or another quote."""
+    quotes = np.flatnonzero(content[start : start + len(quoted)] == _QUOTE)
+    is_opening = quoted[quotes] == 1
+    before, after = quotes[is_opening] + start - 1, quotes[~is_opening] + start + 1
+    neighbours = content[before[before >= 0]], content[after[after < len(content)]]
+    return all(np.isin(each, (_NEWLINE, delimiter, _QUOTE)).all() for each in neighbours)
+
+
+def _longest_field(row: NDArray[np.uint8], delimiter: int) -> int:
+    """Tell how many bytes the longest field of a row has."""
+    quoted = np.cumsum(row == _QUOTE, dtype=np.uint8) & 1
+    separators = np.flatnonzero((row == delimiter) & (quoted == 0))
+    return int(np.diff(np.concatenate(([-1], separators, [len(row)]))).max()) - 1
+
+
+def _parse(text: bytes, rows: _Rows, delimiter: str) -> pa.Table:
+    """Read the cells below the header as text, in columns named by their place."""
     starts, ends = rows.starts[1:], rows.ends[1:]
-    body = text[starts[0] : ends[-1]]
+    first, end = int(starts[0]), int(ends[-1])
+    body = pa.py_buffer(text).slice(first, end - first)
     if (starts[1:] != ends[:-1] + 1).any():  # rows in which nothing is written stand between
-        body = b"\n".join(text[start:end] for start, end in zip(starts, ends, strict=True))
-    names = [str(place) for place in range(int(rows.fields[0]))]
-    table = pa_csv.read_csv(
+        steps = np.zeros(end - first, dtype=np.int8)
+        steps[starts - first] += 1
+        steps[ends[:-1] + 1 - first] -= 1
+        body = pa.py_buffer(np.frombuffer(body, dtype=np.uint8)[np.cumsum(steps, dtype=np.int8) > 0])
+    names = [str(place) for place in range(len(rows.header))]
+    return pa_csv.read_csv(
         pa.BufferReader(body),
         read_options=pa_csv.ReadOptions(column_names=names, block_size=max(1 << 20, 4 * int((ends - starts).max()))),
-        parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in body),
+        parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in text),
         convert_options=pa_csv.ConvertOptions(
             column_types={name: pa.large_string() for name in names}, strings_can_be_null=False
         ),
     )
+
+
+def _as_frame(table: pa.Table) -> pd.DataFrame:
     return pd.DataFrame({place: _as_text(column) for place, column in enumerate(table.columns)})
 
 
-def _parse_slowly(text: bytes, delimiter: str) -> tuple[_Rows, list[list[str]]]:
-    """Read rows whose quotes stand in odd places, as Python's csv module does."""
+def _parse_slowly(text: bytes, delimiter: str) -> tuple[_Rows, pa.Table]:
+    """Read rows whose quotes stand in odd places, as Python's csv module does. Rows of another width are left out."""
     end = "\x00end"
-    lines: list[int] = []
+    header: list[str] = []
     cells: list[list[str]] = []
-    blank: list[int] = []
-    reader = csv.reader(io.StringIO(f"{text.decode().rstrip(chr(10))}\n{end}", newline=""), delimiter=delimiter)
-    line = 1
+    fields, lines, blank = array("q"), array("q"), array("q")
+    batches: list[pa.RecordBatch] = []
+    row: list[str] = []
+    last = line = 1
+    content = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
+    reader = csv.reader(chain(content, ["\n", end]), delimiter=delimiter)
     try:
         for row in reader:
+            if row == [end]:
+                break
+            last = line if row else last
             if any(row):
+                fields.append(len(row))
                 lines.append(line)
-                cells.append(row)
-            elif cells:
+                if not header:
+                    header = row
+                elif len(row) == len(header):
+                    cells.append(row)
+            elif header:
                 blank.append(line)
+            if len(cells) == ROWS_AT_ONCE:
+                batches.append(_batch(cells))
+                cells.clear()
             line = reader.line_num + 1
     except csv.Error as error:
         if "field limit" in str(error):
             _raise_long_field(line)
         raise Unreadable("BAD_FORMAT", f"line {line} is no row of a table: {error}", line=line) from error
-    if cells[-1] != [end]:
+    if row != [end]:
         _raise_open_quote(lines[-1])
-    fields = np.array([len(row) for row in cells[:-1]], dtype=np.int64)
+    batches += [_batch(cells)] if cells else []
     nowhere = np.empty(0, dtype=np.int64)
-    written, left_out = np.array(lines[:-1], dtype=np.int64), np.array(blank, dtype=np.int64)
-    return _Rows(fields, written, nowhere, nowhere, left_out), cells[:-1]
+    left_out = np.array(blank, dtype=np.int64)
+    rows = _Rows(header, np.array(fields), np.array(lines), nowhere, nowhere, left_out[left_out <= last])
+    return rows, pa.Table.from_batches(batches) if batches else pa.table({})
+
+
+def _batch(rows: list[list[str]]) -> pa.RecordBatch:
+    columns = [pa.array(cells, type=pa.large_string()) for cells in zip(*rows, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, names=[str(place) for place in range(len(columns))])
 
 
 def _raise_open_quote(line: int) -> NoReturn:
@@ -350,7 +421,7 @@ def _raise_long_field(line: int) -> NoReturn:
 
 def _check_widths(rows: _Rows) -> None:
     """Raise Unreadable where rows have another number of fields than the header."""
-    width, fields = int(rows.fields[0]), rows.fields[1:]
+    width, fields = len(rows.header), rows.fields[1:]
     odd = np.flatnonzero(fields != width)
     if not len(odd):
         return
@@ -431,8 +502,7 @@ def _read_parquet(content: bytes, limits: Limits) -> RawTable:
     try:
         file = pq.ParquetFile(pa.BufferReader(content))
         names = list(file.schema_arrow.names)
-        if len(names) > limits.max_columns:
-            raise Unreadable("TOO_LARGE", f"the table has {len(names):,} columns; {limits.max_columns:,} are allowed")
+        limits.check(rows=file.metadata.num_rows, columns=len(names))  # as it says of itself: before anything is read
         twice = [name for name, times in Counter(names).items() if times > 1]
         if twice:
             fix = "Give each column a name of its own."
@@ -442,11 +512,10 @@ def _read_parquet(content: bytes, limits: Limits) -> RawTable:
         rows = size = 0
         for batch in file.iter_batches(batch_size=65_536):
             batches.append(batch)
-            rows, size = rows + batch.num_rows, size + batch.nbytes
-            _check_size(size, limits)
-            if rows > limits.max_rows:
-                message = f"the table has more than {limits.max_rows:,} rows"
-                raise Unreadable("TOO_LARGE", message, fix="Send it in several smaller uploads.")
+            rows += batch.num_rows
+            size += sum(column.nbytes for column in batch.columns if not pa.types.is_primitive(column.type))
+            limits.check_bytes(size)
+            limits.check(rows=rows, columns=len(names))
         table = pa.Table.from_batches(batches, schema=file.schema_arrow)
         columns = {name: _typed(table.column(name)) for name in table.column_names}
     except (pa.ArrowException, OSError, ValueError) as error:
