@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cli.reach import Reach
-from cli.show import Output, moment, name_some
+from cli.show import Output, moment, name_some, short
 from serin.aws.cloud import PATIENCE, new_ulid, utc_now
 from serin.registry.curate import Curator, learned_from, taint
 from serin.registry.records import Dataset, DatasetState
@@ -32,15 +32,15 @@ def tell_datasets(output: Output, there: Reach, model: str) -> list[Dataset]:
     registry = there.cloud.registry
     trained, found = trained_on(registry.runs(model)), registry.datasets(model)
     output.table(
-        ("dataset", "rows", "new", "came", "state", "trained on", "file"),
+        ("dataset", "rows", "new", "state", "learned", "came", "file"),
         [
             (
-                item.id,
+                short(item.id),
                 item.rows,
                 item.counted_rows,
-                moment(item.accepted_at),
                 item.state,
                 item.id in trained,
+                moment(item.accepted_at)[:16],
                 item.key.removeprefix(f"uploads/{model}/"),
             )
             for item in found
@@ -49,7 +49,7 @@ def tell_datasets(output: Output, there: Reach, model: str) -> list[Dataset]:
     for item in found:
         if not item.is_used:
             by = f" by {item.state_by.rpartition('/')[2]}" if item.state_by else ""
-            output.say(f"{item.id} is {item.state}{by}: {item.state_reason}", style="yellow")
+            output.say(f"{short(item.id)} is {item.state}{by}: {item.state_reason}", style="yellow")
     tell_held(output, model, found)
     return found
 

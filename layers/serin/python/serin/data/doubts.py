@@ -19,7 +19,7 @@ from serin.data.keys import Repeats
 from serin.data.learnable import Columns, probe_upload
 
 MOST_REPEATED = 0.4  # of its rows; a table in which each comes twice has a half
-_DECIDE = "If it is right, accept it: serin accept. If it is wrong: serin refuse, and send it corrected."
+_DECIDE = "Accept it if it is right; else refuse it, and send it corrected."
 
 
 def doubt_upload(
