@@ -139,7 +139,7 @@ def test_the_first_lines_are_enough() -> None:
         ("classes: ['yes']", 6, "classes", "must name at least two labels, and each once"),
         ("classes: ['yes', 'no', ' yes']", 6, "classes", "must name at least two labels, and each once"),
         ("classes: ['no', '']", 6, "classes.1", "must not be empty"),
-        ("classes: ['a', yes]", 6, "classes.1", "must be text, not true; YAML reads yes, no, on and off so"),
+        ("classes: ['a', yes]", 6, "classes.1", "is written yes, which YAML reads as true: where text is meant"),
         ("training: {folds: 2.5}", 6, "training.folds", "must be a whole number, not 2.5"),
         ("training: {candidates: []}", 6, "training.candidates", "must not be empty"),
         ("training: {candidates: [tree]}", 6, "training.candidates.0", "'boosting', not 'tree'"),
@@ -151,6 +151,44 @@ def test_a_finding_names_line_and_key_and_what_would_be_right(added: str, line: 
     found = findings(f"{SMALLEST}{added}\n")
     assert [(at, name) for at, name, _ in found] == [(line, key)]
     assert says in found[0][2]
+
+
+@pytest.mark.parametrize(
+    ("added", "key", "read"),
+    [
+        ("  zip: {type: category, values: [02116, 10001]}", "features.zip.values.0", "1102"),
+        ("  slot: {type: category, values: [12:30, x]}", "features.slot.values.0", "750"),
+        ("  code: {type: category, values: [0x10, x]}", "features.code.values.0", "16"),
+        ("  code: {type: category, values: [1_000, x]}", "features.code.values.0", "1000"),
+        ("  code: {type: category, values: [1.50, x]}", "features.code.values.0", "1.5"),
+        ("  code: {type: category, values: [1.0e+3, x]}", "features.code.values.0", "1000.0"),
+        ("  pay: {type: integer, min: 010}", "features.pay.min", "8"),
+        ("  02116: {type: number}", "features.02116", "1102"),
+        ("positive: yes", "positive", "true"),
+        ("positive: Off", "positive", "false"),
+        ("positive: 010", "positive", "8"),
+        ("classes: [01, 02]", "classes.0", "1"),
+    ],
+)
+def test_what_yaml_reads_as_something_else_is_refused(added: str, key: str, read: str) -> None:
+    (line, found, says), *_ = [each for each in findings(f"{SMALLEST}{added}\n") if each[1] == key]
+    written = says.removeprefix("is written ").split(",")[0]
+    assert (line, found) == (6, key)
+    assert says == f'is written {written}, which YAML reads as {read}: where text is meant, write "{written}"'
+    assert written in added
+
+
+@pytest.mark.parametrize("written", ["2024-13-01", "0x_"])
+def test_what_yaml_cannot_read_is_told_with_its_place(written: str) -> None:
+    said = f'is written {written}, which YAML cannot read: where text is meant, write "{written}"'
+    assert findings(f"{SMALLEST}positive: {written}\n") == [(6, "positive", said)]
+
+
+def test_numbers_and_labels_that_yaml_reads_as_they_are_written_are_taken() -> None:
+    added = "  code: {type: category, values: [1, -2, 1.5, 1e3, '010']}\npositive: true\nserving: {explain: yes}\n"
+    contract = parse_contract(f"{SMALLEST}{added}", "x")
+    assert contract.features["code"].values == ("1", "-2", "1.5", "1e3", "010")
+    assert (contract.positive, contract.serving.explain) == (True, True)
 
 
 def test_a_regression_is_asked_what_is_wrong_only_with_a_tolerance() -> None:

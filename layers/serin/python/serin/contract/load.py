@@ -7,6 +7,7 @@ one that exists.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from serin.contract.model import Contract
+from serin.contract.spec import label_text
 from serin.errors import ContractError, NotFound, Problem
 
 PLANNED = frozenset({"governance", "owner", "risk"})
@@ -51,10 +53,16 @@ def load_contract(path: Path, *, called: str = "") -> Contract:
 def parse_contract(text: str, file: str) -> Contract:
     """Read a contract from YAML text; `file` is what findings call it."""
     document = _Document(text, file)
+    problems = list(document.misread)
     try:
-        return Contract.model_validate(document.data)
+        contract = Contract.model_validate(document.data)
     except ValidationError as error:
-        raise ContractError(sorted(_explain(error, document), key=lambda problem: problem.line)) from error
+        known = {problem.key for problem in problems}
+        problems += [problem for problem in _explain(error, document) if problem.key not in known]
+        raise ContractError(sorted(problems, key=lambda problem: problem.line)) from error
+    if problems:
+        raise ContractError(problems)
+    return contract
 
 
 class Contracts:
@@ -81,17 +89,20 @@ class Contracts:
 
 
 class _Document:
-    """A YAML mapping that remembers on which line each key stands."""
+    """A YAML mapping that remembers on which line each key stands. misread: what YAML reads as nobody means it."""
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
         self._lines: dict[Place, int] = {(): 1}
+        self.misread: list[Problem] = []
         try:
             self._refuse_aliases(text)
             node = yaml.compose(text, Loader=yaml.SafeLoader)
             if isinstance(node, yaml.MappingNode):
                 self._remember(node, ())
             self.data = yaml.safe_load(text)
+        except ValueError as error:
+            raise ContractError(self.misread) from error
         except RecursionError as error:
             raise ContractError([Problem(file, 1, "", "is nested too deeply to be a contract")]) from error
         except yaml.YAMLError as error:
@@ -124,7 +135,9 @@ class _Document:
                 raise ContractError([Problem(self.file, line, "", f"has an alias, *{event.anchor}; write it out")])
 
     def _remember(self, node: yaml.Node, place: Place) -> None:
-        if isinstance(node, yaml.MappingNode):
+        if isinstance(node, yaml.ScalarNode):
+            self._check_reading(node, place)
+        elif isinstance(node, yaml.MappingNode):
             for key_node, value_node in node.value:
                 child = (*place, str(key_node.value))
                 line = key_node.start_mark.line + 1
@@ -132,11 +145,38 @@ class _Document:
                     message = f"stands twice; the first is on line {self._lines[child]}"
                     raise ContractError([Problem(self.file, line, _dotted(child), message)])
                 self._lines[child] = line
+                self._check_reading(key_node, child)
                 self._remember(value_node, child)
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 self._lines[(*place, index)] = item.start_mark.line + 1
                 self._remember(item, (*place, index))
+
+    def _check_reading(self, node: yaml.Node, place: Place) -> None:
+        """Note what is written without quotes and read as something else: 010 is 8 to YAML, and 12:30 is 750."""
+        if not isinstance(node, yaml.ScalarNode) or node.style is not None or node.tag not in _NO_TEXT:
+            return
+        written, how = node.value, ""
+        try:
+            read = yaml.safe_load(written)
+            is_other = (label_text(read) if isinstance(read, bool) else str(read)) != written
+            if (is_other and _is_label(place)) or (node.tag in _NUMBERS and _MISREAD.match(written)):
+                how = f"reads as {_shown(read)}"
+        except ValueError:
+            how = "cannot read"
+        if how:
+            said = f'is written {written}, which YAML {how}: where text is meant, write "{written}"'
+            self.misread.append(Problem(self.file, node.start_mark.line + 1, _dotted(place), said))
+
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_NO_TEXT = (*_NUMBERS, "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
+_MISREAD = re.compile(r"[-+]?(0[0-7_]+$|[0-9_.]+:)")  # octal, or in sixties
+
+
+def _is_label(place: Place) -> bool:
+    """Tell whether a value stands for a cell of the data, which is text as it is written."""
+    return place[0] in ("positive", "classes") or (place[0] == "features" and place[2:3] == ("values",))
 
 
 def _explain(error: ValidationError, document: _Document) -> Iterator[Problem]:
