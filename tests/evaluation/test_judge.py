@@ -334,6 +334,14 @@ def test_a_margin_counts_from_the_anchor_too() -> None:
     assert "the anchor's (version 1)" in beside_anchor.message
 
 
+def test_what_the_champion_reached_on_older_rows_is_shown_beside() -> None:
+    case = of_classes()
+    result = case.judge("at most 1% worse than champion", rivals=[(refitted(case, 0.0, earlier=0.9876), None)]).results[
+        -1
+    ]
+    assert "(0.9876 on the older rows it was judged by)" in result.message
+
+
 def test_rivals_are_compared_on_their_honest_rows_alone() -> None:
     """Off those rows the champion knows every answer: it must not matter."""
     case = of_classes()

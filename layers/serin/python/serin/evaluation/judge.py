@@ -490,8 +490,11 @@ class _Bench:
             else f"{beside.rows:,} rows that neither learned from"
         )
         way = "better" if beside.better >= 0 else "worse"
+        earlier = (
+            "" if beside.rival.earlier is None else f" ({beside.rival.earlier:.4g} on the older rows it was judged by)"
+        )
         return (
-            f"{self.metric.name} is {beside.value:.4g}, {beside.name} {beside.other:.4g} on {rows}: "
+            f"{self.metric.name} is {beside.value:.4g}, {beside.name} {beside.other:.4g}{earlier} on {rows}: "
             f"{way} by {abs(beside.better):.4g}{_between(beside.interval)}"
         )
 

@@ -22,7 +22,8 @@ class Mode(StrEnum):
 class Rival:
     """One that a version is compared with. table: for ASKED its columns, for REFITTED its scores, each with ROW.
 
-    reason: why it is not asked. labels: for REFITTED, of its scores, in their order.
+    reason: why it is not asked. labels: for REFITTED, of its scores, in their order. earlier: where rows have a time,
+    what it reached on the older rows by which it was judged itself.
     """
 
     version: int
@@ -31,6 +32,7 @@ class Rival:
     mode: Mode
     reason: str = ""
     labels: tuple[str, ...] = ()
+    earlier: float | None = None
     table: bytes | None = None
 
     @property
@@ -48,6 +50,7 @@ def dump_rivals(rivals: Sequence[Rival]) -> bytes:
             "mode": rival.mode,
             "reason": rival.reason,
             "labels": list(rival.labels),
+            "earlier": rival.earlier,
         }
         for rival in rivals
     ]

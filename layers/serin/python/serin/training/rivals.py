@@ -79,7 +79,8 @@ class RivalFinder:
         is_champion: bool,
         is_anchor: bool,
     ) -> Rival:
-        rival = Rival(version.number, is_champion, is_anchor, Mode.NONE)
+        earlier = version.metrics.get(contract.metric.name) if contract.time else None
+        rival = Rival(version.number, is_champion, is_anchor, Mode.NONE, earlier=earlier)
         try:
             theirs = Contract.model_validate(self.registry.run(version.model, version.run).value.contract)
             if (theirs.task, theirs.target) != (contract.task, contract.target):
