@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from serin.data.cells import NUMBER
+from serin.data.parquet import Bounds, ParserFault, read_apart
 from serin.errors import BadRequest
 
 LONGEST_FIELD = 131_072
@@ -500,41 +500,27 @@ def _read_parquet(content: bytes, limits: Limits) -> RawTable:
     if content[-4:] != b"PAR1":
         raise Unreadable("TRUNCATED", "the Parquet file has no end; it looks cut off", fix="Send the whole file.")
     try:
-        file = pq.ParquetFile(pa.BufferReader(content))
-        names = list(file.schema_arrow.names)
-        limits.check(rows=file.metadata.num_rows, columns=len(names))  # as it says of itself: before anything is read
-        twice = [name for name, times in Counter(names).items() if times > 1]
+        bounds = Bounds(limits.max_rows, limits.max_columns, limits.max_cells, limits.max_bytes)
+        found = read_apart(content, bounds)
+        twice = [name for name, times in Counter(found.names).items() if times > 1]
         if twice:
             fix = "Give each column a name of its own."
             message = f"the table has more than one column {name_some(twice)}"
             raise Unreadable("DUP_COLUMN", message, fix=fix)
-        batches: list[pa.RecordBatch] = []
-        rows = size = 0
-        for batch in file.iter_batches(batch_size=65_536):
-            batches.append(batch)
-            rows += batch.num_rows
-            size += sum(column.nbytes for column in batch.columns if not pa.types.is_primitive(column.type))
-            limits.check_bytes(size)
-            limits.check(rows=rows, columns=len(names))
-        table = pa.Table.from_batches(batches, schema=file.schema_arrow)
-        columns = {name: _typed(table.column(name)) for name in table.column_names}
-    except (pa.ArrowException, OSError, ValueError) as error:
+        columns = {name: _typed(found.table.column(name)) for name in found.table.column_names}
+    except ParserFault as fault:
+        fix = "Send it in several smaller uploads." if fault.code == "TOO_LARGE" else "Send it as CSV in UTF-8."
+        raise Unreadable(fault.code, fault.message, fix=fix) from fault
+    except pa.ArrowException as error:
         raise Unreadable("BAD_FORMAT", f"the Parquet file cannot be read: {error}") from error
-    if not table.num_rows:
+    if not found.rows:
         raise Unreadable("EMPTY", "the table has no rows", fix="Send at least one row.")
-    return RawTable(
-        pd.DataFrame({name: column for name, column in columns.items() if column is not None}),
-        np.arange(1, table.num_rows + 1),
-        "row",
-        {name: str(table.schema.field(name).type) for name, column in columns.items() if column is None},
-    )
+    return RawTable(pd.DataFrame(columns), np.arange(1, found.rows + 1), "row", found.unusable)
 
 
-def _typed(column: pa.ChunkedArray) -> pd.Series[Any] | None:
-    """Give a column of Parquet as text, numbers, booleans or UTC times; None where it holds no single values."""
+def _typed(column: pa.ChunkedArray) -> pd.Series[Any]:
+    """Give a column of Parquet as text, numbers, booleans or UTC times."""
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        return _typed(column.cast(kind.value_type))
     if pa.types.is_boolean(kind):
         return pd.Series(column.to_pandas(types_mapper=lambda _: pd.BooleanDtype()))
     if pa.types.is_integer(kind):
@@ -545,14 +531,7 @@ def _typed(column: pa.ChunkedArray) -> pd.Series[Any] | None:
         return pd.Series(column.cast(pa.float64()).to_pandas())
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return _times(column)
-    if (
-        pa.types.is_null(kind)
-        or pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_string_view(kind)
-    ):
-        return _as_text(column)
-    return None
+    return _as_text(column)
 
 
 def _times(column: pa.ChunkedArray) -> pd.Series[Any]:
