@@ -167,6 +167,19 @@ def test_labels_in_another_spelling_are_held_and_refused_where_classes_are_named
     assert open_shop.send("spelled2", table).status is ReceiptStatus.QUARANTINED
 
 
+def test_labels_that_were_learned_by_mistake_are_left_out_once_classes_are_named(shop: Shop) -> None:
+    table = customers(800)
+    table.loc[:5, "bought"] = "perhaps"
+    shop.send("first", table)
+    judged = shop.train()
+    assert judged
+    assert b"perhaps" in shop.artifacts.get(judged["version"].prefix + "spec.json")
+    shop.write(classes=["no", "yes"])
+    judged = shop.train(by="hand")
+    assert judged
+    assert b"perhaps" not in shop.artifacts.get(judged["version"].prefix + "spec.json")
+
+
 def test_rows_that_were_there_already_are_counted_and_held(open_shop: Shop) -> None:
     known = customers(800)
     again = open_shop.send("twice", pd.concat([known, known], ignore_index=True))

@@ -140,6 +140,8 @@ class DatasetFiles:
                 cells = other[name]
             columns[name], is_wrong, is_missing = _read(cells, kind, is_typed=name in table.columns)
             is_bad |= is_wrong if not is_needed else is_wrong | is_missing
+        if contract.classes is not None:
+            is_bad |= ~columns[contract.target].isin(list(contract.classes)).to_numpy()
         return pd.DataFrame(columns), is_bad, ""
 
     def _file(self, dataset: Dataset, name: str) -> bytes:
