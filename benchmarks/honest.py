@@ -96,7 +96,8 @@ def measured(source: Source) -> Iterator[Figure]:
 def contract_of(source: Source) -> Contract:
     text = infer_contract(source.table.to_csv(index=False).encode(), "table.csv", "model", source.target)
     contract = parse_contract(text, "model.yaml")
-    return contract.model_copy(update={"training": type(contract.training)(**QUICK)})
+    rules = contract.data.model_copy(update={"min_rows": 10})
+    return contract.model_copy(update={"training": type(contract.training)(**QUICK), "data": rules})
 
 
 def drawn(source: Source, seed: int) -> tuple[float, float, float]:
