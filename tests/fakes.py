@@ -24,6 +24,10 @@ class FakeRows:
         self.rows: dict[tuple[str, str], Row] = {}
         self._texts: dict[tuple[str, str], str] = {}
 
+    def copy(self, other: FakeRows) -> None:
+        """Hold what another table holds."""
+        self.rows, self._texts = {**other.rows}, {**other._texts}
+
     def get(self, partition: str, sort: str) -> Row | None:
         return self._read(partition, sort) if (partition, sort) in self.rows else None
 

@@ -9,7 +9,7 @@ honest.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,16 +35,22 @@ from serin.training.rival import ROW, Mode, Rival
 from serin.training.search import Setting, scores_of
 from serin.training.train import Trained, fit_pipeline
 
+Fit = Callable[[Setting, pd.DataFrame, Contract], Pipeline]
+
 ENOUGH_ROWS = 1_000  # or half of the hold-out, where that is less
 
 
 @dataclass(frozen=True, slots=True)
 class RivalFinder:
-    """Prepares the comparison of a new version with those that answer, or earned their seat, before it."""
+    """Prepares the comparison of a new version with those that answer, or earned their seat, before it.
+
+    fit: fits a recipe again.
+    """
 
     registry: Registry
     data: Objects
     artifacts: Objects
+    fit: Fit = fit_pipeline
 
     def find(
         self, model: str, trained: Trained, rows: Rows, contract: Contract, datasets: Sequence[Dataset]
@@ -139,7 +145,7 @@ class RivalFinder:
         here, there = _shared(rows, trained.held_out, read)
         training = read.frame.iloc[learned].reset_index(drop=True)
         fit_on, _ = split_calibration(training, read.keys[learned], recipe)
-        fitted = fit_pipeline(self._setting(version), training.iloc[fit_on], recipe)
+        fitted = self.fit(self._setting(version), training.iloc[fit_on], recipe)
         scores = scores_of(fitted, read.frame.iloc[there][list(recipe.features)])
         table = pd.DataFrame({f"score_{place}": column for place, column in enumerate(scores.T)})
         table[ROW] = here.astype(np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as installed_version
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from serin.contract.model import Contract
+from serin.data.border import Keys
 from serin.data.datasets import DatasetFiles, Rows, find_datasets
 from serin.errors import Refused
 from serin.profile.profile import Profile, profile_columns
@@ -17,19 +19,23 @@ from serin.registry.ports import Objects
 from serin.registry.register import run_prefix
 from serin.registry.registry import Registry
 from serin.training.rival import dump_rivals
-from serin.training.rivals import RivalFinder
-from serin.training.train import Trained, train
+from serin.training.rivals import Fit, RivalFinder
+from serin.training.train import Trained, fit_pipeline, train
+
+Learn = Callable[[pd.DataFrame, Contract, Keys], Trained]
 
 LIBRARIES = ("numpy", "onnx", "pandas", "scikit-learn", "scipy", "threadpoolctl")
 
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """Trains runs."""
+    """Trains runs. learn: makes a model of a table; fit: makes it of a recipe that is there already."""
 
     registry: Registry
     data: Objects
     artifacts: Objects
+    learn: Learn = train
+    fit: Fit = fit_pipeline
 
     def train(self, model: str, run_name: str) -> None:
         """Train a run, prepare what it is compared with, and store what came of it. Again gives the same bytes.
@@ -44,8 +50,9 @@ class Trainer:
         if gone := [dataset.id for dataset in datasets if not dataset.is_used]:
             raise Refused(f"dataset {gone[0]} was excluded while it was learned from", code="EXCLUDED")
         rows = DatasetFiles(self.data, model).read(datasets, contract)
-        trained = train(rows.frame, contract, rows.keys)
-        rivals = RivalFinder(self.registry, self.data, self.artifacts).find(model, trained, rows, contract, datasets)
+        trained = self.learn(rows.frame, contract, rows.keys)
+        finder = RivalFinder(self.registry, self.data, self.artifacts, self.fit)
+        rivals = finder.find(model, trained, rows, contract, datasets)
         files = {
             "model.onnx": trained.onnx,
             "spec.json": trained.spec.to_json(),

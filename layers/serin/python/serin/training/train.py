@@ -1,4 +1,4 @@
-"""How does a table become a model? Split, search, fit the best twice, export both, answer the hold-out.
+"""How does a table become a model? Divide, search, fit the best twice, export both, answer the hold-out.
 
 The judged model is fitted on the training side alone: it answers for the version wherever versions are compared. The
 served model has the same setting and is fitted on all rows: it answers requests. Where the contract promises coverage,
@@ -50,6 +50,23 @@ LEAST_ROWS = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Divided:
+    """A typed table, and what each of its rows is for.
+
+    learned, held_out: positions in `frame`, each ascending; border: the line between them. fitted, calibrated: those
+    learned from, by what from. keys: of each row.
+    """
+
+    frame: pd.DataFrame
+    keys: Keys
+    learned: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    fitted: NDArray[np.int64]
+    calibrated: NDArray[np.int64]
+    border: Border
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
     """What a training made.
 
@@ -93,13 +110,10 @@ def train(frame: pd.DataFrame, contract: Contract, keys: Keys | None = None) -> 
     Raises Refused where the table cannot be learned from, saying what to do.
     """
     plan = plan_search(contract)
-    frame = _typed(frame, contract)
-    if keys is None:
-        keys = content_keys(row_hashes(frame, list(contract.features)), by_occurrence=True)
-    train_rows, holdout_rows, border = _split(frame, keys, contract)
-    fit_rows, kept_rows = split_calibration(frame.iloc[train_rows], keys[train_rows], contract)
-    training, kept = frame.iloc[train_rows[fit_rows]], frame.iloc[train_rows[kept_rows]]
-    holdout = frame.iloc[holdout_rows]
+    divided = divide(frame, contract, keys)
+    frame, keys = divided.frame, divided.keys
+    training, kept = frame.iloc[divided.fitted], frame.iloc[divided.calibrated]
+    holdout = frame.iloc[divided.held_out]
     labels = _labels(training, contract)
     table = _table(training, contract, labels)
     entries = search(plan, table, contract)
@@ -138,7 +152,7 @@ def train(frame: pd.DataFrame, contract: Contract, keys: Keys | None = None) -> 
         spec=spec,
         judged_onnx=to_onnx(pipeline, judged_spec),
         judged_spec=judged_spec,
-        border=border,
+        border=divided.border,
         leaderboard=tuple(entries),
         setting=setting,
         metrics=_metrics(truth, scores, contract),
@@ -148,8 +162,8 @@ def train(frame: pd.DataFrame, contract: Contract, keys: Keys | None = None) -> 
         importances=importances(pipeline, holdout, truth, contract),
         pipeline=pipeline,
         fits=sum(entry.fits for entry in entries) + FINAL_FITS,
-        learned=train_rows,
-        held_out=holdout_rows,
+        learned=divided.learned,
+        held_out=divided.held_out,
         fitted={
             "judged": len(training),
             "served": len(known),
@@ -159,11 +173,17 @@ def train(frame: pd.DataFrame, contract: Contract, keys: Keys | None = None) -> 
     )
 
 
-def _split(frame: pd.DataFrame, keys: Keys, contract: Contract) -> tuple[NDArray[np.int64], NDArray[np.int64], Border]:
+def divide(frame: pd.DataFrame, contract: Contract, keys: Keys | None = None) -> Divided:
+    """Say which rows of a table are fitted on, calibrated on and held out. Arguments and errors are those of train."""
+    frame = _typed(frame, contract)
+    if keys is None:
+        keys = content_keys(row_hashes(frame, list(contract.features)), by_occurrence=True)
     try:
-        return split_holdout(frame, keys, contract)
+        learned, held_out, border = split_holdout(frame, keys, contract)
     except ValueError as error:
         raise Refused(f"{error}; upload more", code="TOO_FEW_ROWS") from error
+    fitted, calibrated = split_calibration(frame.iloc[learned], keys[learned], contract)
+    return Divided(frame, keys, learned, held_out, learned[fitted], learned[calibrated], border)
 
 
 def _is_known(frame: pd.DataFrame, contract: Contract, labels: Sequence[Label]) -> NDArray[np.bool_]:
