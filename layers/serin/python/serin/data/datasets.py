@@ -6,7 +6,7 @@ contract of then did not read was kept beside the table as text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from serin.contract.metrics import Task
 from serin.contract.model import Contract, FeatureType
 from serin.data.border import Keys, Mask
-from serin.data.cells import as_text, parse_booleans, parse_categories, parse_numbers, parse_times
+from serin.data.cells import as_text, is_text, parse_booleans, parse_categories, parse_numbers, parse_times
 from serin.data.keys import Beside, columns_hash, content_keys, place_rows, row_hashes
 from serin.data.learnable import MOST_ROWS
 from serin.data.storage import load_columns, load_table
@@ -25,6 +25,7 @@ from serin.errors import NotFound, Refused, Unverified
 from serin.registry.ids import sha256
 from serin.registry.ports import Objects
 from serin.registry.records import Dataset
+from serin.serving.encode import MAX_MAGNITUDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class DatasetFiles:
         other: pd.DataFrame | None = None
         is_bad = np.zeros(dataset.rows, dtype=bool)
         columns: dict[str, Any] = {}
-        for name, kind, is_needed in _wanted(contract, lenient=lenient):
+        for name, kind, listed, is_needed in _wanted(contract, lenient=lenient):
             if name in table.columns:
                 cells = table[name]
             else:
@@ -138,7 +139,7 @@ class DatasetFiles:
                     columns[name] = _absent(kind, dataset.rows)
                     continue
                 cells = other[name]
-            columns[name], is_wrong, is_missing = _read(cells, kind, is_typed=name in table.columns)
+            columns[name], is_wrong, is_missing = _read(cells, kind, listed, is_typed=name in table.columns)
             is_bad |= is_wrong if not is_needed else is_wrong | is_missing
         if contract.classes is not None:
             is_bad |= ~columns[contract.target].isin(list(contract.classes)).to_numpy()
@@ -160,24 +161,26 @@ def find_datasets(found: Sequence[Dataset], names: Sequence[str], model: str) ->
     return [by_name[name] for name in names]
 
 
-def _wanted(contract: Contract, *, lenient: bool) -> list[tuple[str, str, bool]]:
-    """The columns that the contract reads, each with its type and whether it must be filled."""
+def _wanted(contract: Contract, *, lenient: bool) -> list[tuple[str, str, tuple[str, ...], bool]]:
+    """The columns that the contract reads, each with its type, the categories listed, and whether it must be filled."""
     wanted = {
-        name: (str(feature.type), not (lenient or feature.allows_missing))
+        name: (str(feature.type), feature.values or (), not (lenient or feature.allows_missing))
         for name, feature in contract.features.items()
     }
     target = FeatureType.CATEGORY if contract.task is Task.CLASSIFICATION else FeatureType.NUMBER
-    wanted[contract.target] = (str(target), True)
+    wanted[contract.target] = (str(target), contract.classes or (), True)
     for name, kind in ((contract.entity, str(FeatureType.CATEGORY)), (contract.time, "time")):
         if name is not None and name not in wanted:
-            wanted[name] = (kind, True)
+            wanted[name] = (kind, (), True)
     return [(name, *rest) for name, rest in wanted.items()]
 
 
-def _read(cells: pd.Series, kind: str, *, is_typed: bool) -> tuple[Any, Mask, Mask]:
-    """Read cells as a type: the values, which are wrong, and which are missing."""
+def _read(cells: pd.Series, kind: str, listed: Collection[str], *, is_typed: bool) -> tuple[Any, Mask, Mask]:
+    """Read cells as a type: the values, which are wrong, and which are missing. is_typed: they were read before."""
     if kind == FeatureType.CATEGORY:
-        values, missing = parse_categories(as_text(cells))
+        if is_typed and is_text(cells):  # what was a category then, though it be NA, is one
+            return cells, np.zeros(len(cells), dtype=bool), cells.isna().to_numpy()
+        values, missing = parse_categories(as_text(cells), listed)
         return values.astype("str"), np.zeros(len(cells), dtype=bool), missing
     if kind == "time":
         if is_typed and pd.api.types.is_numeric_dtype(cells.dtype):
@@ -188,6 +191,7 @@ def _read(cells: pd.Series, kind: str, *, is_typed: bool) -> tuple[Any, Mask, Ma
         parsed = parse_booleans(cells)
     else:
         parsed = parse_numbers(cells)
+        return parsed.values, parsed.wrong | (np.abs(parsed.values) > MAX_MAGNITUDE), parsed.missing
     return parsed.values, parsed.wrong, parsed.missing
 
 
