@@ -33,7 +33,7 @@ def a_table(rows: int = 1000, seed: int = 0) -> pd.DataFrame:
 
 def keys_of(table: pd.DataFrame, contract: Contract) -> NDArray[np.uint64]:
     """Give rows the keys that they get when they come in as one upload."""
-    return content_keys(row_hashes(table, list(contract.features)), by_occurrence=True)
+    return content_keys(row_hashes(table, list(contract.features)))
 
 
 def split_holdout(table: pd.DataFrame, contract: Contract) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -60,7 +60,7 @@ def test_too_few_rows_for_a_promise_are_refused_with_the_least(coverage: float, 
 
 
 def keys_of(frame: pd.DataFrame) -> Keys:
-    return content_keys(row_hashes(frame, ["x"]), by_occurrence=True)
+    return content_keys(row_hashes(frame, ["x"]))
 
 
 def a_frame(rows: int) -> pd.DataFrame:

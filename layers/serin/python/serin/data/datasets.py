@@ -18,9 +18,9 @@ from serin.contract.metrics import Task
 from serin.contract.model import Contract, FeatureType
 from serin.data.border import Keys, Mask
 from serin.data.cells import as_text, is_text, parse_booleans, parse_categories, parse_numbers, parse_times
-from serin.data.keys import Beside, columns_hash, content_keys, place_rows, row_hashes
+from serin.data.keys import Beside, Earlier, columns_hash, content_keys, place_rows, row_hashes
 from serin.data.learnable import MOST_ROWS
-from serin.data.storage import load_columns, load_table
+from serin.data.storage import load_columns, load_names, load_table
 from serin.errors import NotFound, Refused, Unverified
 from serin.registry.ids import sha256
 from serin.registry.ports import Objects
@@ -89,19 +89,26 @@ class DatasetFiles:
             return Beside.from_bytes(self._file(dataset, name)).keys
         table = load_table(self._file(dataset, "data.npz"))
         features = [column for column in table.columns if column != contract.target]
-        return content_keys(row_hashes(table, features), by_occurrence=True)
+        return content_keys(row_hashes(table, features))
 
-    def beside(self, dataset: Dataset, contract: Contract) -> Beside | None:
-        """What is kept beside a dataset's rows, hashed by the columns of the contract; None where it lacks some."""
+    def beside(self, dataset: Dataset, contract: Contract) -> Earlier | None:
+        """What is beside a dataset's rows, by those features of the contract that it has; None where it has none.
+
+        Where the contract was edited since, only of the rows that still fit it.
+        """
         if name := dataset.file("keys"):
             stored = Beside.from_bytes(self._file(dataset, name))
             if stored.columns == columns_hash(contract):
-                return stored
+                return Earlier(stored, tuple(contract.features))
+        there = self._columns(dataset)
+        contract = _only_with(contract, there)
         frame, is_bad, misfit = self._typed(dataset, contract)
-        if misfit or is_bad.any():
+        if misfit or not contract.features or is_bad.all():
             return None
-        hashed, _ = place_rows(frame, contract)
-        return Beside(self.keys(dataset, contract), hashed.names, hashed.rows, hashed.columns)
+        good = np.flatnonzero(~is_bad)
+        hashed, _ = place_rows(frame.iloc[good], contract)
+        beside = Beside(self.keys(dataset, contract)[good], hashed.names, hashed.rows, hashed.columns)
+        return Earlier(beside, tuple(contract.features))
 
     def last_rows(self, datasets: Sequence[Dataset], contract: Contract) -> Mapping[str, NDArray[Any]] | None:
         """The features and the target of the last rows before, in their order; None where there are none."""
@@ -145,11 +152,22 @@ class DatasetFiles:
             is_bad |= ~columns[contract.target].isin(list(contract.classes)).to_numpy()
         return pd.DataFrame(columns), is_bad, ""
 
+    def _columns(self, dataset: Dataset) -> set[str]:
+        files = ("data.npz", dataset.file("rest"))
+        return {column for name in files if name for column in load_names(self._file(dataset, name))}
+
     def _file(self, dataset: Dataset, name: str) -> bytes:
         content = self.data.get(f"datasets/{self.model}/{dataset.id}/{name}")
         if sha256(content) != dataset.files[name]:
             raise Unverified(f"{name} of dataset {dataset.id} does not have the digest that was registered")
         return content
+
+
+def _only_with(contract: Contract, columns: Collection[str]) -> Contract:
+    """The contract without those features, entity and time that are not among the columns."""
+    features = {name: feature for name, feature in contract.features.items() if name in columns}
+    roles = {role: name if (name := getattr(contract, role)) in columns else None for role in ("entity", "time")}
+    return contract.model_copy(update={"features": features, **roles})
 
 
 def find_datasets(found: Sequence[Dataset], names: Sequence[str], model: str) -> list[Dataset]:

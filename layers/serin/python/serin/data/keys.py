@@ -7,7 +7,7 @@ freely. Where rows are repeated as no table repeats them by itself, the copies s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,14 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """What is beside a dataset that came before. features: those of the contract that it has; names are of these."""
+
+    beside: Beside
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Repeats:
     """How many rows of an upload repeat others, of it or of those before.
 
@@ -57,24 +65,30 @@ class Repeats:
 
 
 def columns_hash(contract: Contract) -> int:
-    """Hash the names of the columns that `place_rows` reads: hashes of others cannot be compared with its own."""
-    return hash_text("\n".join([*sorted(contract.features), "", *sorted(_others(contract))]))
+    """Hash which columns `place_rows` reads, and as what: hashes of others cannot be compared with its own."""
+    features = [f"{name}\t{feature.is_numeric}" for name, feature in contract.features.items()]
+    return hash_text("\n".join([*sorted(features), "", contract.task, *sorted(_others(contract))]))
 
 
 def place_rows(
-    table: pd.DataFrame, contract: Contract, earlier: Sequence[Beside] = (), known: Sequence[Beside] = ()
+    table: pd.DataFrame, contract: Contract, earlier: Sequence[Earlier] = (), known: Sequence[Beside] = ()
 ) -> tuple[Beside, Repeats]:
     """Give the rows of a typed table their keys, and count which of them repeat others.
 
-    earlier: of all datasets before, the oldest first, hashed by the same columns. known: those whose rows count as
-    known.
+    earlier: of all datasets before, the oldest first. known: those whose rows count as known, hashed by the same
+    columns.
     """
     features = row_hashes(table, list(contract.features))
     rows = mix(features + row_hashes(table, _others(contract)))
     repeats = count_repeats(rows, [each.rows for each in known])
-    names = content_keys(features, by_occurrence=True)
-    keys = content_keys(features, by_occurrence=not repeats.unnatural)
-    keys = inherit_keys(names, keys, [(each.names, each.keys) for each in earlier])
+    names = content_keys(features)
+    keys = _originals(features, []) if repeats.unnatural else names
+    # Rows that came without a feature are told by the others; those that came with all of them are told best.
+    for group in sorted({each.features for each in earlier}, key=lambda group: (len(group), group)):
+        before = [(each.beside.names, each.beside.keys) for each in earlier if each.features == group]
+        hashes = row_hashes(table, group)
+        found = _originals(hashes, [each[0] for each in before]) if repeats.unnatural else content_keys(hashes)
+        keys = inherit_keys(found, keys, before)
     return Beside(keys, names, rows, columns_hash(contract)), repeats
 
 
@@ -83,21 +97,28 @@ def _others(contract: Contract) -> list[str]:
     return list(dict.fromkeys(name for name in names if name and name not in contract.features))
 
 
-def content_keys(hashes: Keys, *, by_occurrence: bool) -> Keys:
-    """Make the keys of rows from the hashes of their features. by_occurrence: whether equal rows split freely."""
-    if not by_occurrence:
-        return mix(hashes)
-    return mix(hashes + mix(occurrences(hashes).astype(np.uint64)))
+def content_keys(features: Keys) -> Keys:
+    """Name rows by the hashes of their features and by how many equal ones stand before each."""
+    return _named(features, occurrences(features))
+
+
+def _named(features: Keys, occurrence: NDArray[np.int64]) -> Keys:
+    return mix(features + mix(occurrence.astype(np.uint64)))
+
+
+def _originals(features: Keys, earlier: Sequence[Keys]) -> Keys:
+    """Name the row that each is a copy of: those that came before in turn, else the first of the upload."""
+    is_known = np.isin(content_keys(features), np.concatenate([np.empty(0, dtype=np.uint64), *earlier]))
+    known = np.asarray(pd.Series(is_known).groupby(features).transform("sum"), dtype=np.int64)
+    return _named(features, occurrences(features) % np.maximum(known, 1))
 
 
 def inherit_keys(names: Keys, keys: Keys, earlier: Sequence[tuple[Keys, Keys]]) -> Keys:
     """Give rows that came before the keys that they had, so that none is ever on two sides.
 
-    names: of the new rows, as `content_keys` by occurrence gives them. keys: those that they would get. earlier: both
-    of each upload before, the oldest first; a row that came more than once has the key of its first time.
+    names: of the new rows. keys: those that they get where they are new. earlier: names and keys of each upload before,
+    the oldest first; a row that came more than once has the key of its first time.
     """
-    if not earlier:
-        return keys
     known, first = np.unique(np.concatenate([each[0] for each in earlier]), return_index=True)
     old = np.concatenate([each[1] for each in earlier])[first]
     place = np.minimum(np.searchsorted(known, names), len(known) - 1)
@@ -109,7 +130,7 @@ def occurrences(hashes: Keys) -> NDArray[np.int64]:
     return np.asarray(pd.Series(hashes).groupby(hashes).cumcount(), dtype=np.int64)
 
 
-def row_hashes(frame: pd.DataFrame, columns: Sequence[str]) -> Keys:
+def row_hashes(frame: pd.DataFrame, columns: Collection[str]) -> Keys:
     """Hash each row's values in `columns`, whatever their order; the same values give the same hash on any machine."""
     total = np.zeros(len(frame), dtype=np.uint64)
     for name in columns:

@@ -16,7 +16,7 @@ from serin.contract.model import Contract
 from serin.data.datasets import DatasetFiles
 from serin.data.doubts import columns_of, doubt_upload
 from serin.data.intake import Judgement, judge_upload
-from serin.data.keys import place_rows
+from serin.data.keys import columns_hash, place_rows
 from serin.data.read import DEFAULT_LIMITS
 from serin.data.storage import dump_table
 from serin.errors import Conflict, ContractError, NotFound, SerinError
@@ -208,11 +208,10 @@ class Intake:
         assert judgement.profile is not None
         files = DatasetFiles(self.data, judged.model)
         appends = contract.data.uploads == "append"
-        places = [files.beside(dataset, contract) for dataset in earlier]
-        known = [place for place, dataset in zip(places, earlier, strict=True) if place and dataset.is_used]
-        beside, repeats = place_rows(
-            judgement.table, contract, [place for place in places if place], known if appends else ()
-        )
+        found = [(dataset, place) for dataset in earlier if (place := files.beside(dataset, contract))]
+        read = columns_hash(contract)
+        known = [each.beside for dataset, each in found if dataset.is_used and each.beside.columns == read]
+        beside, repeats = place_rows(judgement.table, contract, [place for _, place in found], known if appends else ())
         doubts = doubt_upload(
             columns_of(judgement.table),
             files.last_rows([dataset for dataset in earlier if dataset.is_used], contract),
@@ -228,7 +227,7 @@ class Intake:
             contents[f"rest-{sha256(rest)[:16]}.npz"] = rest
         for file, content in contents.items():
             self.data.put(f"datasets/{judged.model}/{name}/{file}", content)
-        found = tuple(doubt.to_dict() for doubt in doubts)
+        told = tuple(doubt.to_dict() for doubt in doubts)
         return Dataset(
             id=name,
             model=judged.model,
@@ -237,9 +236,9 @@ class Intake:
             key=judged.key,
             files={file: sha256(content) for file, content in contents.items()},
             accepted_at=judged.at,
-            state=DatasetState.HELD if found else DatasetState.ACCEPTED,
-            state_reason="; ".join(str(doubt["message"]) for doubt in found),
-            doubts=found,
+            state=DatasetState.HELD if told else DatasetState.ACCEPTED,
+            state_reason="; ".join(str(doubt["message"]) for doubt in told),
+            doubts=told,
             new_rows=judgement.good_rows - min(repeats.unnatural, judgement.good_rows),
             repeats=repeats.count,
             sent_at=self._written_at(judged),

@@ -177,7 +177,7 @@ def divide(frame: pd.DataFrame, contract: Contract, keys: Keys | None = None) ->
     """Say which rows of a table are fitted on, calibrated on and held out. Arguments and errors are those of train."""
     frame = _typed(frame, contract)
     if keys is None:
-        keys = content_keys(row_hashes(frame, list(contract.features)), by_occurrence=True)
+        keys = content_keys(row_hashes(frame, list(contract.features)))
     try:
         learned, held_out, border = split_holdout(frame, keys, contract)
     except ValueError as error:
