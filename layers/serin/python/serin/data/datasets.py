@@ -170,6 +170,12 @@ def _only_with(contract: Contract, columns: Collection[str]) -> Contract:
     return contract.model_copy(update={"features": features, **roles})
 
 
+def reads_alike(one: Contract, other: Contract) -> bool:
+    """Tell whether two contracts read the same rows of a dataset as the same values."""
+    are_wanted_alike = _wanted(one, lenient=False) == _wanted(other, lenient=False)
+    return are_wanted_alike and one.data.max_bad_rows == other.data.max_bad_rows
+
+
 def find_datasets(found: Sequence[Dataset], names: Sequence[str], model: str) -> list[Dataset]:
     """Find datasets by name, in the order of the names. Raises NotFound."""
     by_name = {dataset.id: dataset for dataset in found}

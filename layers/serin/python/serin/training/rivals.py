@@ -21,7 +21,7 @@ from sklearn.pipeline import Pipeline
 from serin.contract.model import Candidate, Contract
 from serin.contract.spec import Label, ServingSpec, label_text
 from serin.data.border import Border
-from serin.data.datasets import DatasetFiles, Rows
+from serin.data.datasets import DatasetFiles, Rows, reads_alike
 from serin.data.split import as_columns
 from serin.data.storage import dump_table
 from serin.errors import NotFound, Refused, SerinError, Unverified
@@ -91,10 +91,11 @@ class RivalFinder:
             theirs = Contract.model_validate(self.registry.run(version.model, version.run).value.contract)
             if (theirs.task, theirs.target) != (contract.task, contract.target):
                 return replace(rival, reason=f"it predicts {theirs.target} ({theirs.task})")
-            askable, reason = self._ask(version, theirs, trained, rows, datasets)
+            alike = rows if reads_alike(theirs, contract) else None
+            askable, reason = self._ask(version, theirs, trained, rows, datasets, alike)
             if askable is not None:
                 return replace(rival, mode=Mode.ASKED, table=askable)
-            table, labels = self._refit(version, theirs, trained, rows, datasets)
+            table, labels = self._refit(version, theirs, trained, rows, datasets, alike)
             return replace(rival, mode=Mode.REFITTED, reason=reason, table=table, labels=labels)
         except (SerinError, ValueError, KeyError) as error:
             said = error.message if isinstance(error, SerinError) else str(error)
@@ -107,8 +108,12 @@ class RivalFinder:
         trained: Trained,
         rows: Rows,
         datasets: Sequence[Dataset],
+        alike: Rows | None,
     ) -> tuple[bytes | None, str]:
-        """The honest rows as the version reads them; or None, and why it cannot be asked on enough of them."""
+        """The honest rows as the version reads them; or None, and why it cannot be asked on enough of them.
+
+        alike: `rows`, where it reads them as the new version does.
+        """
         if "border.json" not in version.files:
             return None, "it was trained before versions said what they learned from"
         try:
@@ -122,7 +127,7 @@ class RivalFinder:
         if {*map(label_text, spec.classes)} != {*map(label_text, trained.judged_spec.classes)}:
             return None, "it tells other classes apart"
         try:
-            read = DatasetFiles(self.data, version.model).read(datasets, theirs)
+            read = alike or DatasetFiles(self.data, version.model).read(datasets, theirs)
         except (Refused, NotFound) as error:
             return None, error.message
         here, there = _shared(rows, trained.held_out, read)
@@ -136,10 +141,16 @@ class RivalFinder:
         return dump_table(table), ""
 
     def _refit(
-        self, version: ModelVersion, theirs: Contract, trained: Trained, rows: Rows, datasets: Sequence[Dataset]
+        self,
+        version: ModelVersion,
+        theirs: Contract,
+        trained: Trained,
+        rows: Rows,
+        datasets: Sequence[Dataset],
+        alike: Rows | None,
     ) -> tuple[bytes, tuple[str, ...]]:
         """Fit its recipe on the rows that the new version learned from, and answer the hold-out."""
-        read = DatasetFiles(self.data, version.model).read(datasets, theirs, lenient=True)
+        read = alike or DatasetFiles(self.data, version.model).read(datasets, theirs, lenient=True)
         recipe = _as_far_as_there(theirs, read.frame)
         _, learned = _shared(rows, trained.learned, read)
         here, there = _shared(rows, trained.held_out, read)

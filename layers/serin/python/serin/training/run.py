@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version as installed_version
 
 import numpy as np
@@ -95,6 +96,11 @@ def _report(trained: Trained, contract: Contract, rows: Rows) -> bytes:
         "rows": len(rows.frame),
         "holdout": {name: int(count) for name, count in zip(rows.names, by_dataset, strict=True) if count},
         "left_out": list(rows.left_out),
-        "libraries": {name: installed_version(name) for name in LIBRARIES},
+        "libraries": _libraries(),
     }
     return json.dumps(report, indent=1, sort_keys=True).encode()
+
+
+@cache
+def _libraries() -> dict[str, str]:
+    return {name: installed_version(name) for name in LIBRARIES}
