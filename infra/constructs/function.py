@@ -14,6 +14,7 @@ from infra.constructs.log_group import LogGroup
 from infra.environment import Environment
 
 READ_TABLE = ["dynamodb:GetItem"]
+LIST_TABLE = ["dynamodb:GetItem", "dynamodb:Query"]
 CHANGE_TABLE = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"]
 
 
@@ -106,6 +107,10 @@ class ServerlessFunction(Construct):
     def may_read_table(self) -> None:
         """Allow rows to be read."""
         self._may(READ_TABLE, self._table_arn)
+
+    def may_list_table(self) -> None:
+        """Allow rows to be read, one or all of a model."""
+        self._may(LIST_TABLE, self._table_arn)
 
     def may_change_table(self) -> None:
         """Allow rows to be read and put, in transactions too."""

@@ -95,13 +95,13 @@ class ServiceStack(cdk.Stack):
         train_model.may_read(data, "datasets/", "runs/")
         train_model.may_read(artifacts, "models/")
         train_model.may_write(data, "runs/")
-        train_model.may_read_table()
+        train_model.may_list_table()
 
         evaluate_model = function("EvaluateModel", name="evaluate_model", bundle="evaluation")
         evaluate_model.may_read(data, "runs/")
         evaluate_model.may_read(artifacts, "models/")
         evaluate_model.may_write(data, "runs/")
-        evaluate_model.may_read_table()
+        evaluate_model.may_list_table()
 
         register_model = function("RegisterModel", name="register_model", bundle="base")
         register_model.may_read(data, "runs/")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from serin.contract.spec import NO_CATEGORY
@@ -58,13 +57,9 @@ def parse_numbers(cells: pd.Series) -> Parsed:
             return Parsed(cells.to_numpy(dtype=np.float64, na_value=np.nan), missing, np.zeros(len(cells), dtype=bool))
         return Parsed(np.full(len(cells), np.nan), missing, ~missing)
     text = cells.str.strip()
-    try:
-        present = pa.array(text.mask(missing), type=pa.large_string())
-        values = np.array(present.cast(pa.float64()).to_numpy(zero_copy_only=False))
-        if (np.isfinite(values) | missing).all():
-            return Parsed(values, missing, np.zeros(len(cells), dtype=bool))
-    except pa.ArrowInvalid:
-        pass  # which cells, the slower way tells
+    values = _parse_at_once(text.mask(missing))
+    if values is not None and (np.isfinite(values) | missing).all():
+        return Parsed(values, missing, np.zeros(len(cells), dtype=bool))
     return _parse_each(text, missing, _number)
 
 
@@ -146,6 +141,19 @@ def _seconds(times: pd.Series) -> NDArray[np.float64]:
     """Give times as seconds since 1970, NaN where they are missing."""
     moments = times.to_numpy(dtype="datetime64[us]")
     return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / 1e6)
+
+
+def _parse_at_once(text: pd.Series) -> NDArray[np.float64] | None:
+    """Parse numbers quickly; None where one is none, or where there is no pyarrow, as in training."""
+    try:
+        import pyarrow as pa
+    except ImportError:
+        return None
+    try:
+        present = pa.array(text, type=pa.large_string())
+        return np.array(present.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    except pa.ArrowInvalid:
+        return None
 
 
 def _parse_each(text: pd.Series, missing: Mask, parse: Callable[[str], float | None]) -> Parsed:
