@@ -31,9 +31,10 @@ ALL = 2**64  # above every key
 class Border:
     """What a version learned from, for every purpose: fitting, search, calibration.
 
-    entity: the column whose hash is the key; None: the key by content. below: keys less than this, ALL of them where
-    time decides. time, until: the column, and the latest second of it that was learned from. moved_in, moved_out: keys
-    that are on the other side all the same, so that each side has every class.
+    entity: the column whose hash is the key; None: the key by content. time, until: the column, and the latest second
+    of it that was learned from; None where keys alone decide. below: keys less than this, of rows of just that second
+    where there is one; ALL of them. moved_in, moved_out: keys that are on the other side all the same, so that each
+    side has every class.
     """
 
     entity: str | None = None
@@ -59,7 +60,7 @@ class Border:
         if self.time is not None and self.until is not None:
             times = columns[self.time].astype(np.float64)
             unknown |= np.isnan(times)
-            learned &= ~(times > self.until)
+            learned = (times < self.until) | ((times == self.until) & learned)
         learned &= ~np.isin(keys, np.array(self.moved_out, dtype=np.uint64))
         learned |= np.isin(keys, np.array(self.moved_in, dtype=np.uint64))
         return learned | unknown
@@ -96,10 +97,19 @@ def hash_values(column: NDArray[Any]) -> Keys:
         distinct, place = np.unique(numbers, return_inverse=True)
         texts = [str(int(value)) if float(value).is_integer() else str(value) for value in distinct]
     else:
-        known = np.where(_is_missing(column), "", column)
-        distinct, place = np.unique(known.astype(str), return_inverse=True)
-        texts = [str(value) for value in distinct]
+        texts, place = number_values(column)
     return mix(np.array([hash_text(text) for text in texts], dtype=np.uint64))[place]
+
+
+def number_values(column: NDArray[Any]) -> tuple[list[str], NDArray[np.int64]]:
+    """Number the distinct values of a column, missing ones as one. Gives their texts, and for each row its number."""
+    numbers: dict[str, int] = {}
+    is_missing = _is_missing(column)
+    place = [
+        numbers.setdefault("" if missing else str(value), len(numbers))
+        for value, missing in zip(column, is_missing, strict=True)
+    ]
+    return list(numbers), np.array(place, dtype=np.int64)
 
 
 def hash_text(text: str) -> int:

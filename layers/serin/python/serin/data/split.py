@@ -84,8 +84,10 @@ def _draw(columns: Mapping[str, NDArray[Any]], keys: Keys, share: float, contrac
         times = np.nan_to_num(columns[contract.time].astype(np.float64), nan=-np.inf)
         first = min(max(round(len(times) * (1 - share)), 1), len(times) - 1)
         earliest = np.partition(times, first)[first]
-        before = times[times < earliest] if (times < earliest).any() else times
-        return Border(time=contract.time, until=float(before.max())), keys
+        before, at_once = int((times < earliest).sum()), int((times == earliest).sum())
+        if at_once > share * len(times) / 2 and first > before:  # so many came at once that keys must tell them apart
+            return Border(time=contract.time, until=float(earliest), below=int((first - before) / at_once * ALL)), keys
+        return Border(time=contract.time, until=float(times[times < earliest].max())), keys
     if contract.entity is not None:
         hashes = hash_values(columns[contract.entity])
         if (hashes != hashes[0]).any():
