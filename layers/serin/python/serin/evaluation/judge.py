@@ -24,6 +24,7 @@ from serin.contract.gates import NOT_COMPARABLE, Beats, Gate, NotWorse, Threshol
 from serin.contract.gates import Rival as GateRival
 from serin.contract.metrics import METRICS, Metric, Task, metrics_of
 from serin.contract.spec import Conformal, Label, ServingSpec, label_text
+from serin.data.border import number_values
 from serin.data.storage import load_columns
 from serin.errors import SerinError
 from serin.serving.encode import Encoded, encode_columns
@@ -151,7 +152,8 @@ def judge(
         results=tuple(results),
         metrics=finite,
         held=unknown[0] if is_held else "",
-        gain=any(each.is_gain for each in comparisons if each.rival.is_champion),
+        gain=any(each.is_gain for each in comparisons if each.rival.is_champion)
+        and all(each.better >= 0 for each in comparisons if not each.reason),
     )
 
 
@@ -210,7 +212,7 @@ def _stack(predictions: Columns, prefix: str) -> Floats:
 def _units(columns: Columns, entity: str | None, rows: int) -> NDArray[np.int64]:
     if entity is None or entity not in columns:
         return np.arange(rows)
-    return np.unique(columns[entity].astype(str), return_inverse=True)[1].astype(np.int64)
+    return number_values(columns[entity])[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,16 +323,20 @@ def _ask_likeness(judged: _Trial, served: Floats, again: Floats) -> GateResult:
     """
     rows = len(served)
     if judged.spec.classes:
+        own = float((judged.scores.argmax(1) != judged.truth).mean())
         flips, usual = (float((judged.scores.argmax(1) != other.argmax(1)).mean()) for other in (served, again))
         noise = 3 * math.sqrt(usual * (1 - usual) / rows) + 2 / rows
         message = (
             f"it gives another label than the judged one to {flips:.1%} of the rows; another seed does to {usual:.1%}"
         )
     else:
+        own = float(np.sqrt(((judged.scores[:, 0] - judged.truth) ** 2).mean()))
         flips, usual = (float(np.sqrt(((judged.scores - other) ** 2).mean())) for other in (served, again))
         noise = usual * 3 / math.sqrt(rows) + 1e-9 * float(np.abs(judged.scores).max())
         message = f"its values are off the judged one's by {flips:.3g}, root mean square; another seed's by {usual:.3g}"
-    most = LIKENESS * usual + noise
+    most = (
+        max(LIKENESS * usual, own / 10) + noise
+    )  # where models of its kind hardly differ, a tenth of its error is little
     return GateResult("served like judged", flips <= most, flips, most, None, rows, message)
 
 
