@@ -13,7 +13,7 @@ import yaml
 
 from serin.data.border import Border
 from serin.data.receive import Upload
-from serin.errors import Conflict, Refused
+from serin.errors import Refused
 from serin.registry.curate import Curator, learned_from
 from serin.registry.ids import ulid
 from serin.registry.lineage import explain_version
@@ -153,7 +153,7 @@ def test_an_accepted_upload_is_trained_on_and_a_refused_one_never(open_shop: Sho
     assert judged
     assert accepted in judged["version"].datasets
     assert refused not in judged["version"].datasets
-    with pytest.raises(Conflict, match="is refused; only one that is held can be accepted"):
+    with pytest.raises(Refused, match="is refused; only one that is held can be accepted"):
         open_shop.curator.accept("shop", refused, "")
     again = open_shop.send("c", shuffled(customers(600, 2)))
     assert (again.status, again.notes[-1]["code"]) == (ReceiptStatus.DUPLICATE, "KNOWN")

@@ -64,13 +64,22 @@ def test_a_crash_between_files_and_row_is_mended_by_the_next_try(registrar: Regi
     verify_version(version, registrar.artifacts)
 
 
-@pytest.mark.parametrize("file", [*ARTIFACTS, "manifest.json"])
+@pytest.mark.parametrize("file", [*(name for name in ARTIFACTS if name != "evaluation.json"), "manifest.json"])
 def test_other_bytes_where_a_version_should_be_are_refused(registrar: Registrar, file: str) -> None:
     a_judged_run(registrar, "a")
     registrar.artifacts.put_once(f"models/loans/1/{file}", b"something else")
     with pytest.raises(Conflict):
         registrar.register("loans", "a")
     assert registrar.artifacts.get(f"models/loans/1/{file}") == b"something else"
+
+
+def test_what_was_judged_first_counts_where_registering_ended_early(registrar: Registrar) -> None:
+    """Judged again meanwhile, beside another champion: the evidence differs, and the version is the one begun."""
+    a_judged_run(registrar, "a")
+    first = registrar.data.get(run_prefix("loans", "a") + "evaluation.json")
+    registrar.artifacts.put_once("models/loans/1/evaluation.json", first)
+    registrar.data.put(run_prefix("loans", "a") + "evaluation.json", first.replace(b"0.9", b"0.8"))
+    assert registrar.register("loans", "a").metrics == {"roc_auc": 0.9}
 
 
 def test_the_manifest_names_lineage_and_every_digest(registrar: Registrar) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from serin.errors import Conflict, NotFound, Refused
+from serin.errors import NotFound, Refused
 from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Objects, Queue
 from serin.registry.receipts import read_receipt, write_receipt
@@ -35,11 +35,11 @@ class Curator:
     actor: str
 
     def accept(self, model: str, dataset: str, reason: str) -> Dataset:
-        """Let a held upload be learned from. Raises Conflict where it is not held, NotFound."""
+        """Let a held upload be learned from. Raises Refused where it is not held, NotFound."""
         return self._decide("accept", model, dataset, reason)
 
     def refuse(self, model: str, dataset: str, reason: str) -> Dataset:
-        """Keep a held upload from being learned from, for good. Raises Conflict where it is not held, NotFound."""
+        """Keep a held upload from being learned from, for good. Raises Refused where it is not held, NotFound."""
         return self._decide("refuse", model, dataset, reason)
 
     def exclude(self, model: str, dataset: str, reason: str) -> Dataset:
@@ -66,8 +66,11 @@ class Curator:
         if found is None:
             raise NotFound(f"{model} has no dataset {name}; list them with: serin datasets {model}")
         before, after = _MOVES[move]
+        if found.value.state is after and found.value.state_by == self.actor:
+            return found.value  # a try before ended early, or it was asked for twice
         if found.value.state is not before:
-            raise Conflict(f"dataset {name} is {found.value.state}; only one that is {before} can be {after}")
+            message = f"dataset {name} is {found.value.state}; only one that is {before} can be {after}"
+            raise Refused(message, code="STATE")
         now = self.now()
         # It is considered anew: whether a training follows is decided with it as it is now.
         decided = replace(found.value, state=after, state_reason=reason, state_by=self.actor, is_considered=False)
