@@ -9,7 +9,7 @@ from cli.reach import Reach
 from cli.show import Output, moment, name_some, short
 from serin.aws.cloud import PATIENCE, new_ulid, utc_now
 from serin.registry.curate import Curator, learned_from, taint
-from serin.registry.records import Dataset, DatasetState
+from serin.registry.records import Dataset, DatasetState, VersionStatus
 from serin.training.start import trained_on
 
 
@@ -79,18 +79,24 @@ def tell_decision(output: Output, there: Reach, dataset: Dataset) -> dict[str, A
     if touched:
         names = name_some([f"{model}@{number}" for number in touched])
         output.say(f"learned from it: {names}; serin why says so from now on", style="yellow")
+    before = route.value.champion.replaced if route else None
     clean = [
         version.number
         for version in versions
-        if version.served and not taint(version, datasets) and version.number < (champion or 0)
+        if version.served
+        and version.number != champion
+        and version.status is not VersionStatus.ROLLED_BACK
+        and not taint(version, datasets)
     ]
     if champion in touched:
-        if clean:
-            output.say(
-                f"{model}@{champion} answers, and learned from it. {model}@{clean[-1]}, which did not, is back by:"
-            )
+        output.say(f"{model}@{champion} answers, and learned from it")
+        if before in clean:
+            output.say(f"back to {model}@{before}, which did not:")
             output.say(f'  serin rollback {model} --reason "{dataset.id} was wrong"')
+        elif clean:
+            output.say(f"{model}@{clean[-1]} did not; to release that one:")
+            output.say(f"  serin release {model}@{clean[-1]}")
         else:
-            output.say(f"{model}@{champion} answers, and learned from it; no version before it did not")
+            output.say("no other version that ever answered did not")
         output.say("a training without it is considered now; follow it: serin versions " + model)
     return {"dataset": dataset.id, "state": dataset.state, "versions": touched, "champion": champion, "before": clean}

@@ -47,7 +47,7 @@ def test_taking_an_upload_back_offers_the_way_back_in_the_same_breath(
     told = tell_decision(Output(), there, curator(there).exclude("shop", dataset.id, "the till was broken"))
     text = said(capsys)
     assert "learned from it: shop@2" in text
-    assert "shop@2 answers, and learned from it. shop@1, which did not, is back by:" in text
+    assert "shop@2 answers, and learned from it back to shop@1, which did not:" in text
     assert f'serin rollback shop --reason "{dataset.id} was wrong"' in text
     assert (told["versions"], told["champion"], told["before"]) == ([2], 2, [1])
     assert shop.requests.messages[-1] == {"model": "shop", "by": "data"}
