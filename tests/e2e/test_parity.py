@@ -88,5 +88,5 @@ def _scores(answer: dict[str, Any], trained: Trained) -> np.ndarray:
 def _expected(trained: Trained, rows: pd.DataFrame, contract: Contract) -> np.ndarray:
     features = rows[list(contract.features)]
     if trained.spec.classes:
-        return np.asarray(trained.pipeline.predict_proba(features))
-    return np.asarray(trained.pipeline.predict(features)).reshape(-1, 1)
+        return np.asarray(trained.served.predict_proba(features))
+    return np.asarray(trained.served.predict(features)).reshape(-1, 1)

@@ -477,6 +477,10 @@ class Contract(_Section):
         for role, column in (("entity", self.entity), ("time", self.time)):
             if column == self.target:
                 yield (role,), f"{column} is the target"
+        if self.time is not None and self.time == self.entity:
+            yield ("time",), f"{self.time} is the entity"
+        if self.time in self.features and self.features[self.time].type in (FeatureType.CATEGORY, FeatureType.BOOLEAN):
+            yield ("time",), f"{self.time} is a {self.features[self.time].type}; a time is a number, or no feature"
         for key, columns in (("mask", self.masked), ("hash", self.serving.capture.hash)):
             for index, column in enumerate(columns):
                 if column not in self.features:

@@ -75,9 +75,9 @@ class Trained:
     undefined is left out. holdout_rows, holdout_predictions: tables as `dump_table` writes them; the first has the
     typed columns, the second what scikit-learn answers: `score_0`, `score_1`, … of the judged model as the spec orders
     them, `served_0`, … of the served one, `again_0`, … of one like the judged with another seed on other rows, and the
-    dummy's `baseline_0`, …. importances: by feature, as `importances` tells. pipeline: the judged one, in memory only.
-    setting: what fits it again. fits: how many models the search and its end fitted. learned, held_out: positions in
-    the table. fitted: on how many rows each was fitted, or calibrated, or judged.
+    dummy's `baseline_0`, …. importances: by feature, as `importances` tells. pipeline, served: as fitted, in memory
+    only. setting: what fits it again. fits: how many models the search and its end fitted. learned, held_out: positions
+    in the table. fitted: on how many rows each was fitted, or calibrated, or judged.
     """
 
     onnx: bytes
@@ -93,6 +93,7 @@ class Trained:
     holdout_predictions: bytes
     importances: dict[str, float]
     pipeline: Pipeline
+    served: Pipeline
     fits: int
     learned: NDArray[np.int64]
     held_out: NDArray[np.int64]
@@ -161,6 +162,7 @@ def train(frame: pd.DataFrame, contract: Contract, keys: Keys | None = None) -> 
         holdout_predictions=_dump_predictions(predictions),
         importances=importances(pipeline, holdout, truth, contract),
         pipeline=pipeline,
+        served=served,
         fits=sum(entry.fits for entry in entries) + FINAL_FITS,
         learned=divided.learned,
         held_out=divided.held_out,
