@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -36,7 +36,7 @@ def diff_versions(cloud: Cloud, model: str, one: int, other: int, *, show_values
         "facts": {name: values for name, values in _facts(versions, runs) if values[0] != values[1]},
         "contract": _unlike(*(dict(_flat(run.contract)) for run in runs)),
         "metrics": _unlike(*(version.metrics for version in versions)),
-        "gates": _unlike(*({gate["gate"]: gate for gate in version.gates} for version in versions)),
+        "gates": _unlike(*(_by_name(version.gates) for version in versions)),
         "replay": dataclasses.asdict(replay) if replay else None,
     }
 
@@ -52,8 +52,7 @@ def tell_diff(output: Output, diff: dict[str, Any]) -> None:
             _tell_pairs(output, names, diff[kind], _text)
     if diff["gates"]:
         output.heading("gates")
-        gates = {gate_in_words(name): both for name, both in diff["gates"].items()}
-        _tell_pairs(output, names, gates, _verdict)
+        _tell_pairs(output, names, diff["gates"], _verdict)
         output.say(f"  the evidence of each: serin why {names[0]}")
     if diff["replay"]:
         tell_replay(output, diff["model"], diff["replay"])
@@ -137,6 +136,19 @@ def _facts(versions: list[ModelVersion], runs: list[Run]) -> Iterator[tuple[str,
     yield "code", [short(run.code_digest) for run in runs]
     yield "chosen", [version.chosen for version in versions]
     yield "model.onnx", [short(version.files["model.onnx"]) for version in versions]
+
+
+def _by_name(gates: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Name what gates saw. Of a gate that was asked of champion and anchor, what failed, else what the champion's was.
+
+    A gate has one name, whatever words its version was written with, so that both sides have it in one line.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for gate in gates:
+        name = gate_in_words(gate["gate"])
+        if name not in found or (found[name]["passed"] and not gate["passed"]):
+            found[name] = gate
+    return found
 
 
 def _unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -49,6 +49,24 @@ def test_only_what_differs_is_named(bench: Bench) -> None:
     assert [same[kind] for kind in ("facts", "contract", "metrics", "gates", "replay")] == [{}, {}, {}, {}, None]
 
 
+def margin(text: str, *, passed: bool = True, value: float = 0.1) -> dict[str, Any]:
+    return {"gate": text, "passed": passed, "value": value, "message": f"better by {value}"}
+
+
+def test_a_gate_has_one_line_though_its_words_changed_or_it_was_asked_of_two() -> None:
+    bench = Bench()
+    bench.start(1, gates=(margin("beats champion by -1%", value=0.2),))
+    bench.turn(1)
+    now = "at most 1% worse than champion"
+    bench.start(2, gates=(margin(now, value=0.3), margin(now, value=0.4)))
+    bench.turn(2)
+    bench.start(3, gates=(margin(now, value=0.3), margin(now, passed=False, value=-0.4)))
+    found = diff_versions(cloud_of(bench), "loans", 1, 2)["gates"]
+    assert {name: [each["value"] for each in both] for name, both in found.items()} == {now: [0.2, 0.3]}
+    found = diff_versions(cloud_of(bench), "loans", 2, 3)["gates"]
+    assert [each["value"] for each in found[now]] == [0.3, -0.4]
+
+
 @pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
 def test_the_replay_of_one_against_the_other_is_shown_in_either_order(bench: Bench, numbers: tuple[int, int]) -> None:
     replay = diff_versions(cloud_of(bench), "loans", *numbers)["replay"]
