@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from serin.contract.model import Contract
 from serin.data.border import Border, Mask, hash_values
-from serin.data.keys import content_keys, row_hashes
+from serin.data.keys import Earlier, content_keys, place_rows, row_hashes
 from serin.data.split import MOST_HELD_OUT, as_columns
 from serin.data.split import split_holdout as draw
 from tests.builders import a_contract
@@ -76,6 +76,23 @@ def test_a_file_that_is_sent_again_falls_on_the_same_sides() -> None:
     holdout = draw(twice, np.concatenate([once, once]), contract)[1]
     sides = np.isin(np.arange(400), holdout)
     assert (sides[:200] == sides[200:]).all()
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["in order", "turned"])
+def test_a_row_keeps_its_key_in_whatever_file_it_is_sent_again(order: int) -> None:
+    """Rows of few kinds, so that many are alike in their features and not in their targets."""
+    random, contract = np.random.default_rng(0), CONTRACTS["content"]
+
+    def some(rows: int) -> pd.DataFrame:
+        return a_table(rows).assign(age=random.integers(20, 25, rows), salary=1.0, approved=[*map(str, range(rows))])
+
+    first = some(60)
+    sent = pd.concat([some(40).assign(approved="new"), first[::order]], ignore_index=True)
+    before, _ = place_rows(first, contract)
+    after, _ = place_rows(sent, contract, [Earlier(before, tuple(contract.features))], [before])
+    assert dict(zip(sent["approved"][40:], after.keys[40:], strict=True)) == dict(
+        zip(first["approved"], before.keys, strict=True)
+    )
 
 
 def test_with_time_the_holdout_is_the_latest_rows() -> None:

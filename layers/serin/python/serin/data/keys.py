@@ -1,8 +1,9 @@
 """Where does a row stand in every split? Its key, given once when it comes in, and kept beside the table.
 
-The key is a hash of the row's features and of how often the same features occurred before in its upload. So a file that
-is sent again falls on the same sides, and rows that are naturally alike, as in a table of a few categories, split
-freely. Where rows are repeated as no table repeats them by itself, the copies stay together.
+The key is a hash of the row's features and of how often the same features occurred before in its upload. A row that is
+sent again keeps its key, in whatever file and order: it is known by all that is read of it, and where something of that
+was corrected by its features. So it falls on the same side, and rows that are naturally alike, as in a table of a few
+categories, split freely. Where rows are repeated as no table repeats them by itself, the copies stay together.
 """
 
 from __future__ import annotations
@@ -83,13 +84,19 @@ def place_rows(
     repeats = count_repeats(rows, [each.rows for each in known])
     names = content_keys(features)
     keys = _originals(features, []) if repeats.unnatural else names
-    # Rows that came without a feature are told by the others; those that came with all of them are told best.
-    for group in sorted({each.features for each in earlier}, key=lambda group: (len(group), group)):
-        before = [(each.beside.names, each.beside.keys) for each in earlier if each.features == group]
-        hashes = row_hashes(table, group)
+    read = columns_hash(contract)
+    whole = [(content_keys(each.beside.rows), each.beside.keys) for each in earlier if each.beside.columns == read]
+    # Rows that came without a feature are told by the others, better by all of them, and best by all that is read.
+    groups = sorted({each.features for each in earlier}, key=lambda group: (len(group), group))
+    told = [(row_hashes(table, group), _named_by(group, earlier)) for group in groups]
+    for hashes, before in (*told, (rows, whole)):
         found = _originals(hashes, [each[0] for each in before]) if repeats.unnatural else content_keys(hashes)
         keys = inherit_keys(found, keys, before)
-    return Beside(keys, names, rows, columns_hash(contract)), repeats
+    return Beside(keys, names, rows, read), repeats
+
+
+def _named_by(group: tuple[str, ...], earlier: Sequence[Earlier]) -> list[tuple[Keys, Keys]]:
+    return [(each.beside.names, each.beside.keys) for each in earlier if each.features == group]
 
 
 def _others(contract: Contract) -> list[str]:
@@ -97,9 +104,9 @@ def _others(contract: Contract) -> list[str]:
     return list(dict.fromkeys(name for name in names if name and name not in contract.features))
 
 
-def content_keys(features: Keys) -> Keys:
-    """Name rows by the hashes of their features and by how many equal ones stand before each."""
-    return _named(features, occurrences(features))
+def content_keys(hashes: Keys) -> Keys:
+    """Name rows by hashes, such as of their features, and by how many equal ones stand before each."""
+    return _named(hashes, occurrences(hashes))
 
 
 def _named(features: Keys, occurrence: NDArray[np.int64]) -> Keys:
@@ -119,6 +126,8 @@ def inherit_keys(names: Keys, keys: Keys, earlier: Sequence[tuple[Keys, Keys]]) 
     names: of the new rows. keys: those that they get where they are new. earlier: names and keys of each upload before,
     the oldest first; a row that came more than once has the key of its first time.
     """
+    if not earlier:
+        return keys
     known, first = np.unique(np.concatenate([each[0] for each in earlier]), return_index=True)
     old = np.concatenate([each[1] for each in earlier])[first]
     place = np.minimum(np.searchsorted(known, names), len(known) - 1)
