@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ from serin.contract.model import Contract
 from serin.data.border import Border
 from serin.data.datasets import DatasetFiles
 from serin.data.split import as_columns
+from serin.data.storage import dump_table, load_table
 from serin.monitoring.check import Checker
 from serin.registry.curate import Curator, taint
-from serin.registry.ids import ulid
+from serin.registry.ids import dataset_id, sha256, ulid
 from serin.registry.lineage import explain_version
 from serin.registry.ports import Write
-from serin.registry.records import ModelVersion, ReceiptStatus, ReleaseStatus, VersionStatus
+from serin.registry.records import Dataset, ModelVersion, ReceiptStatus, ReleaseStatus, VersionStatus
 from serin.release.take_back import take_back
 from serin.training.start import BY_HAND
 from tests.e2e.test_journey_on_fakes import House, as_csv
@@ -208,6 +210,24 @@ def sides_of_repeats(house: Inherited, version: ModelVersion) -> list[int]:
     told = rows.frame.assign(dataset=rows.dataset, learned=learned).groupby([*rows.frame.columns], dropna=False)
     sides = told.agg(datasets=("dataset", "nunique"), sides=("learned", "nunique"))
     return sides["sides"][sides["datasets"] > 1].tolist()
+
+
+def test_rows_that_came_in_two_datasets_already_are_on_one_side(house: Inherited) -> None:
+    files, first = DatasetFiles(house.data, "rents"), house.registry.datasets("rents")[0]
+    table = load_table(house.data.get(f"datasets/rents/{first.id}/data.npz"))
+    keys = files.keys(first)
+    turned = files.keys(stored_as_before(house, first, pd.concat([table[100::-1], table[200:]])))
+    assert turned.tolist() == [*keys[100::-1], *keys[200:]]
+    thrice = files.keys(stored_as_before(house, first, pd.concat([table] * 3)))
+    assert thrice[:240].tolist() == thrice[240:480].tolist() == thrice[480:].tolist()
+
+
+def stored_as_before(house: Inherited, like: Dataset, table: pd.DataFrame) -> Dataset:
+    """Store a table as a dataset without keys."""
+    content = dump_table(table)
+    name = dataset_id(content)
+    house.data.put(f"datasets/{like.model}/{name}/data.npz", content)
+    return replace(like, id=name, rows=len(table), files={"data.npz": sha256(content)})
 
 
 @pytest.mark.parametrize("model", ANSWERS)

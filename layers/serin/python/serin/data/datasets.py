@@ -18,7 +18,7 @@ from serin.contract.metrics import Task
 from serin.contract.model import Contract, FeatureType
 from serin.data.border import Keys, Mask
 from serin.data.cells import as_text, is_text, parse_booleans, parse_categories, parse_numbers, parse_times
-from serin.data.keys import Beside, Earlier, columns_hash, content_keys, place_rows, row_hashes
+from serin.data.keys import Beside, Earlier, columns_hash, keys_by_row, place_rows
 from serin.data.learnable import MOST_ROWS
 from serin.data.storage import load_columns, load_names, load_table
 from serin.errors import NotFound, Refused, Unverified
@@ -66,7 +66,7 @@ class DatasetFiles:
                 continue
             good = np.flatnonzero(~is_bad)
             frames.append(frame.iloc[good])
-            keys.append(self.keys(dataset, contract)[good])
+            keys.append(self.keys(dataset)[good])
             numbers.append(np.full(len(good), number))
             places.append(good)
         if not frames:
@@ -83,13 +83,15 @@ class DatasetFiles:
             left_out=tuple(left_out),
         )
 
-    def keys(self, dataset: Dataset, contract: Contract) -> Keys:
-        """The keys of a dataset's rows; of one from before there were any, by all of its columns but the target."""
+    def keys(self, dataset: Dataset) -> Keys:
+        """The keys of a dataset's rows.
+
+        Of one from before there were any, by all that was read of each row: so that one which came in two of them, in
+        whatever order, has the same key in both.
+        """
         if name := dataset.file("keys"):
             return Beside.from_bytes(self._file(dataset, name)).keys
-        table = load_table(self._file(dataset, "data.npz"))
-        features = [column for column in table.columns if column != contract.target]
-        return content_keys(row_hashes(table, features))
+        return keys_by_row(load_table(self._file(dataset, "data.npz")))
 
     def beside(self, dataset: Dataset, contract: Contract) -> Earlier | None:
         """What is beside a dataset's rows, by those features of the contract that it has; None where it has none.
@@ -107,7 +109,7 @@ class DatasetFiles:
             return None
         good = np.flatnonzero(~is_bad)
         hashed, _ = place_rows(frame.iloc[good], contract)
-        beside = Beside(self.keys(dataset, contract)[good], hashed.names, hashed.rows, hashed.columns)
+        beside = Beside(self.keys(dataset)[good], hashed.names, hashed.rows, hashed.columns)
         return Earlier(beside, tuple(contract.features))
 
     def last_rows(self, datasets: Sequence[Dataset], contract: Contract) -> Mapping[str, NDArray[Any]] | None:

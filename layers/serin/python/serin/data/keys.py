@@ -95,6 +95,12 @@ def place_rows(
     return Beside(keys, names, rows, read), repeats
 
 
+def keys_by_row(table: pd.DataFrame) -> Keys:
+    """Make keys for the rows of a dataset that was stored without any, by all of its columns."""
+    rows = row_hashes(table, list(table.columns))
+    return _originals(rows, []) if count_repeats(rows, ()).unnatural else content_keys(rows)
+
+
 def _named_by(group: tuple[str, ...], earlier: Sequence[Earlier]) -> list[tuple[Keys, Keys]]:
     return [(each.beside.names, each.beside.keys) for each in earlier if each.features == group]
 
