@@ -201,6 +201,16 @@ def test_rows_that_are_sent_again_are_on_the_sides_where_they_were(house: Inheri
     assert sides_of_repeats(house, house.learn(model, "mixed", mixed)) == [1] * 240
 
 
+def test_they_are_so_also_where_the_contract_reads_some_rows_no_more(house: Inherited) -> None:
+    features = house.registry.run("rents", house.registry.version("rents", 2).value.run).value.contract["features"]
+    rooms = {**features["rooms"], "missing": "refuse"}
+    house.edit("rents", features={**features, "rooms": rooms}, data={"min_rows": 50, "max_bad_rows": 0.1})
+    again = house.sent("rents", 1)[::-1].dropna()
+    assert len(again) < 240
+    version = house.learn("rents", "mixed", pd.concat([rents(160, 5), again]))
+    assert sides_of_repeats(house, version) == [1] * len(again)
+
+
 def sides_of_repeats(house: Inherited, version: ModelVersion) -> list[int]:
     """Tell of each row that is in several datasets on how many sides of a version's border it is."""
     contract = Contract.model_validate(house.registry.run(version.model, version.run).value.contract)
