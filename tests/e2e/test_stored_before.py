@@ -175,6 +175,14 @@ def test_the_champions_recipe_stands_in_until_a_version_with_a_border_answers(ho
     assert "fitted again" not in beside[0]
 
 
+def test_a_run_that_was_trained_before_the_update_is_trained_anew(house: Inherited) -> None:
+    house.upload("uploads/rents/more.csv", as_csv(rents(240, 5)))
+    run = house.starter.consider("rents", "upload").running
+    for name in ("model.onnx", "spec.json", "training.json"):
+        house.data.put(f"runs/rents/{run}/{name}", house.artifacts.get(f"models/rents/2/{name}"))
+    assert house.learned_since("rents", 2).status is VersionStatus.PASSED
+
+
 def test_the_way_back_leads_to_the_bytes_of_before(house: Inherited) -> None:
     before = house.answers("rents")
     house.learn("rents", "more", rents(240, 5))

@@ -44,7 +44,7 @@ class Trainer:
         Raises Refused where the rows cannot be learned from, or a dataset of the run was excluded meanwhile.
         """
         run = self.registry.run(model, run_name).value
-        if self.data.exists(run_prefix(model, run.id) + "training.json"):
+        if self.data.exists(run_prefix(model, run.id) + "rivals.json"):
             return  # it is written last: an earlier try came to its end
         contract = Contract.model_validate(run.contract)
         datasets = find_datasets(self.registry.datasets(model), run.datasets, model)
@@ -64,8 +64,8 @@ class Trainer:
             "holdout.npz": trained.holdout_rows,
             "predictions.npz": trained.holdout_predictions,
             **{rival.file: rival.table for rival in rivals if rival.table is not None},
-            "rivals.json": dump_rivals(rivals),
             "training.json": _report(trained, contract, rows),
+            "rivals.json": dump_rivals(rivals),
         }
         for name, content in files.items():
             self.data.put(run_prefix(model, run.id) + name, content)
