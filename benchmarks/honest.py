@@ -24,11 +24,11 @@ from serin.contract.load import parse_contract
 from serin.contract.metrics import METRICS
 from serin.contract.model import Contract
 from serin.contract.spec import label_text
-from serin.data.doubts import columns_of
 from serin.data.infer import infer_contract
 from serin.data.intake import judge_upload
 from serin.data.keys import place_rows
 from serin.data.learnable import Columns
+from serin.data.split import as_columns
 from serin.serving.encode import encode_columns
 from serin.serving.model import LoadedModel
 from serin.training.measure import measure
@@ -109,7 +109,7 @@ def drawn(source: Source, seed: int) -> tuple[float, float, float]:
     )
     beside, _ = place_rows(mine, contract)
     trained = train(mine, contract, beside.keys)
-    fresh = columns_of(others)
+    fresh = as_columns(others, *others.columns)
     models = ((trained.judged_onnx, trained.judged_spec), (trained.onnx, trained.spec))
     judged, served = (reached(LoadedModel.load(onnx, spec.to_json()), fresh, contract) for onnx, spec in models)
     return trained.metrics[contract.metric.name], judged, served

@@ -24,8 +24,8 @@ def a_table(rows: int = 300, *, kinds: int = 10**6) -> pd.DataFrame:
 
 
 def place(table: pd.DataFrame, *before: Beside) -> Beside:
-    earlier = [Earlier(each, tuple(CONTRACT.features)) for each in before]
-    return place_rows(table, CONTRACT, earlier, before)[0]
+    earlier = [(Earlier(each, tuple(CONTRACT.features)), True) for each in before]
+    return place_rows(table, CONTRACT, earlier)[0]
 
 
 @pytest.mark.parametrize("kinds", [20, 10**6], ids=["some rows are alike", "all are different"])

@@ -89,7 +89,7 @@ def test_a_row_keeps_its_key_in_whatever_file_it_is_sent_again(order: int) -> No
     first = some(60)
     sent = pd.concat([some(40).assign(approved="new"), first[::order]], ignore_index=True)
     before, _ = place_rows(first, contract)
-    after, _ = place_rows(sent, contract, [Earlier(before, tuple(contract.features))], [before])
+    after, _ = place_rows(sent, contract, [(Earlier(before, tuple(contract.features)), True)])
     assert dict(zip(sent["approved"][40:], after.keys[40:], strict=True)) == dict(
         zip(first["approved"], before.keys, strict=True)
     )

@@ -130,6 +130,12 @@ def test_labels_that_cannot_be_right_are_held_and_not_learned_from(open_shop: Sh
     assert "serin accept shop wrong.csv" in open_shop.notifier.told[-1][1]
 
 
+def test_labels_are_doubted_also_after_the_contract_reads_another_column(open_shop: Shop) -> None:
+    open_shop.write(features={"loyal": {"type": "number", "missing": "allow"}})
+    receipt = open_shop.send("wrong", shuffled(customers(600, 1)).assign(loyal=1.0))
+    assert receipt.status is ReceiptStatus.HELD
+
+
 def test_good_rows_after_good_ones_are_not_held(open_shop: Shop) -> None:
     for seed in range(1, 6):
         assert open_shop.send(f"good{seed}", customers(400, seed)).status is ReceiptStatus.ACCEPTED

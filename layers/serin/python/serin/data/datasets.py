@@ -20,7 +20,8 @@ from serin.data.border import Keys, Mask
 from serin.data.cells import as_text, is_text, parse_booleans, parse_categories, parse_numbers, parse_times
 from serin.data.keys import Beside, Earlier, columns_hash, keys_by_row, place_rows
 from serin.data.learnable import MOST_ROWS
-from serin.data.storage import load_columns, load_names, load_table
+from serin.data.split import as_columns
+from serin.data.storage import load_names, load_table
 from serin.errors import NotFound, Refused, Unverified
 from serin.registry.ids import sha256
 from serin.registry.ports import Objects
@@ -113,21 +114,18 @@ class DatasetFiles:
         return Earlier(beside, tuple(contract.features))
 
     def last_rows(self, datasets: Sequence[Dataset], contract: Contract) -> Mapping[str, NDArray[Any]] | None:
-        """The features and the target of the last rows before, in their order; None where there are none."""
-        used = {**{name: feature.is_numeric for name, feature in contract.features.items()}}
-        used[contract.target] = contract.task is Task.REGRESSION
-        tables: list[Mapping[str, NDArray[Any]]] = []
-        rows = 0
+        """The features and the target of the last MOST_ROWS before, in their order; None where there are none."""
+        used = [*contract.features, contract.target]
+        frames: list[pd.DataFrame] = []
         for dataset in reversed(datasets):
-            table = load_columns(self._file(dataset, "data.npz"))
-            if all(name in table and (table[name].dtype != object) == numeric for name, numeric in used.items()):
-                tables.append(table)
-                rows += dataset.rows
-            if rows >= MOST_ROWS:
+            frame, is_bad, misfit = self._typed(dataset, contract, lenient=True)
+            if not misfit:
+                frames.append(frame.loc[~is_bad, used].tail(MOST_ROWS).copy())  # not the whole table in memory
+            if sum(map(len, frames)) >= MOST_ROWS:
                 break
-        if not tables:
+        if not frames:
             return None
-        return {name: np.concatenate([table[name] for table in reversed(tables)]) for name in used}
+        return as_columns(pd.concat(frames[::-1], ignore_index=True).tail(MOST_ROWS), *used)
 
     def _typed(self, dataset: Dataset, contract: Contract, *, lenient: bool = False) -> tuple[pd.DataFrame, Mask, str]:
         """A dataset's columns as the contract reads them, which rows break it, and why it cannot be read, or ''."""
@@ -210,7 +208,9 @@ def _read(cells: pd.Series, kind: str, listed: Collection[str], *, is_typed: boo
         return values.astype("str"), np.zeros(len(cells), dtype=bool), missing
     if kind == "time":
         if is_typed and pd.api.types.is_numeric_dtype(cells.dtype):
-            seconds = cells.to_numpy(dtype=np.float64)  # since 1970 already
+            seconds = cells.to_numpy(dtype=np.float64)  # since 1970 already, but where it was read as a number then
+            read = parse_times(cells).values
+            seconds = np.where(np.isnan(read), seconds, read)
             return seconds, np.zeros(len(cells), dtype=bool), np.isnan(seconds)
         parsed = parse_times(cells)
     elif kind == FeatureType.BOOLEAN:

@@ -6,32 +6,31 @@ what was learned, labels that nobody had before, rows that were there already.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
 from serin.data.expect import NewLabel, Reason
 from serin.data.keys import Repeats
-from serin.data.learnable import Columns, probe_upload
+from serin.data.learnable import Columns, choose_rows, probe_upload
+from serin.data.split import as_columns
 
 MOST_REPEATED = 0.4  # of its rows; a table in which each comes twice has a half
 _DECIDE = "Accept it if it is right; else refuse it, and send it corrected."
 
 
 def doubt_upload(
-    table: Columns,
+    table: pd.DataFrame,
     before: Columns | None,
     contract: Contract,
     *,
     repeats: Repeats,
     new_labels: Sequence[NewLabel],
 ) -> Iterator[Reason]:
-    """Say what speaks against learning from an upload. table: its typed columns; before: those of the last datasets."""
-    rows = len(table[contract.target])
+    """Say what speaks against learning from an upload. table: typed; before: the last rows of the datasets before."""
+    rows = len(table)
     yield from _doubt_repeats(rows, repeats)
     yield from _doubt_labels(rows, new_labels, contract)
     if before is not None:
@@ -65,10 +64,10 @@ def _doubt_labels(rows: int, new_labels: Sequence[NewLabel], contract: Contract)
     )
 
 
-def _doubt_learnability(table: Columns, before: Columns, contract: Contract) -> Iterator[Reason]:
+def _doubt_learnability(table: pd.DataFrame, before: Columns, contract: Contract) -> Iterator[Reason]:
     used = [*contract.features, contract.target]
     found = probe_upload(
-        {name: table[name] for name in used},
+        as_columns(table.iloc[choose_rows(len(table))], *used),
         {name: before[name] for name in used if name in before},
         target=contract.target,
         is_values=contract.task is Task.REGRESSION,
@@ -88,21 +87,8 @@ def _doubt_learnability(table: Columns, before: Columns, contract: Contract) -> 
         yield Reason(
             "NOISE",
             f"its {contract.target} cannot be learned from its features as before: {min(found.lost, 1.0):.0%} of what "
-            f"they told is lost, measured on {found.rows:,} rows of it and as many before. "
+            f"they told is lost, measured on blocks of {found.rows:,} rows. "
             "Are labels mixed up, or rows joined wrongly?",
             _DECIDE,
             column=contract.target,
         )
-
-
-def columns_of(table: Any) -> Mapping[str, NDArray[Any]]:
-    """Give a typed DataFrame as `load_columns` does."""
-    found = {}
-    for name in table.columns:
-        column = table[name]
-        if column.dtype.kind == "f":
-            found[str(name)] = column.to_numpy(dtype=np.float64)
-        else:
-            text = column.astype(object)
-            found[str(name)] = text.where(text.notna(), None).to_numpy(dtype=object)
-    return found

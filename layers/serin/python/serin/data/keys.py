@@ -1,25 +1,31 @@
 """Where does a row stand in every split? Its key, given once when it comes in, and kept beside the table.
 
-The key is a hash of the row's features and of how often the same features occurred before in its upload. A row that is
-sent again keeps its key, in whatever file and order: it is known by all that is read of it, and where something of that
-was corrected by its features. So it falls on the same side, and rows that are naturally alike, as in a table of a few
-categories, split freely. Where rows are repeated as no table repeats them by itself, the copies stay together.
+The key is a hash of the row's features and of how often the same features occurred before in its upload. So a file that
+is sent again falls on the same sides, and rows that are naturally alike, as in a table of a few categories, split
+freely. Where rows are repeated as no table repeats them by itself, the copies stay together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from serin.contract.model import Contract
-from serin.data.border import Keys, dump_keys, hash_text, load_keys, mix
+from serin.data.border import ALL, Keys, Mask, dump_keys, hash_text, load_keys, mix
 
+MOST_KNOWN = 2_000_000  # rows before, of which it is counted how often they occur; more tell hardly more
 MOST_COUNTED = 12  # how often a row occurs, beyond which nobody looks whether that is natural
 SURE = 3.0  # standard errors
+FEW_REPEATS = 0.01  # of the rows
+MANY_REPEATS = 0.3  # of the rows; of fewer nobody asks whether they are copies
+LEAST_REPEATED = 100  # rows that come more than once; fewer may be all that there are
+MOST_COMPARED, FOLLOWS = 8, 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,37 +78,41 @@ def columns_hash(contract: Contract) -> int:
 
 
 def place_rows(
-    table: pd.DataFrame, contract: Contract, earlier: Sequence[Earlier] = (), known: Sequence[Beside] = ()
+    table: pd.DataFrame, contract: Contract, earlier: Iterable[tuple[Earlier, bool]] = ()
 ) -> tuple[Beside, Repeats]:
     """Give the rows of a typed table their keys, and count which of them repeat others.
 
-    earlier: of all datasets before, the oldest first. known: those whose rows count as known, hashed by the same
-    columns.
+    earlier: of all datasets before, the oldest first, and whether their rows count as known; each is looked at once, so
+    that one is in memory at a time.
     """
     features = row_hashes(table, list(contract.features))
     rows = mix(features + row_hashes(table, _others(contract)))
-    repeats = count_repeats(rows, [each.rows for each in known])
-    names = content_keys(features)
-    keys = _originals(features, []) if repeats.unnatural else names
-    read = columns_hash(contract)
-    whole = [(content_keys(each.beside.rows), each.beside.keys) for each in earlier if each.beside.columns == read]
+    read, known, whole = columns_hash(contract), Known.none(rows), Inherited.none(rows)
+    told: dict[tuple[str, ...], Inherited] = {}
+    for before, is_known in earlier:
+        if before.features not in told:
+            told[before.features] = Inherited.none(row_hashes(table, before.features))
+        told[before.features].look(before.beside.names, before.beside.keys)
+        if before.beside.columns == read:
+            whole.look(content_keys(before.beside.rows), before.beside.keys)
+            if is_known:
+                known.look(before.beside.rows)
+    repeats = known.count_repeats(rows)
+    if not known.rows and repeats.count > repeats.unnatural and _is_copied(table[list(contract.features)], rows):
+        repeats = Repeats(repeats.count, repeats.count)
+    names, are_copies = content_keys(features), repeats.unnatural > 0
+    keys = _named(features, np.zeros(len(features), dtype=np.int64)) if are_copies else names
     # Rows that came without a feature are told by the others, better by all of them, and best by all that is read.
-    groups = sorted({each.features for each in earlier}, key=lambda group: (len(group), group))
-    told = [(row_hashes(table, group), _named_by(group, earlier)) for group in groups]
-    for hashes, before in (*told, (rows, whole)):
-        found = _originals(hashes, [each[0] for each in before]) if repeats.unnatural else content_keys(hashes)
-        keys = inherit_keys(found, keys, before)
-    return Beside(keys, names, rows, read), repeats
+    for group in sorted(told, key=lambda group: (len(group), group)):
+        keys = told[group].or_else(keys, are_copies=are_copies)
+    return Beside(whole.or_else(keys, are_copies=are_copies), names, rows, read), repeats
 
 
 def keys_by_row(table: pd.DataFrame) -> Keys:
     """Make keys for the rows of a dataset that was stored without any, by all of its columns."""
     rows = row_hashes(table, list(table.columns))
-    return _originals(rows, []) if count_repeats(rows, ()).unnatural else content_keys(rows)
-
-
-def _named_by(group: tuple[str, ...], earlier: Sequence[Earlier]) -> list[tuple[Keys, Keys]]:
-    return [(each.beside.names, each.beside.keys) for each in earlier if each.features == group]
+    are_copies = count_repeats(rows, ()).unnatural > 0
+    return _named(rows, np.zeros(len(rows), dtype=np.int64)) if are_copies else content_keys(rows)
 
 
 def _others(contract: Contract) -> list[str]:
@@ -111,33 +121,93 @@ def _others(contract: Contract) -> list[str]:
 
 
 def content_keys(hashes: Keys) -> Keys:
-    """Name rows by hashes, such as of their features, and by how many equal ones stand before each."""
+    """Name rows by their hashes and by how many equal ones stand before each."""
     return _named(hashes, occurrences(hashes))
 
 
-def _named(features: Keys, occurrence: NDArray[np.int64]) -> Keys:
-    return mix(features + mix(occurrence.astype(np.uint64)))
+def _named(hashes: Keys, occurrence: NDArray[np.int64]) -> Keys:
+    return mix(hashes + mix(occurrence.astype(np.uint64)))
 
 
-def _originals(features: Keys, earlier: Sequence[Keys]) -> Keys:
-    """Name the row that each is a copy of: those that came before in turn, else the first of the upload."""
-    is_known = np.isin(content_keys(features), np.concatenate([np.empty(0, dtype=np.uint64), *earlier]))
-    known = np.asarray(pd.Series(is_known).groupby(features).transform("sum"), dtype=np.int64)
-    return _named(features, occurrences(features) % np.maximum(known, 1))
+@dataclass(slots=True)
+class Inherited:
+    """The keys that new rows had when they came before, so that none is ever on two sides. Of many, the oldest.
 
-
-def inherit_keys(names: Keys, keys: Keys, earlier: Sequence[tuple[Keys, Keys]]) -> Keys:
-    """Give rows that came before the keys that they had, so that none is ever on two sides.
-
-    names: of the new rows. keys: those that they get where they are new. earlier: names and keys of each upload before,
-    the oldest first; a row that came more than once has the key of its first time.
+    hashes: of the new rows, in their order. names: of them, sorted. keys, is_found: of each of `names`.
     """
-    if not earlier:
-        return keys
-    known, first = np.unique(np.concatenate([each[0] for each in earlier]), return_index=True)
-    old = np.concatenate([each[1] for each in earlier])[first]
-    place = np.minimum(np.searchsorted(known, names), len(known) - 1)
-    return np.where(known[place] == names, old[place], keys)
+
+    hashes: Keys
+    names: Keys
+    keys: Keys
+    is_found: Mask
+
+    @classmethod
+    def none(cls, hashes: Keys) -> Inherited:
+        names = np.sort(content_keys(hashes))
+        return cls(hashes, names, np.zeros_like(names), np.zeros(len(names), dtype=bool))
+
+    def look(self, names: Keys, keys: Keys) -> None:
+        """Look for the new rows among those of a dataset before."""
+        place = np.minimum(np.searchsorted(self.names, names), len(self.names) - 1)
+        found = np.flatnonzero((self.names[place] == names) & ~self.is_found[place])
+        self.keys[place[found]] = keys[found]
+        self.is_found[place[found]] = True
+
+    def or_else(self, keys: Keys, *, are_copies: bool) -> Keys:
+        """Give each row the key that it had, or else this one. are_copies: equal rows share the keys that they had."""
+        nth = occurrences(self.hashes)
+        if are_copies:
+            is_known = self.is_found[np.searchsorted(self.names, _named(self.hashes, nth))]
+            known = np.asarray(pd.Series(is_known).groupby(self.hashes).transform("sum"), dtype=np.int64)
+            nth = nth % np.maximum(known, 1)
+        place = np.searchsorted(self.names, _named(self.hashes, nth))
+        return np.where(self.is_found[place], self.keys[place], keys)
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of the rows before, as far as new ones ask.
+
+    distinct: of the new rows, sorted; is_there: which of them came before. rows: how many came before. below, often: of
+    the rows before, those whose hash is below, and how often each occurred in each dataset: all of them, or as many
+    as tell the rest.
+    """
+
+    distinct: Keys
+    is_there: Mask
+    rows: int = 0
+    below: int = ALL
+    often: list[tuple[Keys, NDArray[np.int64]]] = field(default_factory=list)
+
+    @classmethod
+    def none(cls, rows: Keys) -> Known:
+        distinct, _ = np.unique(rows, return_counts=True)  # which sorts, and is faster than hashing
+        return cls(distinct, np.zeros(len(distinct), dtype=bool))
+
+    def look(self, rows: Keys) -> None:
+        """Take the rows of a dataset before as known."""
+        known, counts = np.unique(rows, return_counts=True)
+        place = np.minimum(np.searchsorted(known, self.distinct), len(known) - 1)
+        self.is_there |= known[place] == self.distinct
+        self.rows += len(rows)
+        self.often.append((known, counts))
+        while sum(len(names) for names, _ in self.often) > MOST_KNOWN:
+            self.below //= 2
+            ends = [int(np.searchsorted(names, np.uint64(self.below))) for names, _ in self.often]
+            self.often = [
+                (names[:end].copy(), many[:end].copy()) for end, (names, many) in zip(ends, self.often, strict=True)
+            ]
+
+    def count_repeats(self, rows: Keys) -> Repeats:
+        """Count the repeats among the new rows, which `none` was given."""
+        count = len(rows) - int((~self.is_there).sum())
+        if not self.rows:
+            return Repeats(len(rows) - len(self.distinct), _unnatural_within(rows))
+        names, place = np.unique(np.concatenate([known for known, _ in self.often]), return_inverse=True)
+        counts = np.bincount(place, np.concatenate([counts for _, counts in self.often]), minlength=len(names))
+        expected, error = _natural_repeats(len(rows), self.rows, counts, self.below / ALL)
+        excess = count - expected
+        return Repeats(count, round(excess) if excess > SURE * error else _unnatural_within(rows))
 
 
 def occurrences(hashes: Keys) -> NDArray[np.int64]:
@@ -164,31 +234,28 @@ def row_hashes(frame: pd.DataFrame, columns: Collection[str]) -> Keys:
 
 def count_repeats(rows: Keys, earlier: Sequence[Keys]) -> Repeats:
     """Count the repeats of an upload. rows: hashes of whole rows, the target too. earlier: of each upload before."""
-    if not earlier:
-        return Repeats(int(len(rows) - len(np.unique(rows))), _unnatural_within(rows))
-    before, counts = np.unique(np.concatenate(list(earlier)), return_counts=True)
-    distinct = np.unique(rows)
-    count = len(rows) - int((~np.isin(distinct, before)).sum())
-    expected, error = _natural_repeats(len(rows), counts)
-    excess = count - expected
-    return Repeats(count, round(excess) if excess > SURE * error else _unnatural_within(rows))
+    known = Known.none(rows)
+    for each in earlier:
+        known.look(each)
+    return known.count_repeats(rows)
 
 
-def _natural_repeats(rows: int, counts: NDArray[np.int64]) -> tuple[float, float]:
+def _natural_repeats(rows: int, before: int, counts: NDArray[Any], share: float) -> tuple[float, float]:
     """Foretell how many of so many new rows repeat others, with the standard error of that.
 
-    counts: how often each row occurred before. Of more new rows than there were before, the rest is foretold like as
-    many. Source: Good and Toulmin, The Number of New Species (1956), their series, which holds up to as many rows
-    again.
+    before: how many rows came; counts: of a share of them, how often each occurred. Of more new rows than there were
+    before, the rest is foretold like as many where hardly any row repeated another; else nobody knows how many kinds
+    are left, and the rest may all be repeats. Source: Good and Toulmin, The Number of New Species (1956), their series,
+    which holds up to as many rows again.
     """
-    before = int(counts.sum())
-    share = min(rows / before, 1.0)
-    often = np.bincount(np.minimum(counts, 60))[1:].astype(np.float64)
-    powers = share ** np.arange(1, len(often) + 1)
+    times = min(rows / before, 1.0)
+    often = np.bincount(np.minimum(counts, 60).astype(np.int64), minlength=2)[1:].astype(np.float64)
+    powers = times ** np.arange(1, len(often) + 1)
     signs = np.where(np.arange(len(often)) % 2 == 0, 1.0, -1.0)
-    new = float((signs * powers * often).sum())
-    error = float(np.sqrt((powers**2 * often).sum())) + 1.0
-    scale = rows / (share * before)
+    new = float((signs * powers * often).sum()) / share
+    error = float(np.sqrt((powers**2 * often).sum())) / share + 1.0
+    are_all_different = often[0] / share > (1 - FEW_REPEATS) * before
+    scale = rows / (times * before) if are_all_different else 1.0
     return max(rows - new * scale, 0.0), error * scale
 
 
@@ -201,7 +268,36 @@ def _unnatural_within(rows: Keys) -> int:
     often = np.bincount(np.unique(rows, return_counts=True)[1], minlength=MOST_COUNTED + 2).astype(np.float64)
     unnatural = 0
     for times in range(2, MOST_COUNTED + 1):
-        usual = np.sqrt(often[times - 1] * often[times + 1] * (times + 1) / times)
+        more = often[times + 1] + SURE * np.sqrt(often[times + 1] + 1)  # for one that is rare may be missing by chance
+        usual = np.sqrt(often[times - 1] * more * (times + 1) / times)
         if often[times] - usual > SURE * np.sqrt(often[times] + usual + 1):
             unnatural += round(often[times] - usual) * (times - 1)
     return unnatural
+
+
+def _is_copied(features: pd.DataFrame, rows: Keys) -> bool:
+    """Tell whether the many repeats of a table can only be copies, however evenly they were drawn.
+
+    So it is where two numbers each tell the repeated rows apart, and neither follows from the other: rows that came by
+    themselves would meet in one of the two, and not in both. rows: hashes of whole rows.
+    Source: Chatterjee, A New Coefficient of Correlation (2021), for whether one follows from the other.
+    """
+    distinct, first, counts = np.unique(rows, return_index=True, return_counts=True)
+    repeated = first[counts > 1]
+    if len(rows) - len(distinct) < MANY_REPEATS * len(rows) or len(repeated) < LEAST_REPEATED:
+        return False
+    numbers = [
+        column
+        for name in features
+        if pd.api.types.is_numeric_dtype(features[name].dtype)
+        and len(np.unique(column := features[name].to_numpy(np.float64, na_value=np.nan)[repeated])) > len(repeated) / 2
+    ][:MOST_COMPARED]
+    return any(
+        max(_follows(one, other), _follows(other, one)) < FOLLOWS for one, other in itertools.combinations(numbers, 2)
+    )
+
+
+def _follows(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """How far the second number follows from the first: 1 where it is a function of it, 0 where it tells nothing."""
+    ranks = np.argsort(np.argsort(other[np.argsort(one, kind="stable")], kind="stable"), kind="stable")
+    return 1 - 3 * float(np.abs(np.diff(ranks)).sum()) / (len(ranks) ** 2 - 1)

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from serin.contract.load import Contracts
 from serin.contract.model import Contract
 from serin.data.datasets import DatasetFiles
-from serin.data.doubts import columns_of, doubt_upload
+from serin.data.doubts import doubt_upload
 from serin.data.intake import Judgement, judge_upload
-from serin.data.keys import columns_hash, place_rows
+from serin.data.keys import place_rows
 from serin.data.read import DEFAULT_LIMITS
 from serin.data.storage import dump_table
 from serin.errors import Conflict, ContractError, NotFound, SerinError
@@ -147,8 +147,13 @@ class Intake:
         self._describe(kept, receipt)
         note = _reason("CRASH", "the try that judged it ended early; rows that it set aside are not counted here", "")
         counted = replace(receipt, rows=kept.rows, good_rows=kept.rows, reasons=kept.doubts, notes=(note,))
-        status = ReceiptStatus.HELD if kept.doubts else ReceiptStatus.ACCEPTED
-        return replace(counted, status=status, dataset=kept.id, new_rows=kept.counted_rows)
+        return replace(
+            counted,
+            status=_status_of(kept),
+            decided_by=kept.state_by,
+            dataset=kept.id,
+            new_rows=kept.counted_rows,
+        )
 
     def _decide(self, draft: Receipt, contract: Contract, content: bytes) -> Receipt:
         earlier = [dataset for dataset in self.registry.datasets(draft.model) if dataset.receipt != draft.id]
@@ -188,10 +193,10 @@ class Intake:
         if first.receipt != judged.id:
             return self._duplicate(judged, first, contract)
         doubts = tuple(dict(doubt) for doubt in first.doubts)
-        status = ReceiptStatus.HELD if doubts else ReceiptStatus.ACCEPTED
         kept = replace(
             judged,
-            status=status,
+            status=_status_of(first),
+            decided_by=first.state_by,
             reasons=(*doubts, *judged.reasons),
             dataset=first.id,
             new_rows=first.counted_rows,
@@ -208,12 +213,12 @@ class Intake:
         assert judgement.profile is not None
         files = DatasetFiles(self.data, judged.model)
         appends = contract.data.uploads == "append"
-        found = [(dataset, place) for dataset in earlier if (place := files.beside(dataset, contract))]
-        read = columns_hash(contract)
-        known = [each.beside for dataset, each in found if dataset.is_used and each.beside.columns == read]
-        beside, repeats = place_rows(judgement.table, contract, [place for _, place in found], known if appends else ())
+        before = ((files.beside(dataset, contract), appends and dataset.is_used) for dataset in earlier)
+        beside, repeats = place_rows(
+            judgement.table, contract, ((place, is_known) for place, is_known in before if place)
+        )
         doubts = doubt_upload(
-            columns_of(judgement.table),
+            judgement.table,
             files.last_rows([dataset for dataset in earlier if dataset.is_used], contract),
             contract,
             repeats=repeats,
@@ -307,6 +312,17 @@ class Intake:
             self.data.copy(receipt.key, receipt.object_version, f"{kept.quarantine}upload")
         self.data.put(f"{kept.quarantine}reasons.json", json.dumps([*kept.reasons, *kept.notes], indent=1).encode())
         return kept
+
+
+def _status_of(dataset: Dataset) -> ReceiptStatus:
+    """The receipt's status of a dataset, on which somebody may have decided before its receipt was written."""
+    match dataset.state:
+        case DatasetState.HELD:
+            return ReceiptStatus.HELD
+        case DatasetState.REFUSED:
+            return ReceiptStatus.QUARANTINED
+        case _:
+            return ReceiptStatus.ACCEPTED
 
 
 def _repeats_note(dataset: Dataset) -> Iterator[dict[str, object]]:
