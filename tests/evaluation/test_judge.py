@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from scipy import stats
 
@@ -298,6 +299,20 @@ def refitted(case: Case, noise: Any, **changes: Any) -> Rival:
     table = pd.DataFrame({"score_0": 1 - moved, "score_1": moved, ROW: np.arange(float(len(stored)))})
     said: dict[str, Any] = {"is_champion": True, "is_anchor": True, "reason": "a column is gone", **changes}
     return Rival(3, mode=Mode.REFITTED, labels=("no", "yes"), table=dump_table(table), **said)
+
+
+def test_rounding_is_no_gain() -> None:
+    """As where a champion's recipe is fitted again, and is the challenger's own."""
+    errors = np.random.default_rng(0).uniform(0, 200, 200)
+    rival = Rival(1, is_champion=True, is_anchor=True, mode=Mode.REFITTED)
+
+    def mean_error(weights: NDArray[np.float64]) -> float:
+        return float(weights @ errors / weights.sum())
+
+    beside = compare_scores(
+        rival, mean_error, lambda weights: mean_error(weights) + 1e-13, METRICS["mae"], np.arange(200), 0.03
+    )
+    assert (beside.better, beside.interval, beside.is_gain) == (0.0, None, False)
 
 
 def test_certainty_costs_more_each_time_that_a_holdout_is_asked() -> None:

@@ -39,6 +39,7 @@ LEAST_ROWS = 10  # of the hold-out; with fewer, chance decides
 LEAST_DEFINED = 0.95  # the share of samples that must define a metric; a class of one or two rows is missing in more
 FAMILY_LEVEL = 0.05  # the chance that any of all the asks of one hold-out finds a gain where there is none
 LIKENESS = 1.5  # times the difference that another seed makes
+ROUNDING = 1e-12  # of a value; two that are nearer to each other are the same, as of a model that was fitted twice
 COVERAGE_SLACK = 0.05  # what drift between calibration and hold-out may take from a coverage
 
 Columns = Mapping[str, NDArray[Any]]
@@ -290,9 +291,10 @@ def compare_scores(
         return _Comparison(rival, f"{metric.name} is undefined on the {len(units):,} rows that both can be asked on")
 
     def improvement(weights: Floats) -> float:
-        return metric.improvement(ours(weights), theirs(weights))
+        one, another = ours(weights), theirs(weights)
+        return 0.0 if abs(one - another) <= ROUNDING * abs(another) else metric.improvement(one, another)
 
-    better = metric.improvement(value, other)
+    better = improvement(ones)
     samples = np.array([improvement(weights) for weights in resampled_weights(units)])
     defined = samples[np.isfinite(samples)]
     return _Comparison(
