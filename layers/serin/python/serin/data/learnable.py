@@ -255,7 +255,7 @@ class _Sums:
         gram = self.xx - np.outer(self.x, x_mean)
         gram[np.diag_indices(len(gram))] += PENALTY
         weights = np.linalg.solve(gram, self.xy - np.outer(self.x, y_mean))
-        return _Ridge(weights, y_mean - x_mean @ weights)
+        return _Ridge(np.asarray(weights, dtype=np.float64), y_mean - x_mean @ weights)
 
 
 def _learn(codes: NDArray[np.int64], y: Floats, width: int, is_values: bool) -> tuple[Signal, _Sums]:
