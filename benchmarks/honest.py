@@ -3,7 +3,7 @@ judged?
 
 Many times over a table is drawn in two, and split anew: one part is uploaded and trained on, the rest is fresh. What
 the judged model is said to reach on its hold-out is compared with what it reaches on the fresh rows, and so is the
-served model. Run by `make bench-honest`; DATA=folder adds the tables german_credit.csv and elec.csv of that folder.
+served model. Run by `make bench-honest`; TABLES=folder adds the tables german_credit.csv and elec.csv of that folder.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def sources() -> Iterator[Source]:
     yield Source("diabetes", diabetes(), str(diabetes().columns[-1]), 220)
     wine = load_wine(as_frame=True).frame.rename(columns={"target": "kind"})
     yield Source("wine", wine.rename(columns=lambda name: name.replace("/", "_")), "kind", 120)
-    folder = os.environ.get("DATA")
+    folder = os.environ.get("TABLES")
     if folder is None:
-        say("german_credit and elec are left out; DATA=folder names where they are")
+        say("german_credit and elec are left out; TABLES=folder names where they are")
         return
     yield Source("german_credit", pd.read_csv(Path(folder) / "german_credit.csv"), "risk", 500)
     yield Source("elec", pd.read_csv(Path(folder) / "elec.csv"), "class", 4_000)
