@@ -251,6 +251,7 @@ class Lifetime:
         self.rows, self.clock = FakeRows(), FakeClock()
         self.registry = Registry(self.rows)
         self.ids = self.seen = 0
+        self.judged_beside: dict[int, int | None] = {}  # of each version the champion of then
         self.sent: list[Numbers] = []
         requests, notifier, shelf = FakeQueue(), FakeNotifier(), self.shelf
         contracts: Any = shelf
@@ -311,7 +312,7 @@ class Lifetime:
             its.written, its.authors, its.deleted = {**mine.written}, {**mine.authors}, {*mine.deleted}
         other.rows.copy(self.rows)
         other.learner.models.update(self.learner.models)
-        other.shelf.said = self.shelf.said
+        other.shelf.said, other.judged_beside = self.shelf.said, {**self.judged_beside}
         other.clock.at, other.ids, other.seen, other.sent = self.clock.at, self.ids, self.seen, [*self.sent]
         return other
 
@@ -349,23 +350,33 @@ class Lifetime:
             self.trainer.train(MODEL, run)
             passed = self.evaluator.evaluate(MODEL, run)
             version = self.registrar.register(MODEL, run)
+            self.judged_beside[version.number] = self.champion
         except SerinError as error:
             self.counted[f"failed: {error.code}"] += 1
             self.closer.close(MODEL, run, attempt=self.attempt(run), version=None, passed=False, error=error.message)
             return None
         if passed:
-            release = self.releaser.starter.start(MODEL, version.number)
-            if release.status.is_under_way:
-                self.releaser.turn(MODEL, release.id)
+            self.releaser.starter.start(MODEL, version.number)
+            self.turn()
         self.closer.close(MODEL, run, attempt=self.attempt(run), version=version.number, passed=passed)
         return self.registry.version(MODEL, version.number).value
 
     def release(self, number: int) -> None:
         """Let a person release a version."""
         with suppress(Refused, Conflict):
-            release = self.by_hand.starter.start_by_hand(MODEL, number)
-            if release.status.is_under_way:
-                self.by_hand.turn(MODEL, release.id)
+            self.by_hand.starter.start_by_hand(MODEL, number)
+            self.turn()
+
+    def turn(self) -> None:
+        """Let the release that is under way take a turn."""
+        if live := self.registry.releasing(MODEL).value.live:
+            self.releaser.turn(MODEL, live)
+
+    def wait(self) -> None:
+        """Let time pass until no release is under way."""
+        while self.registry.releasing(MODEL).value.live:
+            self.clock.advance(minutes=30)
+            self.turn()
 
     def edit(self, **changes: Any) -> None:
         """Edit the contract: sections are changed, other keys replaced; None takes a key out."""

@@ -120,7 +120,10 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training. `id` is a hash of what goes in: datasets, contract, code and seed."""
+    """One training. `id` is a hash of what goes in: datasets, contract, code and seed.
+
+    Trained again beside another champion, it is another run.
+    """
 
     id: str
     model: str
@@ -192,7 +195,8 @@ class ModelVersion:
 
     served: whether it ever was champion or challenger; only then can requests address it. gain: whether it was
     certainly better than the champion that it was compared with. holdout: how many rows of each dataset it was judged
-    by. fitted: on how many rows its models were fitted.
+    by. fitted: on how many rows its models were fitted. compared_with: the champion of then, 0 where there was none;
+    None: not noted.
     """
 
     model: str
@@ -210,6 +214,7 @@ class ModelVersion:
     gain: bool = False
     holdout: dict[str, int] = field(default_factory=dict)
     fitted: dict[str, int] = field(default_factory=dict)
+    compared_with: int | None = None
 
     @property
     def prefix(self) -> str:

@@ -70,6 +70,7 @@ class Registrar:
             gain=evaluation.get("gain", False),
             holdout=evaluation.get("holdout", {}),
             fitted=training.get("fitted", {}),
+            compared_with=evaluation["champion"] or 0 if "champion" in evaluation else None,
         )
         self.artifacts.put_once(prefix + "manifest.json", manifest)
         try:

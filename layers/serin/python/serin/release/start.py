@@ -49,7 +49,9 @@ class ReleaseStarter:
                 code="DIGEST_BLOCKED",
             )
         by = self.chronicle.actor
-        status, blocked = standing(version, versions, unblocked_by=unblocked_by, started_by=by)
+        status, blocked = standing(
+            version, versions, champion=self._champion(model), unblocked_by=unblocked_by, started_by=by
+        )
         if said := objection(number, status, version.files["model.onnx"], blocked):
             raise Refused(f"{model}@{number} cannot be released: {said}")
         mine = self.registry.releases_of(model, number)
@@ -101,7 +103,11 @@ class ReleaseStarter:
             started_by=started_by,
         )
         status, blocked = standing(
-            version, self.registry.versions(model), unblocked_by=unblocked_by, started_by=started_by
+            version,
+            self.registry.versions(model),
+            champion=self._champion(model),
+            unblocked_by=unblocked_by,
+            started_by=started_by,
         )
         if said := objection(number, status, version.files["model.onnx"], blocked):
             release = replace(release, status=ReleaseStatus.REFUSED, ended_at=now.isoformat(), reason=said)

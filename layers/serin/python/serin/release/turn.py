@@ -235,12 +235,19 @@ class Releaser:
         except (Unverified, NotFound) as error:
             finding = error.message
         versions = self.registry.versions(version.model)
-        status, blocked = standing(version, versions, unblocked_by=release.unblocked_by, started_by=release.started_by)
+        champion = scene.route.champion.version if scene.route else None
+        status, blocked = standing(
+            version,
+            versions,
+            champion=champion,
+            unblocked_by=release.unblocked_by,
+            started_by=release.started_by,
+        )
         return Evidence(
             status=status,
             model_sha256=version.files["model.onnx"],
             is_verified=not finding,
-            champion=scene.route.champion.version if scene.route else None,
+            champion=champion,
             blocked=blocked,
             finding=finding,
         )

@@ -12,7 +12,7 @@ from serin.errors import ContractError, NotFound
 from serin.registry.ids import run_id
 from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Workflow
-from serin.registry.records import Dataset, Run, RunStatus, TrainingState
+from serin.registry.records import Dataset, Run, RunStatus, TrainingState, VersionStatus
 from serin.registry.registry import Found, Registry, put, put_training
 
 BY_HAND = "hand"
@@ -191,12 +191,7 @@ class Starter:
     def _start(
         self, contract: Contract, choice: Train, decided: TrainingState, revision: int, request: str, by_hand: bool
     ) -> TrainingState:
-        name = run_id(
-            datasets=[dataset.id + (f"+{dataset.sent}" if dataset.sent > 1 else "") for dataset in choice.datasets],
-            contract_digest=contract.digest,
-            code_digest=self.code_digest,
-        )
-        earlier = self.registry.find_run(contract.model, name)
+        name, earlier = self._named(contract, choice)
         if earlier and (earlier.value.status is not RunStatus.FAILED or not by_hand):
             is_failed = earlier.value.status is RunStatus.FAILED
             rested = replace(
@@ -230,6 +225,31 @@ class Starter:
         )
         self._resume(contract.model, started)
         return started
+
+    def _named(self, contract: Contract, choice: Train) -> tuple[str, Found[Run] | None]:
+        """Name a run by its inputs, and find the one of that name. Another champion to be compared with is one too."""
+        inputs = [dataset.id + (f"+{dataset.sent}" if dataset.sent > 1 else "") for dataset in choice.datasets]
+        digests = {"contract_digest": contract.digest, "code_digest": self.code_digest}
+        name = run_id(datasets=inputs, **digests)
+        earlier, route = self.registry.find_run(contract.model, name), self.registry.route(contract.model)
+        if earlier is None or route is None or not self._is_outdated(earlier.value, route.value.champion.version):
+            return name, earlier
+        name = run_id(datasets=[*inputs, f"beside version {route.value.champion.version}"], **digests)
+        return name, self.registry.find_run(contract.model, name)
+
+    def _is_outdated(self, run: Run, champion: int) -> bool:
+        """Tell whether what a run made was compared with another champion, which learned from something else."""
+        made = self.registry.find_version(run.model, run.version) if run.version else None
+        answers = self.registry.find_version(run.model, champion)
+        if made is None or answers is None or made.value.status is VersionStatus.ROLLED_BACK:
+            return False
+        theirs = self.registry.run(run.model, answers.value.run).value
+        is_same = (theirs.datasets, theirs.contract_digest, theirs.code_digest) == (
+            run.datasets,
+            run.contract_digest,
+            run.code_digest,
+        )
+        return made.value.compared_with != champion and not is_same
 
     def _resume(self, model: str, state: TrainingState) -> None:
         """Make sure that the run noted as under way was really started: whoever noted it may have died before."""
