@@ -5,6 +5,8 @@ Walks are taken at random, and each is forked into many sequences that end diffe
 
 from __future__ import annotations
 
+import pytest
+
 from serin.registry.records import ReleaseStatus
 from serin.release.take_back import take_back
 from tests.evaluation.lifetime import MODEL, Lifetime
@@ -68,3 +70,17 @@ def test_where_the_last_upload_is_excluded_what_was_learned_before_it_is_learned
     anew = life.train(0.9)
     assert anew is not None
     assert (anew.datasets, life.champion) == (first.datasets, anew.number)
+
+
+@pytest.mark.parametrize("role", ["entity", "time"])
+def test_a_champion_whose_entity_or_time_is_sent_no_more_is_fitted_again(role: str) -> None:
+    column = {"entity": "who", "time": "at"}[role]
+    life = Lifetime(data={"min_rows": 30, "max_bad_rows": 0.2, "uploads": "replace"}, **{role: column})
+    life.upload(life.fresh(150))
+    life.train(0.8)
+    life.edit(**{role: None})
+    life.upload(life.fresh(150), without=[column])
+    version = life.train(0.9)
+    assert version is not None
+    assert [how for _, _, how in life.learner.comparisons] == ["fitted again", "itself"]
+    assert life.champion == version.number

@@ -53,7 +53,7 @@ class DatasetFiles:
     model: str
 
     def read(self, datasets: Sequence[Dataset], contract: Contract, *, lenient: bool = False) -> Rows:
-        """Read datasets as the contract does. lenient: a feature that is not there is missing, whatever is allowed.
+        """Read datasets as the contract does. lenient: what is not there is missing, but for the target.
 
         Raises Refused where none fits the contract.
         """
@@ -195,7 +195,7 @@ def _wanted(contract: Contract, *, lenient: bool) -> list[tuple[str, str, tuple[
     wanted[contract.target] = (str(target), contract.classes or (), True)
     for name, kind in ((contract.entity, str(FeatureType.CATEGORY)), (contract.time, "time")):
         if name is not None and name not in wanted:
-            wanted[name] = (kind, (), True)
+            wanted[name] = (kind, (), not lenient)
     return [(name, *rest) for name, rest in wanted.items()]
 
 

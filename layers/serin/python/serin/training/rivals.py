@@ -185,7 +185,7 @@ def _labels_of(fitted: Pipeline) -> list[Label]:
 
 
 def _as_far_as_there(contract: Contract, frame: pd.DataFrame) -> Contract:
-    """The contract without the features that no row has any more, and with any other allowed to be missing."""
+    """The contract without what no row has any more, and with any other feature allowed to be missing."""
     features = {
         name: feature.model_copy(update={"missing": "allow"})
         for name, feature in contract.features.items()
@@ -193,7 +193,11 @@ def _as_far_as_there(contract: Contract, frame: pd.DataFrame) -> Contract:
     }
     if not features:
         raise Refused("no row has any of its features any more", code="MISSING_COLUMN")
-    return contract.model_copy(update={"features": features})
+    roles = {
+        role: name if (name := getattr(contract, role)) and frame[name].notna().any() else None
+        for role in ("entity", "time")
+    }
+    return contract.model_copy(update={"features": features, **roles})
 
 
 def _shared(rows: Rows, positions: NDArray[np.int64], read: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
