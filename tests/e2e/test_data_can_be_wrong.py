@@ -17,7 +17,7 @@ from serin.errors import Refused
 from serin.registry.curate import Curator, learned_from
 from serin.registry.ids import ulid
 from serin.registry.lineage import explain_version
-from serin.registry.records import DatasetState, Receipt, ReceiptStatus, VersionStatus
+from serin.registry.records import DatasetState, Receipt, ReceiptStatus, ReleaseStatus, VersionStatus
 from tests.e2e.test_journey_on_fakes import House, as_csv
 from tests.fakes import RESTLESS
 
@@ -241,6 +241,31 @@ def test_what_is_excluded_while_it_is_learned_from_becomes_no_version(open_shop:
     open_shop.curator.exclude("shop", second, "wrong")
     with pytest.raises(Refused, match="was excluded while it was learned from"):
         open_shop.trainer.train("shop", run)
+
+
+def test_what_learned_from_an_excluded_dataset_is_not_released_by_itself(open_shop: Shop) -> None:
+    second = str(open_shop.send("second", customers(800, 1)).dataset)
+    run = open_shop.starter.consider("shop", "upload").running
+    assert run
+    open_shop.trainer.train("shop", run)
+    assert open_shop.evaluator.evaluate("shop", run)
+    open_shop.curator.exclude("shop", second, "wrong")
+    version = open_shop.registrar.register("shop", run)
+    release = open_shop.releaser.starter.start("shop", version.number)
+    assert release.status is ReleaseStatus.REFUSED
+    assert "learned from data that was excluded since" in release.reason
+    by_hand = open_shop.releaser.starter.start_by_hand("shop", version.number)
+    assert by_hand.status is ReleaseStatus.LIVE
+
+
+def test_after_an_exclusion_a_training_without_it_is_not_the_one_of_before(open_shop: Shop) -> None:
+    """What is left was trained on before; the version that this made is not beside the champion of now."""
+    second = str(open_shop.send("second", customers(800, 1)).dataset)
+    assert open_shop.train()
+    open_shop.curator.exclude("shop", second, "wrong")
+    judged = open_shop.train(by="data")
+    assert judged
+    assert second not in judged["version"].datasets
 
 
 def test_of_tables_that_replace_each_other_the_last_written_counts(shop: Shop) -> None:

@@ -50,7 +50,12 @@ class ReleaseStarter:
             )
         by = self.chronicle.actor
         status, blocked = standing(
-            version, versions, champion=self._champion(model), unblocked_by=unblocked_by, started_by=by
+            version,
+            versions,
+            self.registry.datasets(model),
+            champion=self._champion(model),
+            unblocked_by=unblocked_by,
+            started_by=by,
         )
         if said := objection(number, status, version.files["model.onnx"], blocked):
             raise Refused(f"{model}@{number} cannot be released: {said}")
@@ -105,6 +110,7 @@ class ReleaseStarter:
         status, blocked = standing(
             version,
             self.registry.versions(model),
+            self.registry.datasets(model),
             champion=self._champion(model),
             unblocked_by=unblocked_by,
             started_by=started_by,

@@ -239,6 +239,7 @@ class Releaser:
         status, blocked = standing(
             version,
             versions,
+            self.registry.datasets(version.model),
             champion=champion,
             unblocked_by=release.unblocked_by,
             started_by=release.started_by,
