@@ -107,13 +107,6 @@ def test_nine_rows_in_ten_that_repeat_others_are_unnatural_at_once_and_later(cop
     assert place_rows(copied(ROWS), CONTRACT, [(as_earlier(before), True)])[1].unnatural >= 0.88 * ROWS
 
 
-def test_repeats_of_numbers_that_follow_from_each_other_are_natural() -> None:
-    """All rows of a day are alike where all that is said of them is the day: nothing was copied."""
-    day = np.random.default_rng(0).integers(0, 365, ROWS * 3).astype(float)
-    table = a_table(len(day)).assign(age=day, salary=np.sin(day / 58).round(6), education="school", approved="yes")
-    assert place_rows(table, CONTRACT)[1].unnatural < ROWS * 0.05
-
-
 def test_few_rows_that_come_often_are_natural() -> None:
     """As where a device that is off sends zeros."""
     table = a_table(ROWS)
@@ -158,3 +151,23 @@ def test_rows_that_meet_by_chance_are_natural(kinds: int, rows: int) -> None:
     values = hashes(kinds)
     draws = [np.random.default_rng(seed).choice(values, rows) for seed in range(40)]
     assert sum(count_repeats(draw, []).unnatural > 0 for draw in draws) <= 2
+
+
+def test_copies_are_told_by_categories_too() -> None:
+    random = np.random.default_rng(0)
+    names = [f"c{number}" for number in range(12)]
+    contract = a_contract(features={name: {"type": "category"} for name in names})
+    table = pd.DataFrame({name: random.choice(list("abcd"), ROWS // 10) for name in names}).assign(approved="yes")
+    copied = table.sample(ROWS, replace=True, random_state=0, ignore_index=True)
+    assert place_rows(copied, contract)[1].unnatural >= 0.89 * ROWS
+    # Drawn anew from as few kinds, rows meet by themselves.
+    few = pd.DataFrame({name: random.choice(list("ab"), ROWS * 3) for name in names}).assign(approved="yes")
+    assert place_rows(few[[*names[:8], "approved"]].assign(**dict.fromkeys(names[8:], "a")), contract)[1].count > ROWS
+    assert place_rows(few.assign(**dict.fromkeys(names[8:], "a")), contract)[1].unnatural < ROWS * 0.05
+
+
+def test_features_that_come_again_with_other_labels_are_natural() -> None:
+    """As those of products that are sold often, each of its own weight and price."""
+    sold = a_table(ROWS // 10).sample(ROWS, replace=True, random_state=0, ignore_index=True)
+    labels = np.random.default_rng(1).choice(["no", "yes"], ROWS)
+    assert place_rows(sold.assign(approved=labels), CONTRACT)[1].unnatural < ROWS * 0.05

@@ -7,7 +7,6 @@ freely. Where rows are repeated as no table repeats them by itself, the copies s
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +24,8 @@ SURE = 3.0  # standard errors
 FEW_REPEATS = 0.01  # of the rows
 MANY_REPEATS = 0.3  # of the rows; of fewer nobody asks whether they are copies
 LEAST_REPEATED = 100  # rows that come more than once; fewer may be all that there are
-MOST_COMPARED, FOLLOWS = 8, 0.9
+MOSTLY = 0.98
+MANY_KINDS = 0.4  # times as many as there are repeated rows; of independent halves both have rarely a third
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def place_rows(
             if is_known:
                 known.look(before.beside.rows)
     repeats = known.count_repeats(rows)
-    if not known.rows and repeats.count > repeats.unnatural and _is_copied(table[list(contract.features)], rows):
+    if not known.rows and repeats.count > repeats.unnatural and _is_copied(table, contract, features, rows):
         repeats = Repeats(repeats.count, repeats.count)
     names, are_copies = content_keys(features), repeats.unnatural > 0
     keys = _named(features, np.zeros(len(features), dtype=np.int64)) if are_copies else names
@@ -181,7 +181,7 @@ class Known:
 
     @classmethod
     def none(cls, rows: Keys) -> Known:
-        distinct, _ = np.unique(rows, return_counts=True)  # which sorts, and is faster than hashing
+        distinct = _distinct(rows)
         return cls(distinct, np.zeros(len(distinct), dtype=bool))
 
     def look(self, rows: Keys) -> None:
@@ -190,13 +190,14 @@ class Known:
         place = np.minimum(np.searchsorted(known, self.distinct), len(known) - 1)
         self.is_there |= known[place] == self.distinct
         self.rows += len(rows)
-        self.often.append((known, counts))
+        self.often.append(self._cut(known, counts))
         while sum(len(names) for names, _ in self.often) > MOST_KNOWN:
             self.below //= 2
-            ends = [int(np.searchsorted(names, np.uint64(self.below))) for names, _ in self.often]
-            self.often = [
-                (names[:end].copy(), many[:end].copy()) for end, (names, many) in zip(ends, self.often, strict=True)
-            ]
+            self.often = [self._cut(*each) for each in self.often]
+
+    def _cut(self, names: Keys, counts: NDArray[np.int64]) -> tuple[Keys, NDArray[np.int64]]:
+        end = int(np.searchsorted(names, np.uint64(min(self.below, ALL - 1))))
+        return names[:end].copy(), counts[:end].copy()
 
     def count_repeats(self, rows: Keys) -> Repeats:
         """Count the repeats among the new rows, which `none` was given."""
@@ -275,29 +276,24 @@ def _unnatural_within(rows: Keys) -> int:
     return unnatural
 
 
-def _is_copied(features: pd.DataFrame, rows: Keys) -> bool:
+def _is_copied(table: pd.DataFrame, contract: Contract, features: Keys, rows: Keys) -> bool:
     """Tell whether the many repeats of a table can only be copies, however evenly they were drawn.
 
-    So it is where two numbers each tell the repeated rows apart, and neither follows from the other: rows that came by
-    themselves would meet in one of the two, and not in both. rows: hashes of whole rows.
-    Source: Chatterjee, A New Coefficient of Correlation (2021), for whether one follows from the other.
+    So it is where either half of the features tells the repeated rows apart: rows that came by themselves would meet
+    in one half and differ in the other. But where rows of the same features differ in the target, features come again
+    by themselves, as those of products do that are sold often. features, rows: hashes.
     """
     distinct, first, counts = np.unique(rows, return_index=True, return_counts=True)
     repeated = first[counts > 1]
     if len(rows) - len(distinct) < MANY_REPEATS * len(rows) or len(repeated) < LEAST_REPEATED:
         return False
-    numbers = [
-        column
-        for name in features
-        if pd.api.types.is_numeric_dtype(features[name].dtype)
-        and len(np.unique(column := features[name].to_numpy(np.float64, na_value=np.nan)[repeated])) > len(repeated) / 2
-    ][:MOST_COMPARED]
-    return any(
-        max(_follows(one, other), _follows(other, one)) < FOLLOWS for one, other in itertools.combinations(numbers, 2)
-    )
+    if len(_distinct(features)) < MOSTLY * len(distinct):
+        return False
+    some = table.iloc[repeated]
+    by_values = sorted(contract.features, key=lambda name: len(_distinct(row_hashes(some, [name]))), reverse=True)
+    halves = by_values[::2], by_values[1::2]
+    return all(len(_distinct(row_hashes(some, half))) > MANY_KINDS * len(repeated) for half in halves)
 
 
-def _follows(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """How far the second number follows from the first: 1 where it is a function of it, 0 where it tells nothing."""
-    ranks = np.argsort(np.argsort(other[np.argsort(one, kind="stable")], kind="stable"), kind="stable")
-    return 1 - 3 * float(np.abs(np.diff(ranks)).sum()) / (len(ranks) ** 2 - 1)
+def _distinct(hashes: Keys) -> Keys:
+    return np.unique(hashes, return_counts=True)[0]  # which sorts, and is faster than np.unique alone, which hashes
