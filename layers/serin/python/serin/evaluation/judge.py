@@ -218,10 +218,10 @@ def _units(columns: Columns, entity: str | None, rows: int) -> NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """A version beside a rival on the same honest rows. reason: why they cannot be compared; then the rest says
-    nothing.
+    """A version beside a rival on the same honest rows.
 
-    better: by how much, in the metric's unit; se: the standard error of that. z: how many of them make it certain.
+    reason: why they cannot be compared; then the rest says nothing. better: by how much, in the metric's unit; se: the
+    standard error of that. z: how many of them make it certain.
     """
 
     rival: Rival

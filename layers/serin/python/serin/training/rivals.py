@@ -134,7 +134,7 @@ class RivalFinder:
         columns = as_columns(read.frame, border.entity, border.time)
         is_honest = ~border.learned(columns, read.keys)[there]
         here, there = here[is_honest], there[is_honest]
-        if len(here) < min(ENOUGH_ROWS, len(trained.held_out) / 2):
+        if len(here) < _enough(trained):
             return None, f"it learned from all but {len(here):,} of {len(trained.held_out):,} rows, or cannot read them"
         table = read.frame.iloc[there].reset_index(drop=True)
         table[ROW] = here.astype(np.float64)
@@ -154,6 +154,9 @@ class RivalFinder:
         recipe = _as_far_as_there(theirs, read.frame)
         _, learned = _shared(rows, trained.learned, read)
         here, there = _shared(rows, trained.held_out, read)
+        if len(here) < _enough(trained):
+            readable = f"{len(here):,} of {len(trained.held_out):,} rows"
+            raise Refused(f"it can read no more than {readable}", code="TOO_FEW_ROWS")
         training = read.frame.iloc[learned].reset_index(drop=True)
         fit_on, _ = split_calibration(training, read.keys[learned], recipe)
         fitted = self.fit(self._setting(version), training.iloc[fit_on], recipe)
@@ -176,6 +179,11 @@ class RivalFinder:
             contract = Contract.model_validate(self.registry.run(version.model, version.run).value.contract)
             said = max(entries, key=lambda entry: contract.metric.improvement(entry["mean"], 0.0))
         return Setting(Candidate(said["family"]), said["params"], is_baseline=False, is_candidate=True)
+
+
+def _enough(trained: Trained) -> float:
+    """How many rows of a hold-out tell enough of two versions."""
+    return min(ENOUGH_ROWS, len(trained.held_out) / 2)
 
 
 def _labels_of(fitted: Pipeline) -> list[Label]:
