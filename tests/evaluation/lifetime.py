@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -183,6 +183,7 @@ class FakeLearner:
             holdout_predictions=dump_table(pd.DataFrame(columns)),
             importances={},
             pipeline=None,  # type: ignore[arg-type]  # there is none
+            served=None,  # type: ignore[arg-type]
             fits=0,
             learned=divided.learned,
             held_out=divided.held_out,
@@ -339,8 +340,10 @@ class Lifetime:
         self.clock.advance(minutes=1)
         return receipt
 
-    def train(self, quality: float, *, by: str = "upload") -> ModelVersion | None:
-        """Do what the training workflow does, where a training starts."""
+    def train(
+        self, quality: float, *, by: str = "upload", meanwhile: Callable[[], object] = lambda: None
+    ) -> ModelVersion | None:
+        """Do what the training workflow does, where a training starts. meanwhile: what happens before it is judged."""
         self.learner.quality = quality
         self.learner.comparisons = []
         run = self.starter.consider(MODEL, by, self.new_id(self.clock()) if by == BY_HAND else "").running
@@ -348,6 +351,7 @@ class Lifetime:
             return None
         try:
             self.trainer.train(MODEL, run)
+            meanwhile()
             passed = self.evaluator.evaluate(MODEL, run)
             version = self.registrar.register(MODEL, run)
             self.judged_beside[version.number] = self.champion
