@@ -90,7 +90,13 @@ def register(cloud: Cloud, model: str, plan: Mapping[str, Any], edit: Edit | Non
     lineage = json.loads(artifacts.get(champion.prefix + "manifest.json"))
     manifest = json.dumps({**lineage, "version": number, "files": digests}).encode()
     version = replace(
-        champion, number=number, run=f"run-{number}", files=digests, manifest_sha256=sha256(manifest), served=False
+        champion,
+        number=number,
+        run=f"run-{number}",
+        files=digests,
+        manifest_sha256=sha256(manifest),
+        served=False,
+        compared_with=None,  # nobody compared it: that it is released all the same is the point
     )
     for name, content in {**files, "manifest.json": manifest}.items():
         artifacts.put_once(version.prefix + name, content)
