@@ -116,10 +116,10 @@ def test_a_drill_passes(served: Reach, twin: Twin) -> None:
 
 
 def is_captured(there: Reach, version: int) -> bool:
-    """Tell whether captures of what a version answered have arrived."""
+    """Tell whether captures of what a version answered as champion have arrived."""
     files = (there.cloud.data.get(stored.key) for stored in there.cloud.data.list("captures/"))
     captures = (capture for content in files for capture in read_lines(content) if isinstance(capture, Capture))
-    return any((capture.model, capture.version) == (MODEL, version) for capture in captures)
+    return any((each.model, each.version, each.arm) == (MODEL, version, "champion") for each in captures)
 
 
 def test_a_challenger_that_fails_on_captured_requests_is_refused_before_anybody_meets_it(served: Reach) -> None:
