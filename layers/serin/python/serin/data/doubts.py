@@ -18,7 +18,7 @@ from serin.data.learnable import Columns, choose_rows, probe_upload
 from serin.data.split import as_columns
 
 MOST_REPEATED = 0.4  # of its rows; a table in which each comes twice has a half
-_DECIDE = "Accept it if it is right; else refuse it, and send it corrected."
+_DECIDE = "Accept it if it is right (serin accept); else refuse it (serin refuse), and send it corrected."
 
 
 def doubt_upload(

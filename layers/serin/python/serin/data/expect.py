@@ -373,8 +373,8 @@ def _new_classes(target: pd.Series, raw: RawTable, contract: Contract, previous:
         yield Reason(
             "NEW_CLASS",
             f"{contract.target} has a class that no row had before, in {rows}: {_name_spellings(found, known)}",
-            "If it is meant, there is nothing to do: the next version learns it. "
-            "If not, send the whole table corrected, with `data.uploads: replace` in the contract.",
+            "If it is meant, the next version that learns from these rows tells it apart. "
+            "If not, name the classes in the contract, so that such rows are set aside: classes: [...].",
             contract.target,
             tuple(raw.lines[places[:ROWS_NAMED]].tolist()),
             len(places),
