@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from chalice.app import Chalice, Request, Response
 
@@ -25,9 +25,16 @@ def serve(route: Route) -> Callable[..., Response]:
     """Make of a route what Chalice calls."""
 
     def view(**parameters: str) -> Response:
-        request = cast(Request, app.current_request)
-        asked: dict[str, Any] = {"headers": request.headers, "body": request.raw_body, "query": request.query_params}
-        reply = respond(route, endpoint=endpoint, parameters=parameters, report=report, **asked)
+        request: Any = app.current_request
+        reply = respond(
+            route,
+            endpoint=endpoint,
+            parameters=parameters,
+            headers=request.headers,
+            body=request.raw_body,
+            query=request.query_params,
+            report=report,
+        )
         return Text(reply.text, dict(reply.headers), reply.status)
 
     return view

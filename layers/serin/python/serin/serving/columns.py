@@ -8,9 +8,12 @@ is missing, and none for what a code is.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
+from operator import getitem, itemgetter
 from struct import Struct
 from typing import Any
 
@@ -94,17 +97,26 @@ class RowPacker:
 
     def __init__(self, columns: Columns) -> None:
         self._dump = Struct(f"{len(columns.numbers)}d").pack
-        self._numbers = list(zip(columns.numbers.tolist(), columns.missing.tolist(), strict=True))
-        self._categories = []
+        self._pick_numbers = _picker(columns.numbers.tolist())
+        self._missing = columns.missing.tolist()
+        places, self._bytes = [], []
         pairs = zip(columns.categories.tolist(), columns.codes.tolist(), strict=True)
         for place, group in groupby(pairs, key=lambda pair: pair[0]):
             codes = np.array([code for _, code in group])
             known = {int(code): (codes == code).astype(np.float64).tobytes() for code in codes}
-            self._categories.append((place, known, np.zeros(len(codes)).tobytes()))
+            places.append(place)
+            self._bytes.append(defaultdict(partial(bytes, 8 * len(codes)), known))
+        self._pick_codes = _picker(places)
 
     def __call__(self, row: PlainRow) -> bytes:
-        numbers, codes = row
-        values = [missing if (value := numbers[place]) is None else value for place, missing in self._numbers]
-        return b"".join(
-            [self._dump(*values), *[known.get(codes[place], other) for place, known, other in self._categories]]
-        )
+        values = self._pick_numbers(row.numbers)
+        if None in values:
+            values = [missing if value is None else value for value, missing in zip(values, self._missing, strict=True)]
+        return b"".join([self._dump(*values), *map(getitem, self._bytes, self._pick_codes(row.known))])
+
+
+def _picker(places: list[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Make what gives the values at these places, however many they are."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: [values[place] for place in places]

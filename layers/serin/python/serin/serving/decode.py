@@ -7,6 +7,7 @@ leaves to `read_rows` and `encode`, which read the same and say what is wrong: s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import getitem
 from typing import Annotated, Any
 
 import msgspec
@@ -65,10 +66,7 @@ class RowDecoder:
             return None
         numbers = [_without_unset(row[: self._border]) for row in rows]
         try:
-            codes = [
-                [known[value] for known, value in zip(self._codes, row[self._border : self._end], strict=True)]
-                for row in rows
-            ]
+            codes = [[*map(getitem, self._codes, row[self._border : self._end])] for row in rows]
         except KeyError:  # never seen in training, or spelled in another way
             return None
         if self._whole and not all(self._is_whole(row) for row in numbers):

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,8 +30,7 @@ Read = Callable[[LoadedModel], Encoded]
 Scores = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):  # made for every request, and a frozen dataclass takes three times as long
     """What one version answers to the rows of one request, in whatever form they came. scores: as its spec says.
 
     asked: the version that was to answer, `version` and `model` the one that did. fault: what `asked` did wrong.
