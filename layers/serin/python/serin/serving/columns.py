@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import getitem, itemgetter
-from struct import Struct
+from struct import Struct, error
 from typing import Any
 
 import numpy as np
@@ -110,9 +110,12 @@ class RowPacker:
 
     def __call__(self, row: PlainRow) -> bytes:
         values = self._pick_numbers(row.numbers)
-        if None in values:
-            values = [missing if value is None else value for value, missing in zip(values, self._missing, strict=True)]
-        return b"".join([self._dump(*values), *map(getitem, self._bytes, self._pick_codes(row.known))])
+        try:
+            numbers = self._dump(*values)
+        except error:  # a None: to look for one takes longer than to write them all
+            pairs = zip(values, self._missing, strict=True)
+            numbers = self._dump(*[missing if value is None else value for value, missing in pairs])
+        return b"".join([numbers, *map(getitem, self._bytes, self._pick_codes(row.known))])
 
 
 def _picker(places: list[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:

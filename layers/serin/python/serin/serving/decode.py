@@ -62,9 +62,12 @@ class RowDecoder:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         # msgspec lets a key stand twice, and the last one count: then there are more quotes than what it read has.
-        if b"\\" in body or body.count(b'"') != 2 + sum(map(self._quotes, rows)):
+        absent = sum([row.count(UNSET) for row in rows])
+        if b"\\" in body or body.count(b'"') != 2 + sum(map(self._quotes, rows)) - 2 * absent:
             return None
-        numbers = [_without_unset(row[: self._border]) for row in rows]
+        numbers = [row[: self._border] for row in rows]
+        if absent:
+            numbers = [tuple(None if value is UNSET else value for value in row) for row in numbers]
         try:
             codes = [[*map(getitem, self._codes, row[self._border : self._end])] for row in rows]
         except KeyError:  # never seen in training, or spelled in another way
@@ -85,8 +88,8 @@ class RowDecoder:
         return Encoded(values, ((),) * count, rows, None if is_mixed else entity, is_mixed)
 
     def _quotes(self, row: _Row) -> int:
-        """Count the quotes of a row: two for each key that is there, two for each text."""
-        return 2 * (len(row) - row.count(UNSET) + [*map(type, row[self._border :])].count(str))
+        """Count the quotes of a row in which no key is absent: two for each key, two for each text."""
+        return 2 * (len(row) + [*map(type, row[self._border :])].count(str))
 
     def _is_whole(self, numbers: Sequence[float | None]) -> bool:
         return all(value is None or value.is_integer() for value in (numbers[place] for place in self._whole))
@@ -115,7 +118,3 @@ def _codes_of(feature: SpecFeature) -> dict[Any, int]:
 def _is_cut(number: Any) -> bool:
     """Tell whether a number may have been another one before it was read as a double."""
     return isinstance(number, float) and abs(number) >= MOST_EXACT
-
-
-def _without_unset(values: _Row) -> _Row:
-    return tuple(None if value is UNSET else value for value in values) if UNSET in values else values
