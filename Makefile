@@ -3,7 +3,7 @@ PYTHON ?= python3
 ENV ?= dev
 BENCHMARKS := serving cold batch release switch memory honest poison
 BIN := .venv/bin
-export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/serin/python
+PACKAGE := layers/serin/python infra local cli
 
 .PHONY: setup demo test check mutate golden synth deploy bench
 setup: .venv/ready
@@ -30,7 +30,8 @@ check: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@rm -rf build/package && mkdir -p build/package && cp -R $(addsuffix /serin,$(PACKAGE)) build/package  # as in a wheel
+	@PYTHONPATH=build/package:. $(BIN)/lint-imports
 
 # Takes each condition of each write away once; some test must go red. ONLY=start.py: those whose name has that in it.
 mutate: setup
@@ -40,10 +41,10 @@ golden: setup
 	@GOLDEN=renew $(BIN)/python -m pytest -q tests/contract/test_schema.py tests/serving/test_openapi.py tests/infra
 
 synth: setup
-	@$(BIN)/python -m infra.synth
+	@$(BIN)/python -m serin.cdk.synth
 
 deploy: setup
-	@$(BIN)/python -m infra.deploy $(ENV)
+	@$(BIN)/python -m serin.cdk.deploy $(ENV)
 
 # What each shows: benchmarks/README.md. All run, whichever misses its targets.
 bench: setup

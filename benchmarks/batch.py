@@ -23,8 +23,8 @@ from serin.batch.start import BatchStarter
 from serin.registry.ports import Objects
 from serin.registry.records import Run, RunStatus
 from serin.registry.registry import Registry, put
-from serin.serving.encode import encode_columns
-from serin.serving.model import LoadedModel
+from serin.serving.rows.encode import encode_columns
+from serin.serving.runtime.model import LoadedModel
 from tests.fakes import FakeAnswers, FakeObjects, FakeRows, FakeWorkflow
 
 ROUNDS = {1_000: 25, 1_000_000: 3}  # by the number of rows

@@ -28,10 +28,10 @@ from pathlib import Path
 from benchmarks.on_twin import on_twin
 from benchmarks.report import Figure, alternate, say, tell
 from benchmarks.subject import an_event, make_subject
-from infra.packages import Packer
-from local.process import FunctionProcess, Spec
-from local.twin import Twin
-from local.warden import Warden
+from serin.cdk.packages import Packer
+from serin.local.process import FunctionProcess, Spec
+from serin.local.reaper import Warden
+from serin.local.twin import Twin
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 11

@@ -19,7 +19,7 @@ import pandas as pd
 from sklearn.datasets import load_wine
 
 from benchmarks.report import Figure, say, tell
-from cli.examples.tables import diabetes, loans, tumours
+from serin.cli.examples.tables import diabetes, loans, tumours
 from serin.contract.load import parse_contract
 from serin.contract.metrics import METRICS
 from serin.contract.model import Contract
@@ -30,8 +30,8 @@ from serin.data.intake import judge_upload
 from serin.data.keys import place_rows
 from serin.data.learnable import Columns
 from serin.data.split import as_columns
-from serin.serving.encode import encode_columns
-from serin.serving.model import LoadedModel
+from serin.serving.rows.encode import encode_columns
+from serin.serving.runtime.model import LoadedModel
 from serin.training.measure import measure
 from serin.training.train import train
 

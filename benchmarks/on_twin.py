@@ -11,13 +11,13 @@ from pathlib import Path
 
 import boto3
 
-from app import build, read_context
 from benchmarks.load import Target
 from benchmarks.report import say
 from benchmarks.subject import CONTRACT, NAME, Subject
-from cli.reach import AtEndpoint, Reach
-from local.twin import Twin
 from serin.aws.cloud import Cloud
+from serin.cdk.app import SerinApp, read_context
+from serin.cli.reach import AtEndpoint, EnvironmentClient
+from serin.local.twin import Twin
 from serin.registry.registry import put
 
 NO_LIMIT = {"per_second": 1_000_000, "burst": 1_000_000}
@@ -37,21 +37,24 @@ class OnTwin:
         return len(self.cloud.session.client("logs").describe_log_streams(logGroupName=group)["logStreams"])
 
 
+ROOT = Path(__file__).resolve().parents[1]
+
+
 @contextmanager
 def on_twin(subject: Subject) -> Iterator[OnTwin]:
     """Run a twin of its own, with nothing in it but the model, for as long as the block lasts."""
-    context = read_context()
+    context = read_context(ROOT)
     context["environments"]["local"]["requests"] = NO_LIMIT
     with tempfile.TemporaryDirectory() as scratch:
         say("starting the twin")
         assembly = Path(scratch) / "assembly"
-        build(context={**context, "env": "local"}, outdir=str(assembly)).synth()
+        SerinApp(ROOT, context={**context, "env": "local"}, outdir=str(assembly)).synth()
         model = Path(scratch) / "models" / NAME / "model.yaml"  # by which functions know that there is such a model
         model.parent.mkdir(parents=True)
         model.write_text(json.dumps(CONTRACT.model_dump(mode="json", exclude_unset=True)))
         with Twin(assembly, live={"models": model.parents[1]}, state=Path(scratch)) as twin:
             known = boto3.session.Session("twin", "twin", region_name=twin.region)
-            reach = Reach("local", twin.outputs, AtEndpoint(known, twin.endpoint_url))
+            reach = EnvironmentClient("local", twin.outputs, AtEndpoint(known, twin.endpoint_url))
             for name in subject.files:
                 reach.cloud.artifacts.put_once(subject.version.prefix + name, subject.files[name])
             reach.cloud.registry.save(

@@ -28,15 +28,15 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits  # a part of scikit-learn
 
 from benchmarks.report import Figure, keep, say
-from cli.examples.tables import loans, to_csv
+from serin.cli.examples.tables import loans, to_csv
 from serin.contract.load import load_contract
 from serin.contract.model import Contract
 from serin.contract.spec import ServingSpec, label_text
 from serin.data.split import as_columns
 from serin.registry.records import ReceiptStatus
 from serin.registry.register import run_prefix
-from serin.serving.encode import encode_columns
-from serin.serving.model import LoadedModel
+from serin.serving.rows.encode import encode_columns
+from serin.serving.runtime.model import LoadedModel
 from serin.training import train
 from serin.training.measure import measure
 from tests.e2e.test_journey_on_fakes import House

@@ -30,15 +30,15 @@ from benchmarks.on_twin import on_twin
 from benchmarks.peer import PEERS, free_port, python_of, run, serving
 from benchmarks.report import FOLDER, Figure, alternate, cpu_seconds, say, tell
 from benchmarks.subject import FEATURES, NAME, Subject, an_event, make_subject
-from cli.export import export, write
 from functions.api import handler
+from serin.cli.export import export, write
 from serin.registry.ports import Objects
-from serin.serving import route
-from serin.serving.capture import Recorder
-from serin.serving.encode import Encoded
+from serin.serving.capture.recorder import Recorder
 from serin.serving.endpoint import Endpoint
-from serin.serving.model import LoadedModel
-from serin.serving.route import Router
+from serin.serving.routing import router as routing
+from serin.serving.routing.router import Router
+from serin.serving.rows.encode import Encoded
+from serin.serving.runtime.model import LoadedModel
 
 ROUNDS = 25
 HTTP_ROUNDS = 5
@@ -103,7 +103,7 @@ def bare_run(subject: Subject) -> Callable[[], object]:
 def endpoint_of(subject: Subject, kind: type[LoadedModel]) -> Endpoint:
     """The endpoint as the function makes it, over files at hand instead of S3's."""
     router = Router(lambda _: subject.route, subject.get, time.monotonic)
-    with patch.object(route, "LoadedModel", kind):
+    with patch.object(routing, "LoadedModel", kind):
         router.serving(NAME)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     recorder = Recorder(partial(os.write, nowhere), wall_clock=time.time, report=handler.report)
@@ -179,7 +179,7 @@ def container(subject: Subject) -> Iterator[Target]:
         write(export(subject.version, cast(Objects, subject), "container"), folder)  # of which it only reads
         compileall.compile_dir(folder / "serin", quiet=1)
         port = free_port()
-        command = [sys.executable, "-m", "serin.serving.server", "--host", "127.0.0.1", "--port", str(port)]
+        command = [sys.executable, "-m", "serin.serving.standalone.server", "--host", "127.0.0.1", "--port", str(port)]
         target = Target(f"http://127.0.0.1:{port}/models/{NAME}/predict", subject.body)
         with serving(command, target, folder=folder):
             yield target

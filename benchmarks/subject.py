@@ -19,7 +19,7 @@ from serin.contract.model import Contract
 from serin.contract.spec import ServingSpec
 from serin.registry.ids import sha256
 from serin.registry.records import Champion, ModelVersion, Route, VersionStatus
-from serin.serving.encode import encode_columns
+from serin.serving.rows.encode import encode_columns
 from serin.training.export import to_onnx
 from serin.training.pipelines import build_transform
 from serin.training.search import fit

@@ -23,10 +23,10 @@ from benchmarks.load import Target
 from benchmarks.on_twin import OnTwin, on_twin
 from benchmarks.report import Figure, say, tell
 from benchmarks.subject import CONTRACT, NAME, Subject, draw_table, make_subject
-from cli.drill import enough_by
-from cli.faulty import answering_nan_above, register, slowed
 from serin.aws.cloud import Cloud, utc_now
-from serin.aws.releasing import releaser_in
+from serin.aws.wiring import releaser_in
+from serin.cli.drill import enough_by
+from serin.cli.faulty import answering_nan_above, register, slowed
 from serin.monitoring.captures import Capture, read_lines
 from serin.registry.ids import sha256
 from serin.registry.records import Release, ReleaseStatus, Run, RunStatus, TrainingState

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from serin.errors import Conflict, NotFound
-from serin.registry.patience import Patience
 from serin.registry.ports import KeptAnswer, Row, StoredObject, Write
+from serin.registry.retry import Patience
 
 RESTLESS = Patience(lambda _: None, lambda: 0.0)  # looks again at once
 STORED_AT = datetime(2025, 12, 31, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Answers over HTTP. Called by the REST API, whose resources are made from the routes of serin/serving/http.py."""
+"""Answers over HTTP. Called by the REST API, whose resources are made from the routes of these very decorators."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from chalice.app import Chalice, Request, Response
 
-from serin.serving.http import ROUTES, Route, respond
+from serin.serving.http.dispatch import ROUTES, Route, respond
 
-app = Chalice(app_name="serin")
+app = Chalice(app_name="serin-api")  # also a logger, which must not be that of the package
 
 
 class Text(Response):
@@ -26,15 +26,7 @@ def serve(route: Route) -> Callable[..., Response]:
 
     def view(**parameters: str) -> Response:
         request: Any = app.current_request
-        reply = respond(
-            route,
-            endpoint=endpoint,
-            parameters=parameters,
-            headers=request.headers,
-            body=request.raw_body,
-            query=request.query_params,
-            report=report,
-        )
+        reply = respond(route, endpoint, parameters, request.headers, request.raw_body, request.query_params, report)
         return Text(reply.text, dict(reply.headers), reply.status)
 
     return view
@@ -55,13 +47,13 @@ def answer(request: Request, get_response: Callable[[Request], Response]) -> Res
 @cache
 def endpoint() -> Any:
     """The endpoint, made at the first request: its imports are no part of a synthesis that reads the routes."""
-    from serin.aws.lean import make_endpoint
+    from serin.aws.hot_path import make_endpoint
 
     return make_endpoint(os.environ, report=report)
 
 
 def report(metric: str, code: str, reason: str) -> None:
     """Say what a person must see. Powertools is imported here, off the path of every answer that succeeds."""
-    from serin.aws.watch import log_failure
+    from serin.aws.observability import log_failure
 
     log_failure(metric, code, reason)

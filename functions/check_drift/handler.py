@@ -9,9 +9,9 @@ from aws_lambda_powertools import single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from serin.aws.checking import checker_in
 from serin.aws.cloud import Cloud
-from serin.aws.watch import count, each_in_turn, log, watched
+from serin.aws.observability import count, each_in_turn, log, watched
+from serin.aws.wiring import checker_in
 from serin.monitoring.check import Checker, Due
 from serin.monitoring.summary import Served
 

@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.messages import explain_error
-from serin.aws.watch import count, watched
+from serin.aws.observability import count, watched
 from serin.training.close import Closer
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud
-from serin.aws.watch import count, watched
+from serin.aws.observability import count, watched
 from serin.evaluation.run import Evaluator
-from serin.serving.apart import score_apart
+from serin.serving.runtime.sandbox import score_apart
 
 SECONDS = 60.0  # for one model to answer the hold-out; the function has 300 for all of them
 

@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud
-from serin.aws.watch import watched
+from serin.aws.observability import watched
 from serin.batch.predict import PartPredictor
 
 

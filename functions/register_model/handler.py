@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import PATIENCE, Cloud, utc_now
-from serin.aws.watch import count, watched
+from serin.aws.observability import count, watched
 from serin.registry.records import VersionStatus
 from serin.registry.register import Registrar
 

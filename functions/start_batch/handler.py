@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud, utc_now
-from serin.aws.watch import count, log, watched
+from serin.aws.observability import count, log, watched
 from serin.batch.start import BatchStarter
 
 

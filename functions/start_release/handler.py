@@ -11,15 +11,15 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import PATIENCE, Cloud, new_ulid, utc_now
-from serin.aws.watch import count, watched
-from serin.release.chronicle import Chronicle
+from serin.aws.observability import count, watched
+from serin.release.release_log import ReleaseLog
 from serin.release.start import ReleaseStarter
 
 
 @cache
 def starter() -> ReleaseStarter:
     cloud = Cloud.from_environment()
-    chronicle = Chronicle(cloud.events, cloud.notifier, new_ulid, utc_now, "start_release")
+    chronicle = ReleaseLog(cloud.events, cloud.notifier, new_ulid, utc_now, "start_release")
     return ReleaseStarter(cloud.registry, cloud.release_workflow, chronicle, utc_now, PATIENCE)
 
 

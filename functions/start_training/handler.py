@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import PATIENCE, Cloud, utc_now
-from serin.aws.watch import log, watched
+from serin.aws.observability import log, watched
 from serin.training.start import Starter
 
 

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud
-from serin.aws.watch import count, log, watched
+from serin.aws.observability import count, log, watched
 from serin.monitoring.files import Summariser
 
 
@@ -31,13 +31,13 @@ def summarise(record: Any) -> None:
         log().info("not a capture file", event_type=str(event.get("detail-type") or event.get("Event"))[:80])
         return
     stored = event["detail"]["object"]
-    summary, hindrances = summariser().summarise(stored["key"], stored["version-id"])
+    summary, warnings = summariser().summarise(stored["key"], stored["version-id"])
     count("CapturesCounted", summary.captures)
     count("CapturesSkipped", summary.skipped)
     count("FeedbackCounted", sum(len(truths.known) for truths in summary.truths.values()))
     count("FeedbackLeftOut", summary.left_out)
-    count("SummariesHindered", len(hindrances))
-    for hindrance in hindrances:
+    count("SummariesHindered", len(warnings))
+    for hindrance in warnings:
         log().warning(hindrance, key=stored["key"])
     if summary.skipped:
         log().warning("lines that are no captures were skipped", key=stored["key"], skipped=summary.skipped)

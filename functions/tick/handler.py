@@ -9,8 +9,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import PATIENCE, Cloud, utc_now
-from serin.aws.releasing import releaser_in
-from serin.aws.watch import count, each_in_turn, watched
+from serin.aws.observability import count, each_in_turn, watched
+from serin.aws.wiring import releaser_in
 from serin.errors import Conflict
 from serin.registry.reconcile import Dead, LostUploads
 from serin.registry.registry import put_upload_search

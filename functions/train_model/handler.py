@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud
-from serin.aws.watch import count, watched
+from serin.aws.observability import count, watched
 from serin.training.run import Trainer
 
 

@@ -16,11 +16,11 @@ from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
 from serin.aws.bucket import S3Objects
-from serin.aws.lean import LeanReader
+from serin.aws.hot_path import LeanReader
 from serin.aws.table import DynamoAnswers, DynamoRows
 from serin.errors import Conflict, NotFound, Unavailable
-from serin.registry.patience import TRIES as PATIENCE_TRIES
 from serin.registry.ports import KeptAnswer, Objects, Rows, Write
+from serin.registry.retry import TRIES as PATIENCE_TRIES
 from tests.fakes import RESTLESS, FakeAnswers, FakeObjects, FakeRows
 
 REGION = "eu-west-1"

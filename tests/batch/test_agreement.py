@@ -17,7 +17,7 @@ from serin.data.expect import expect_features
 from serin.data.read import read_table
 from serin.data.storage import dump_table, load_columns
 from serin.errors import InvalidRows
-from serin.serving.encode import MAX_MAGNITUDE, encode, encode_columns, notes_of
+from serin.serving.rows.encode import MAX_MAGNITUDE, encode, encode_columns, notes_of
 
 Row = Mapping[str, Any]
 Read = tuple[list[str], list[int], tuple[str, ...]]

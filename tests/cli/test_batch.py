@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from cli.batch import follow_batch, send_again, send_prefix
 from serin.aws.cloud import Cloud
 from serin.batch.job import manifest_key, work_prefix, write_json
+from serin.cli.batch import follow_batch, send_again, send_prefix
 from serin.errors import NotFound, Refused, Unavailable
 from tests.fakes import FakeObjects, FakeQueue
 

@@ -8,18 +8,18 @@ from typing import Any, cast
 
 import pytest
 
-from cli.curation import curator, tell_datasets, tell_decision
-from cli.reach import Reach
-from cli.show import Output
-from cli.story import tell_receipt
+from serin.cli.curation import curator, tell_datasets, tell_decision
+from serin.cli.reach import EnvironmentClient
+from serin.cli.render import tell_receipt
+from serin.cli.show import Output
 from serin.errors import NotFound, Refused
 from serin.registry.curate import find_dataset
 from tests.e2e.test_data_can_be_wrong import Shop, customers, shuffled
 
 
-def reached(shop: Shop) -> Reach:
+def reached(shop: Shop) -> EnvironmentClient:
     cloud = SimpleNamespace(registry=shop.registry, data=shop.data, training_requests=shop.requests)
-    return cast(Reach, SimpleNamespace(cloud=cloud, caller="arn:aws:iam::1:user/anna"))
+    return cast(EnvironmentClient, SimpleNamespace(cloud=cloud, caller="arn:aws:iam::1:user/anna"))
 
 
 @pytest.fixture

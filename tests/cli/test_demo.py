@@ -8,17 +8,17 @@ from typing import Any, cast
 
 import pytest
 
-from cli.demo import Story
-from cli.reach import Reach
-from cli.show import Output
-from cli.traffic import Traffic
+from serin.cli.demo import Story
+from serin.cli.reach import EnvironmentClient
+from serin.cli.show import Output
+from serin.cli.traffic import Traffic
 from serin.errors import SerinError
 from serin.registry.records import Route
 from tests.release.bench import CANARY, Bench
 
 
 def a_story(**cloud: Any) -> Story:
-    return Story(Output(), cast(Reach, SimpleNamespace(cloud=SimpleNamespace(**cloud))))
+    return Story(Output(), cast(EnvironmentClient, SimpleNamespace(cloud=SimpleNamespace(**cloud))))
 
 
 def test_a_request_that_failed_fails_it() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cli.drill import drifted, drifting_feature
-from cli.drill_report import tell_drill, write_page
-from cli.injections import PLAN, Injection, Outcome, injections, judge
-from cli.show import Output
+from serin.cli.drill import drifted, drifting_feature
+from serin.cli.drill_report import tell_drill, write_page
+from serin.cli.injections import PLAN, Injection, Outcome, injections, judge
+from serin.cli.show import Output
 from serin.errors import Refused
 from serin.registry.records import ReleaseStatus
 from serin.release.plan import resolve_plan

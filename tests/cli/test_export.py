@@ -21,18 +21,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cli.export import Kind, export, write
-from cli.golden import UNSEEN, golden_rows
-from cli.project import AskedWrongly
+from serin.cli.export import Kind, export, write
+from serin.cli.golden import UNSEEN, golden_rows
+from serin.cli.project import AskedWrongly
 from serin.contract.spec import ServingSpec, SpecFeature
 from serin.errors import BadRequest, InvalidRows, Unverified
 from serin.registry.ids import sha256
 from serin.registry.records import Champion, ModelVersion, Route, VersionStatus
-from serin.serving.elsewhere import Elsewhere, rows_of
-from serin.serving.encode import encode
 from serin.serving.endpoint import Endpoint
-from serin.serving.protocols import openapi
-from serin.serving.route import Router
+from serin.serving.http.protocols import openapi
+from serin.serving.routing.router import Router
+from serin.serving.rows.encode import encode
+from serin.serving.standalone.single import StandaloneVersion, rows_of
 from serin.training.train import train
 from tests.builders import a_contract, a_version
 from tests.fakes import FakeObjects
@@ -212,8 +212,8 @@ def test_the_wheel_answers_as_the_endpoint(artifacts: FakeObjects, model: str, t
 
 
 @pytest.fixture(scope="module")
-def loans(artifacts: FakeObjects) -> Elsewhere:
-    return Elsewhere.open(lambda name: artifacts.get(f"models/loans/7/{name}"))
+def loans(artifacts: FakeObjects) -> StandaloneVersion:
+    return StandaloneVersion.open(lambda name: artifacts.get(f"models/loans/7/{name}"))
 
 
 FRAMES: dict[str, Callable[[pd.DataFrame], Any]] = {
@@ -238,7 +238,7 @@ FRAMES: dict[str, Callable[[pd.DataFrame], Any]] = {
 
 
 @pytest.mark.parametrize("form", FRAMES)
-def test_a_table_of_python_is_answered_as_its_rows_are(loans: Elsewhere, form: str) -> None:
+def test_a_table_of_python_is_answered_as_its_rows_are(loans: StandaloneVersion, form: str) -> None:
     frame = a_table()[[*FEATURES]][:40]
     rows = json.loads(json.dumps(frame.astype(object).where(frame.notna(), None).to_dict("records")))
     assert any(row["salary"] is None for row in rows)
@@ -264,7 +264,7 @@ def test_a_category_that_is_a_number_is_no_other_one_beside_missing_values() -> 
         (pd.DataFrame([[41, 42]], columns=["age", "age"]), "'age' stands twice"),
     ],
 )
-def test_what_are_no_rows_is_said(loans: Elsewhere, rows: Any, says: str) -> None:
+def test_what_are_no_rows_is_said(loans: StandaloneVersion, rows: Any, says: str) -> None:
     with pytest.raises(BadRequest, match=says):
         loans.predict(rows)
     with pytest.raises(InvalidRows, match="age: is required"):
@@ -378,7 +378,8 @@ def test_the_container_answers_as_the_endpoint(artifacts: FakeObjects, container
         ordered = [[row.get(feature) for feature in FEATURES] for row in rows]
         assert ask(port, "POST", path, {"instances": ordered}) == (200, {"predictions": labels})
     assert (
-        outside.ours("import serin.serving.server, serin.serving.protocols.page, serin.serving.protocols.openapi") == []
+        outside.ours("import serin.serving.standalone.server; from serin.serving.http.protocols import openapi, page")
+        == []
     )
 
 
@@ -431,7 +432,7 @@ def test_what_is_no_server_carries_no_protocol(artifacts: FakeObjects, kind: Kin
 def test_a_container_whose_model_was_changed_does_not_start(artifacts: FakeObjects, tmp_path: Path) -> None:
     outside = an_outside(artifacts, "loans", "container", tmp_path)
     (outside.folder / "model" / "spec.json").write_bytes(b"{}")
-    done = outside.python("-m", "serin.serving.server")
+    done = outside.python("-m", "serin.serving.standalone.server")
     assert (done.returncode, b"digest" in done.stderr) == (1, True)
 
 
@@ -489,4 +490,4 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_manifest_that_cannot_be_read_is_unverified() -> None:
     with pytest.raises(Unverified):
-        Elsewhere.open(lambda _: b"{}")
+        StandaloneVersion.open(lambda _: b"{}")

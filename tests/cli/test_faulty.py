@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from cli.faulty import answering_nan, answering_nan_above, mistaken, raising, register, slowed
+from serin.cli.faulty import answering_nan, answering_nan_above, mistaken, raising, register, slowed
 from serin.errors import Conflict
 from serin.registry.records import TrainingState
 from serin.registry.registry import put_training
-from serin.serving.encode import encode
-from serin.serving.model import LoadedModel
+from serin.serving.rows.encode import encode
+from serin.serving.runtime.model import LoadedModel
 from tests.interleave import OvertakenRows, overtake_every_row
 from tests.release.bench import CANARY, Bench
 from tests.serving.asking import VERSION, train_files

@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cli.feedback import Refused, Sent, send_feedback
-from cli.project import AskedWrongly
+from serin.cli.feedback import Refused, Sent, send_feedback
+from serin.cli.project import AskedWrongly
 from serin.contract.spec import ServingSpec
 from serin.data.read import Unreadable
 from serin.errors import InvalidRows
-from serin.serving.feedback import read_feedback
+from serin.serving.capture.feedback import read_feedback
 from tests.builders import a_spec
 
 CLASSES = a_spec()

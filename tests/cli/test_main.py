@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cli import project
-from cli.main import main
+from serin.cli import project
+from serin.cli.main import main
 from serin.registry.registry import Registry
 from tests.fakes import FakeRows
 
@@ -100,5 +100,5 @@ def test_a_drill_needs_rows(serin: Serin) -> None:
 
 def test_releases_of_a_model_that_does_not_exist_are_not_told(serin: Serin, monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = SimpleNamespace(registry=Registry(FakeRows()))
-    monkeypatch.setattr("cli.reach.reach", lambda _env: SimpleNamespace(cloud=nothing))
+    monkeypatch.setattr("serin.cli.reach.reach", lambda _env: SimpleNamespace(cloud=nothing))
     assert "nomodel" in serin("releases", "nomodel", status=2)[1]

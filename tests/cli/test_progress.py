@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from cli.progress import SILENCE_SECONDS, Progress
+from serin.cli.progress import SILENCE_SECONDS, Progress
 
 
 class Waiting:

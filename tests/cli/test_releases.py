@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import pytest
 
-from cli.follow import Follower
-from cli.releases import bar, follow_release, tell_releases, view, ways_to_answer
-from cli.show import Output
 from serin.aws.cloud import Cloud
+from serin.cli.follow import Follower
+from serin.cli.releases import bar, follow_release, tell_releases, view, ways_to_answer
+from serin.cli.show import Output
 from serin.errors import Unavailable
 from serin.registry.records import Approval, Release, ReleaseStatus
-from serin.release.take_back import take_back
+from serin.release.rollback import take_back
 from tests.release.bench import CANARY, Bench
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from cli.show import Output, complain
+from serin.cli.show import Output, complain
 
 SENTENCE = (
     "the truth lies in the set of 89.7% of the rows (95%: 0.87 to 0.921); 0.9 is promised, calibrated on other rows"

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.show import Output
-from cli.story import (
+from serin.cli.render import (
     SHOWN_REASONS,
     evidence,
     gate_in_words,
@@ -16,6 +15,7 @@ from cli.story import (
     tell_predictions,
     tell_reasons,
 )
+from serin.cli.show import Output
 from serin.monitoring.drift import Report, Shift, Verdict
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, cast
 
-from cli.reach import Reach
-from cli.traffic import THREADS, TOLD_AT_ONCE, Row, Traffic, ever_new
+from serin.cli.reach import EnvironmentClient
+from serin.cli.traffic import THREADS, TOLD_AT_ONCE, Row, Traffic, ever_new
 from serin.errors import Unavailable
 
 
@@ -33,7 +33,7 @@ class Endpoint:
 
 
 def asking(endpoint: Endpoint, rows: Iterator[Row]) -> Traffic:
-    return Traffic(cast(Reach, endpoint), "loans", rows, target="y", per_second=10_000)
+    return Traffic(cast(EnvironmentClient, endpoint), "loans", rows, target="y", per_second=10_000)
 
 
 def until(holds: Callable[[], bool]) -> None:

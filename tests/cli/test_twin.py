@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-import local.twin
-from cli import project, twin
-from local.assembly import hold
-from local.errors import StateUnreadable
+import serin.local.twin
+from serin.cli import project, twin
 from serin.errors import SerinError, Unavailable
+from serin.local.assembly import hold
+from serin.local.errors import StateUnreadable
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def say_where(folder: Path, pid: int, port: int) -> None:
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from cli import project, twin
+from serin.cli import project, twin
 project.root = lambda: Path(sys.argv[1])
 with twin.sole_holder():
     print("held", flush=True)
@@ -123,7 +123,7 @@ class FakeTwin:
 def test_of_two_that_start_at_the_same_moment_one_is_refused(
     tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local.twin, "Twin", FakeTwin)
+    monkeypatch.setattr(serin.local.twin, "Twin", FakeTwin)
     monkeypatch.setattr(FakeTwin, "started", 0)
     with twin.twin_up(port=port, say=print) as facts:
         assert facts["pid"] == twin.running_twin()["pid"] == os.getpid()
@@ -165,7 +165,7 @@ class KeepingTwin(FakeTwin):
 def test_the_twin_is_given_what_the_one_before_held_unless_it_is_to_be_fresh(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_fresh: bool
 ) -> None:
-    monkeypatch.setattr(local.twin, "Twin", KeepingTwin)
+    monkeypatch.setattr(serin.local.twin, "Twin", KeepingTwin)
     monkeypatch.setattr(KeepingTwin, "seen", [])
     kept = tmp_path / ".serin" / "state"
     kept.mkdir(parents=True)
@@ -178,7 +178,7 @@ def test_what_was_kept_stays_where_a_fresh_twin_finds_its_port_taken(
 ) -> None:
     kept = tmp_path / ".serin" / "state"
     kept.mkdir(parents=True)
-    monkeypatch.setattr(local.twin, "Twin", KeepingTwin)
+    monkeypatch.setattr(serin.local.twin, "Twin", KeepingTwin)
     with pytest.raises(SerinError, match="in use"), twin.twin_up(port=port, say=print, is_kept=True, is_fresh=True):
         pass
     assert kept.exists()
@@ -187,7 +187,7 @@ def test_what_was_kept_stays_where_a_fresh_twin_finds_its_port_taken(
 def test_a_twin_of_a_block_leaves_what_is_kept_alone(
     tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local.twin, "Twin", KeepingTwin)
+    monkeypatch.setattr(serin.local.twin, "Twin", KeepingTwin)
     monkeypatch.setattr(KeepingTwin, "seen", [])
     kept = tmp_path / ".serin" / "state"
     kept.mkdir(parents=True)
@@ -202,7 +202,7 @@ def test_a_state_that_cannot_be_put_back_is_told_with_what_to_do(
     def refuse(self: KeepingTwin) -> None:
         raise StateUnreadable("it has format 99")
 
-    monkeypatch.setattr(local.twin, "Twin", KeepingTwin)
+    monkeypatch.setattr(serin.local.twin, "Twin", KeepingTwin)
     monkeypatch.setattr(KeepingTwin, "start", refuse)
     with pytest.raises(SerinError, match="format 99") as told, twin.twin_up(port=port, say=print, is_kept=True):
         pass

@@ -15,11 +15,11 @@ from serin.contract.spec import ServingSpec
 from serin.data.expect import expect, expect_features
 from serin.data.read import read_table
 from serin.errors import BadRequest, InvalidRows
-from serin.serving.decode import RowDecoder
-from serin.serving.encode import encode
+from serin.serving.capture.feedback import read_feedback
 from serin.serving.endpoint import read_rows
-from serin.serving.feedback import read_feedback
-from serin.serving.protocols.scoring import _csv_rows
+from serin.serving.http.protocols.scoring import _csv_rows
+from serin.serving.rows.decode import RowDecoder
+from serin.serving.rows.encode import encode
 from tests.builders import a_contract
 
 TAKEN = ["3.4e38", "-3.4e38", "9007199254740993", "1e-400", "0"]

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import yaml
 
-from cli import project as cli_project
-from cli.follow import Follower, Step
-from cli.reach import Reach, reach
-from cli.twin import twin_up
-from local.twin import Twin
+from serin.cli import project as cli_project
+from serin.cli.follow import Follower, Step
+from serin.cli.reach import EnvironmentClient, reach
+from serin.cli.twin import twin_up
+from serin.local.twin import Twin
 
 ROOT = Path(__file__).parents[2]
-SHARED = ("app.py", "cli", "functions", "infra", "layers", "local", "requirements.txt", "README.md")
+SHARED = ("app.py", "README.md")
 
 EXAMPLES = ("loans", "tumours", "diabetes")
 
@@ -60,7 +60,7 @@ def twin(project: Path) -> Iterator[Twin]:
 
 
 @pytest.fixture(scope="session")
-def there(twin: Twin) -> Reach:
+def there(twin: Twin) -> EnvironmentClient:
     return reach("local")
 
 
@@ -93,7 +93,7 @@ def write_contract(project: Path, **said: Any) -> None:
     (folder / "model.yaml").write_text(yaml.safe_dump(said))
 
 
-def upload(there: Reach, model: str, name: str, content: bytes) -> list[Step]:
+def upload(there: EnvironmentClient, model: str, name: str, content: bytes) -> list[Step]:
     """Upload, and follow it until it comes to rest."""
     key = f"uploads/{model}/{name}"
     version = there.cloud.data.put(key, content)

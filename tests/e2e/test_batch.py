@@ -6,13 +6,15 @@ import csv
 import json
 from pathlib import Path
 
-from cli.reach import Reach
 from serin.batch.job import manifest_key, write_json
+from serin.cli.reach import EnvironmentClient
 from tests.e2e.conftest import Serin, upload, write_contract
 from tests.e2e.test_power_cuts import SMALL, small_table
 
 
-def test_a_file_and_a_prefix_are_answered(project: Path, there: Reach, serin: Serin, tmp_path: Path) -> None:
+def test_a_file_and_a_prefix_are_answered(
+    project: Path, there: EnvironmentClient, serin: Serin, tmp_path: Path
+) -> None:
     write_contract(project, **SMALL | {"model": "batched", "entity": "who", "batch": {"keep": "1h"}})
     rows = small_table().decode().splitlines()
     named = "\n".join([f"{rows[0]},who", *(f"{row},w{place}" for place, row in enumerate(rows[1:]))]) + "\n"
@@ -43,7 +45,7 @@ def test_a_file_and_a_prefix_are_answered(project: Path, there: Reach, serin: Se
     assert (refused["status"], "error" in refused) == ("refused", False), "there was no part to answer"
 
 
-def test_what_failed_is_tried_again(project: Path, there: Reach, serin: Serin, tmp_path: Path) -> None:
+def test_what_failed_is_tried_again(project: Path, there: EnvironmentClient, serin: Serin, tmp_path: Path) -> None:
     write_contract(project, **SMALL | {"model": "retried"})
     upload(there, "retried", "first.csv", small_table())
     (tmp_path / "may.csv").write_text("x\n1\n2\n")

@@ -9,8 +9,8 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cli.reach import Reach
-from local.twin import Twin
+from serin.cli.reach import EnvironmentClient
+from serin.local.twin import Twin
 from serin.monitoring.summary import Summary
 from serin.monitoring.window import summary_key
 from tests.e2e.conftest import upload, write_contract
@@ -20,7 +20,7 @@ PREDICTIONS = 40
 KEY = re.compile(r"captures/dt=([\d-]{10})/hour=(\d\d)/[^/]+\.jsonl\.gz")
 
 
-def test_each_prediction_is_captured_and_summarised_once(project: Path, twin: Twin, there: Reach) -> None:
+def test_each_prediction_is_captured_and_summarised_once(project: Path, twin: Twin, there: EnvironmentClient) -> None:
     write_contract(project, **SMALL | {"model": "captured"})
     upload(there, "captured", "a.csv", small_table())
     begun = datetime.now(UTC)

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from cli.examples import tables
-from cli.reach import Reach
-from cli.show import short
-from cli.story import gate_in_words
-from local.twin import Twin
+from serin.cli.examples import tables
+from serin.cli.reach import EnvironmentClient
+from serin.cli.render import gate_in_words
+from serin.cli.show import short
+from serin.local.twin import Twin
 from tests.e2e.conftest import Serin, make_project
 from tests.e2e.test_power_cuts import small_table
 
 
 @pytest.fixture(scope="module")
-def credit(serin: Serin, there: Reach, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def credit(serin: Serin, there: EnvironmentClient, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model made by commands alone, with no file edited in between."""
     file = tmp_path_factory.mktemp("data") / "credit.csv"
     file.write_bytes(tables.to_csv(tables.loans(1000)))
@@ -108,7 +108,7 @@ UPLOADS = {
 
 @pytest.mark.parametrize("code", UPLOADS)
 def test_a_bad_upload_is_kept_with_its_reasons_and_the_status_is_1(
-    serin: Serin, there: Reach, credit: Path, code: str
+    serin: Serin, there: EnvironmentClient, credit: Path, code: str
 ) -> None:
     file = credit.with_name(f"{code.lower()}.csv")
     file.write_bytes(UPLOADS[code])
@@ -150,7 +150,7 @@ def test_a_wrong_command_says_what_to_do(
 
 
 def test_a_wrong_contract_is_told_with_its_line_and_the_upload_is_kept(
-    serin: Serin, project: Path, there: Reach, tmp_path: Path
+    serin: Serin, project: Path, there: EnvironmentClient, tmp_path: Path
 ) -> None:
     folder = project / "models" / "wrong"
     folder.mkdir(exist_ok=True)

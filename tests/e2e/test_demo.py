@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cli.demo import MODEL, Story
-from cli.reach import Reach
-from cli.show import Output
+from serin.cli.demo import MODEL, Story
+from serin.cli.reach import EnvironmentClient
+from serin.cli.show import Output
 from tests.e2e.conftest import write_contract
 
 pytestmark = pytest.mark.xdist_group("demo")  # a twin more, rather than a minute more after the other end-to-end tests
 
 
-def test_the_demo_tells_the_whole_loop(there: Reach, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_tells_the_whole_loop(
+    there: EnvironmentClient, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     written = yaml.safe_load((project / "models" / MODEL / "model.yaml").read_text())
     training = {**written["training"], "folds": 2, "budget": "6 fits", "candidates": ["linear"]}
     write_contract(project, **{**written, "training": training})

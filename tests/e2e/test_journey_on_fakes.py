@@ -22,11 +22,11 @@ from serin.registry.lineage import explain_version
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus
 from serin.registry.register import Registrar
 from serin.registry.registry import Registry
-from serin.release.chronicle import Chronicle
-from serin.release.take_back import take_back
+from serin.release.release_log import ReleaseLog
+from serin.release.rollback import take_back
 from serin.release.turn import Releaser
 from serin.serving.endpoint import Endpoint
-from serin.serving.route import Router
+from serin.serving.routing.router import Router
 from serin.training.close import Closer
 from serin.training.run import Trainer
 from serin.training.start import Starter
@@ -67,7 +67,7 @@ class House:
             data=self.data,
             artifacts=self.artifacts,
             workflow=self.releasing,
-            chronicle=Chronicle(FakeEvents(), self.notifier, new_id, self.clock, "test"),
+            chronicle=ReleaseLog(FakeEvents(), self.notifier, new_id, self.clock, "test"),
             now=self.clock,
             patience=RESTLESS,
         )

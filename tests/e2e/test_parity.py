@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from cli.examples import tables
-from cli.follow import Judged
-from cli.reach import Reach
+from serin.cli.examples import tables
+from serin.cli.follow import Judged
+from serin.cli.reach import EnvironmentClient
 from serin.contract.load import Contracts
 from serin.contract.model import Contract
 from serin.data.storage import load_table
@@ -32,7 +32,7 @@ ROWS = 150
 
 @pytest.mark.parametrize("candidates", ["as written", "boosting"])
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_answers_equal_scikit_learn(there: Reach, project: Path, example: str, candidates: str) -> None:
+def test_answers_equal_scikit_learn(there: EnvironmentClient, project: Path, example: str, candidates: str) -> None:
     model = f"{example}-{candidates}".replace(" ", "-")
     written = yaml.safe_load((project / "models" / example / "model.yaml").read_text())
     training: dict[str, Any] = {**written.get("training", {}), "folds": 3, "budget": "14 fits"}
@@ -55,7 +55,7 @@ def test_answers_equal_scikit_learn(there: Reach, project: Path, example: str, c
     np.testing.assert_allclose(_scores(answer, trained), _expected(trained, rows, contract), rtol=1e-5, atol=1e-5)
 
 
-def _dataset(there: Reach, model: str) -> pd.DataFrame:
+def _dataset(there: EnvironmentClient, model: str) -> pd.DataFrame:
     name = there.cloud.registry.datasets(model)[0].id
     return load_table(there.cloud.data.get(f"datasets/{model}/{name}/data.npz"))
 

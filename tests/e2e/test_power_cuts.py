@@ -18,11 +18,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from cli.reach import Reach
-from local.twin import Twin
+from serin.cli.reach import EnvironmentClient
 from serin.data.receive import Upload
 from serin.data.storage import dump_table
 from serin.evaluation import run as evaluation_run
+from serin.local.twin import Twin
 from serin.registry.ids import sha256
 from serin.registry.records import Release, ReleaseStatus, Run, RunStatus
 from serin.registry.registry import put, put_training
@@ -251,7 +251,7 @@ CUTS = {
 
 @pytest.mark.parametrize(("when", "cuts"), [("before", "first calls"), ("after", "later calls")])
 def test_every_function_killed_once_ends_in_the_same_state(
-    there: Reach, twin: Twin, project: Path, when: Any, cuts: str
+    there: EnvironmentClient, twin: Twin, project: Path, when: Any, cuts: str
 ) -> None:
     model = f"cut-{when}"
     write_contract(project, **{**SMALL, "model": model})
@@ -266,7 +266,9 @@ def test_every_function_killed_once_ends_in_the_same_state(
     assert_one_of_each(there, model)
 
 
-def test_every_event_delivered_twice_ends_in_the_same_state(there: Reach, twin: Twin, project: Path) -> None:
+def test_every_event_delivered_twice_ends_in_the_same_state(
+    there: EnvironmentClient, twin: Twin, project: Path
+) -> None:
     write_contract(project, **{**SMALL, "model": "twice"})
     for name in CUTS["first calls"]:
         twin.deliver_twice(f"serin-local-{name}")
@@ -278,7 +280,7 @@ def test_every_event_delivered_twice_ends_in_the_same_state(there: Reach, twin: 
     assert_one_of_each(there, "twice")
 
 
-def test_a_training_that_is_refused_is_not_tried_again(there: Reach, twin: Twin, project: Path) -> None:
+def test_a_training_that_is_refused_is_not_tried_again(there: EnvironmentClient, twin: Twin, project: Path) -> None:
     write_contract(project, **{**SMALL, "model": "refused", "training": {"budget": "5 fits"}})
     last = upload(there, "refused", "a.csv", small_table())[-1]
     assert isinstance(last, Run)
@@ -290,25 +292,25 @@ def test_a_training_that_is_refused_is_not_tried_again(there: Reach, twin: Twin,
 
 # What is killed at which of its AWS calls, at one try after the other; the third try comes through.
 FALLBACK_CUTS = {
-    "before": {"roll_back": (1, 2), "tick": (6, 12)},
-    "after": {"roll_back": (1, 2), "tick": (6, 6)},
-    "twice": {"roll_back": (), "tick": ()},
+    "before": {"abort_release": (1, 2), "tick": (6, 12)},
+    "after": {"abort_release": (1, 2), "tick": (6, 6)},
+    "twice": {"abort_release": (), "tick": ()},
 }
 
 
 @pytest.mark.parametrize("when", FALLBACK_CUTS)
-def test_a_release_that_meets_an_error_is_ended_once(there: Reach, twin: Twin, when: str) -> None:
+def test_a_release_that_meets_an_error_is_ended_once(there: EnvironmentClient, twin: Twin, when: str) -> None:
     model, registry = f"erring-{when}", there.cloud.registry
     release = replace(a_release(), model=model)  # of a version that does not exist
     registry.save(put(release, expected_revision=0))
-    with faults_in(twin, "roll_back", when):
+    with faults_in(twin, "abort_release", when):
         there.cloud.release_workflow.start(release.execution, {"model": model, "release": release.id})
         twin.settle(60)
     assert_ended_once(there, model, release)
 
 
 @pytest.mark.parametrize("when", FALLBACK_CUTS)
-def test_what_died_is_closed_once_by_the_tick(there: Reach, twin: Twin, project: Path, when: str) -> None:
+def test_what_died_is_closed_once_by_the_tick(there: EnvironmentClient, twin: Twin, project: Path, when: str) -> None:
     model, registry, workflows = f"a-dead-{when}", there.cloud.registry, there.session.client("stepfunctions")
     run, release = replace(a_run(f"run-{when}"), model=model), replace(a_release(), model=model)
     # The tick looks after models in the order of their names, so that its first calls are about this one.
@@ -347,14 +349,14 @@ def faults_in(twin: Twin, function: str, when: Any) -> Iterator[None]:
     assert [fault.has_fired for fault in faults] == [True] * len(faults)
 
 
-def assert_ended_once(there: Reach, model: str, release: Release) -> None:
+def assert_ended_once(there: EnvironmentClient, model: str, release: Release) -> None:
     registry = there.cloud.registry
     assert registry.release(model, release.id).value.status is ReleaseStatus.ABORTED
     assert [(entry.move, entry.release) for entry in registry.history(model)] == [("aborted", release.id)]
     assert registry.route(model) is None
 
 
-def assert_one_of_each(there: Reach, model: str) -> None:
+def assert_one_of_each(there: EnvironmentClient, model: str) -> None:
     """One dataset, one run that came to its end, one version, one promotion in the history; and it answers."""
     registry = there.cloud.registry
     assert len(registry.datasets(model)) == 1

@@ -18,8 +18,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks as openapi
 from tritonclient.utils import InferenceServerException, triton_to_np_dtype
 
-from cli.examples import tables
-from cli.reach import Reach
+from serin.cli.examples import tables
+from serin.cli.reach import EnvironmentClient
 from serin.registry.records import Release
 from tests.e2e.conftest import upload, write_contract
 from tests.serving.asking import FEATURES, a_table
@@ -38,7 +38,7 @@ CHECKS: list[Any] = [
 
 
 @pytest.fixture(scope="module")
-def served(there: Reach, project: Path) -> Reach:
+def served(there: EnvironmentClient, project: Path) -> EnvironmentClient:
     training = {"budget": "9 fits", "folds": 2, "candidates": ["linear"]}
     said = {"model": MODEL, "task": "classification", "target": "approved", "features": FEATURES, "gates": []}
     write_contract(project, **said, training=training, entity="applicant")
@@ -49,12 +49,12 @@ def served(there: Reach, project: Path) -> Reach:
 
 
 @pytest.fixture(scope="module")
-def client(served: Reach) -> triton.InferenceServerClient:
+def client(served: EnvironmentClient) -> triton.InferenceServerClient:
     url = urlparse(served.outputs["ApiUrl"])
     return triton.InferenceServerClient(f"{url.netloc}{url.path.rstrip('/')}")
 
 
-def infer(client: triton.InferenceServerClient, reach: Reach, **options: Any) -> triton.InferResult:
+def infer(client: triton.InferenceServerClient, reach: EnvironmentClient, **options: Any) -> triton.InferResult:
     """Ask for the first row with tritonclient; options: its own, or the datatype of the age."""
     is_binary = options.pop("binary_data", False)
     datatypes = {"age": options.pop("age", "INT64"), "salary": "FP64", "owner": "BOOL", "education": "BYTES"}
@@ -67,7 +67,7 @@ def infer(client: triton.InferenceServerClient, reach: Reach, **options: Any) ->
     return client.infer(options.pop("model", MODEL), inputs, headers={"x-api-key": reach.api_key}, **options)
 
 
-def test_a_public_client_lists_and_checks(client: triton.InferenceServerClient, served: Reach) -> None:
+def test_a_public_client_lists_and_checks(client: triton.InferenceServerClient, served: EnvironmentClient) -> None:
     headers = {"x-api-key": served.api_key}
     assert client.is_server_live()
     assert client.is_server_ready()
@@ -84,7 +84,7 @@ def test_a_public_client_lists_and_checks(client: triton.InferenceServerClient, 
 
 @pytest.mark.parametrize("datatype", NUMBERS)
 def test_a_public_client_infers_with_every_datatype(
-    client: triton.InferenceServerClient, served: Reach, datatype: str
+    client: triton.InferenceServerClient, served: EnvironmentClient, datatype: str
 ) -> None:
     plain = served.call("POST", f"/models/{MODEL}/predict", {"rows": [ROW]})["predictions"][0]
     outputs = [triton.InferRequestedOutput(name, binary_data=False) for name in ("probabilities", "prediction")]
@@ -95,7 +95,7 @@ def test_a_public_client_infers_with_every_datatype(
     assert infer(client, served, age=datatype).as_numpy("score").tolist() == [plain["score"]]
 
 
-def test_a_public_client_understands_a_refusal(client: triton.InferenceServerClient, served: Reach) -> None:
+def test_a_public_client_understands_a_refusal(client: triton.InferenceServerClient, served: EnvironmentClient) -> None:
     with pytest.raises(InferenceServerException, match="binary_data=False") as binary:
         infer(client, served, binary_data=True)
     with pytest.raises(InferenceServerException, match="no champion") as unknown:
@@ -105,7 +105,7 @@ def test_a_public_client_understands_a_refusal(client: triton.InferenceServerCli
     assert [caught.value.status() for caught in (binary, unknown, other)] == ["400", "404", "404"]
 
 
-def test_every_form_answers_alike_over_http(served: Reach) -> None:
+def test_every_form_answers_alike_over_http(served: EnvironmentClient) -> None:
     expected = [each["prediction"] for each in predictions(served, "/models/{}/predict", {"rows": ROWS})]
     order = [feature["name"] for feature in served.call("GET", f"/models/{MODEL}")["features"]]
     for body in ({"dataframe_records": ROWS}, {"instances": [[row[name] for name in order] for row in ROWS]}):
@@ -115,7 +115,7 @@ def test_every_form_answers_alike_over_http(served: Reach) -> None:
     assert send(served, "/models/{}/invocations", "<rows/>", kind="text/xml").status_code == 415
 
 
-def test_another_path_or_method_is_a_404_in_json(served: Reach) -> None:
+def test_another_path_or_method_is_a_404_in_json(served: EnvironmentClient) -> None:
     url = served.outputs["ApiUrl"].rstrip("/")
     for answer in (requests.get(url + URL["v2"].format(MODEL), timeout=9), requests.post(f"{url}/v2/modes", timeout=9)):
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
@@ -123,13 +123,13 @@ def test_another_path_or_method_is_a_404_in_json(served: Reach) -> None:
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (403, "API_KEY")
 
 
-def predictions(reach: Reach, path: str, body: Any) -> list[Any]:
+def predictions(reach: EnvironmentClient, path: str, body: Any) -> list[Any]:
     answer = send(reach, path, body)
     assert answer.status_code == 200, answer.text
     return list(answer.json()["predictions"])
 
 
-def send(reach: Reach, path: str, body: Any, kind: str = "text/csv") -> requests.Response:
+def send(reach: EnvironmentClient, path: str, body: Any, kind: str = "text/csv") -> requests.Response:
     url = reach.outputs["ApiUrl"].rstrip("/") + path.format(MODEL)
     headers = {"x-api-key": reach.api_key}
     if isinstance(body, str):
@@ -137,7 +137,7 @@ def send(reach: Reach, path: str, body: Any, kind: str = "text/csv") -> requests
     return requests.post(url, json=body, headers=headers, timeout=30)
 
 
-def test_no_input_made_from_the_openapi_ends_in_a_5xx_or_off_its_schema(served: Reach) -> None:
+def test_no_input_made_from_the_openapi_ends_in_a_5xx_or_off_its_schema(served: EnvironmentClient) -> None:
     described = schemathesis.openapi.from_dict(served.call("GET", f"/models/{MODEL}/openapi.json"))
     operations = [found.ok() for found in described.get_all_operations()]
     assert len(operations) == 16
@@ -150,7 +150,7 @@ def test_no_input_made_from_the_openapi_ends_in_a_5xx_or_off_its_schema(served: 
         assert operation.method != "post" or 400 in statuses, operation.label
 
 
-def statuses_of(operation: Any, mode: schemathesis.GenerationMode, *, reach: Reach) -> set[int]:
+def statuses_of(operation: Any, mode: schemathesis.GenerationMode, *, reach: EnvironmentClient) -> set[int]:
     """Send what is made from the schema, or against it, and collect the statuses of answers that keep to theirs."""
     statuses = set()
     session = requests.Session()

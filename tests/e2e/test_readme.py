@@ -13,9 +13,9 @@ import pytest
 import typer
 from rich.cells import cell_len
 
-from cli.main import app
+from serin.cli.main import app
 from serin.contract.load import parse_contract
-from serin.serving.http import ROUTES
+from serin.serving.http.dispatch import ROUTES
 from tests.e2e.conftest import ROOT, make_project
 
 pytestmark = pytest.mark.xdist_group("readme")

@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
-from cli import project
-from cli.drill import Drill
-from cli.examples import tables
-from cli.faulty import register
-from cli.follow import Follower
-from cli.injections import Injection, injections
-from cli.reach import Reach
-from cli.show import Output
-from cli.traffic import Traffic, ever_new
-from local.twin import Twin
-from serin.aws.releasing import releaser_in
+from serin.aws.wiring import releaser_in
+from serin.cli import project
+from serin.cli.drill import Drill
+from serin.cli.examples import tables
+from serin.cli.faulty import register
+from serin.cli.follow import Follower
+from serin.cli.injections import Injection, injections
+from serin.cli.reach import EnvironmentClient
+from serin.cli.show import Output
+from serin.cli.traffic import Traffic, ever_new
+from serin.local.twin import Twin
 from serin.monitoring.captures import Capture, read_lines
 from serin.registry.records import Release, ReleaseStatus
 from tests.e2e.conftest import upload, write_contract
@@ -42,7 +42,7 @@ CANARY = {
 
 
 @pytest.fixture(scope="module")
-def served(there: Reach, project: object) -> Reach:
+def served(there: EnvironmentClient, project: object) -> EnvironmentClient:
     training = {"budget": "9 fits", "folds": 2, "candidates": ["linear"]}
     said = {"model": MODEL, "task": "classification", "target": "approved", "features": FEATURES, "gates": []}
     write_contract(project, **said, entity="applicant", training=training)  # type: ignore[arg-type]  # a Path
@@ -52,7 +52,7 @@ def served(there: Reach, project: object) -> Reach:
 
 
 @pytest.fixture
-def events(there: Reach) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+def events(there: EnvironmentClient) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """What Serin says of the model on the event bus, as a rule of somebody else's receives it."""
     sqs, bus = there.session.client("sqs"), there.session.client("events")
     url = sqs.create_queue(QueueName="listens")["QueueUrl"]
@@ -70,13 +70,15 @@ def events(there: Reach) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     sqs.delete_queue(QueueUrl=url)
 
 
-def release(there: Reach, number: int) -> Release:
+def release(there: EnvironmentClient, number: int) -> Release:
     """Start its release, and follow it until it ends."""
     releaser_in(there.cloud, actor="a test").starter.start(MODEL, number)
     return Follower(there.cloud, timeout_seconds=120).release(MODEL, number)
 
 
-def test_a_healthy_challenger_is_promoted(served: Reach, events: Callable[[], list[dict[str, Any]]]) -> None:
+def test_a_healthy_challenger_is_promoted(
+    served: EnvironmentClient, events: Callable[[], list[dict[str, Any]]]
+) -> None:
     number = register(served.cloud, MODEL, CANARY)
     with Traffic(served, MODEL, ever_new([ROW], "applicant")) as traffic:
         ended = release(served, number)
@@ -95,7 +97,7 @@ def test_a_healthy_challenger_is_promoted(served: Reach, events: Callable[[], li
     ]
 
 
-def test_a_drill_passes(served: Reach, twin: Twin) -> None:
+def test_a_drill_passes(served: EnvironmentClient, twin: Twin) -> None:
     drill = Drill(Output(), served, project.contracts().load(MODEL))
     answer = served.call("POST", f"/models/{MODEL}/predict", {"rows": [ROW]})
     drill.rows = [{**ROW, "approved": answer["predictions"][0]["prediction"]}]
@@ -115,14 +117,16 @@ def test_a_drill_passes(served: Reach, twin: Twin) -> None:
     assert moves == ["live", "start", "roll back"]
 
 
-def is_captured(there: Reach, version: int) -> bool:
+def is_captured(there: EnvironmentClient, version: int) -> bool:
     """Tell whether captures of what a version answered as champion have arrived."""
     files = (there.cloud.data.get(stored.key) for stored in there.cloud.data.list("captures/"))
     captures = (capture for content in files for capture in read_lines(content) if isinstance(capture, Capture))
     return any((each.model, each.version, each.arm) == (MODEL, version, "champion") for each in captures)
 
 
-def test_a_challenger_that_fails_on_captured_requests_is_refused_before_anybody_meets_it(served: Reach) -> None:
+def test_a_challenger_that_fails_on_captured_requests_is_refused_before_anybody_meets_it(
+    served: EnvironmentClient,
+) -> None:
     before = served.cloud.registry.route(MODEL)
     assert before is not None
     number = register(served.cloud, MODEL, {**CANARY, "replay": "24h"}, lambda _: b"another that is no model")

@@ -7,7 +7,7 @@ import pytest
 
 from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature
 from serin.data.cells import parse_categories
-from serin.serving.encode import encode
+from serin.serving.rows.encode import encode
 
 LEARNED = ("(missing)", "N/A", "A11", "none")
 TEXTS = (*sorted(NO_CATEGORY), "NA", "?", "NaN", " Null ", "N/A", "none", "None", " A11", "A11 ", "a11", "007", "true")

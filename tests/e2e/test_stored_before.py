@@ -29,7 +29,7 @@ from serin.registry.ids import dataset_id, sha256, ulid
 from serin.registry.lineage import explain_version
 from serin.registry.ports import Write
 from serin.registry.records import Dataset, ModelVersion, ReceiptStatus, ReleaseStatus, VersionStatus
-from serin.release.take_back import take_back
+from serin.release.rollback import take_back
 from serin.training.start import BY_HAND
 from tests.e2e.test_journey_on_fakes import House, as_csv
 from tests.fakes import RESTLESS

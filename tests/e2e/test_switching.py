@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from cli.examples import tables
-from cli.reach import Reach
-from local.twin import Twin
-from serin.aws.releasing import releaser_in
+from serin.aws.wiring import releaser_in
+from serin.cli.examples import tables
+from serin.cli.reach import EnvironmentClient
 from serin.errors import SerinError
+from serin.local.twin import Twin
 from serin.registry.records import Release
 from serin.registry.registry import put
-from serin.release.take_back import take_back
-from serin.serving.capture import short_hash
+from serin.release.rollback import take_back
+from serin.serving.capture.recorder import short_hash
 from tests.e2e.conftest import upload, write_contract
 from tests.serving.asking import FEATURES, a_table
 from tests.serving.test_forms import ROW, tensors
@@ -26,7 +26,7 @@ MODEL = "switching"
 
 
 @pytest.fixture(scope="module")
-def served(there: Reach, project: object) -> Reach:
+def served(there: EnvironmentClient, project: object) -> EnvironmentClient:
     training = {"budget": "9 fits", "folds": 2, "candidates": ["linear"]}
     said = {"model": MODEL, "task": "classification", "target": "approved", "features": FEATURES, "gates": []}
     write_contract(project, **said, entity="applicant", training=training)  # type: ignore[arg-type]  # a Path
@@ -37,7 +37,7 @@ def served(there: Reach, project: object) -> Reach:
 
 
 @pytest.fixture
-def second(served: Reach) -> int:
+def second(served: EnvironmentClient) -> int:
     """A second version, of the same files, that replaced the first."""
     registry, artifacts = served.cloud.registry, served.cloud.artifacts
     first, route = registry.version(MODEL, 1).value, registry.route(MODEL)
@@ -52,11 +52,11 @@ def second(served: Reach) -> int:
     return 2
 
 
-def predict(there: Reach, **row: Any) -> dict[str, Any]:
+def predict(there: EnvironmentClient, **row: Any) -> dict[str, Any]:
     return there.call("POST", f"/models/{MODEL}/predict", {"rows": [{**ROW, **row}]})
 
 
-def test_a_warm_function_follows_the_route_and_leaves_lines(served: Reach, twin: Twin, second: int) -> None:
+def test_a_warm_function_follows_the_route_and_leaves_lines(served: EnvironmentClient, twin: Twin, second: int) -> None:
     time.sleep(5)  # the age that a route may have, in real seconds
     answer = predict(served, applicant="A1")
     assert answer["version"] == second

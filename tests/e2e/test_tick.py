@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from cli.reach import Reach
-from local.twin import Twin
+from serin.cli.reach import EnvironmentClient
+from serin.local.twin import Twin
 from serin.registry.ids import receipt_id
 from serin.registry.receipts import receipt_key
 from serin.registry.records import Release
@@ -13,12 +13,12 @@ from tests.e2e.conftest import upload, write_contract
 from tests.e2e.test_power_cuts import SMALL, small_table
 
 
-def invoke_tick(there: Reach) -> None:
+def invoke_tick(there: EnvironmentClient) -> None:
     answer = there.session.client("lambda").invoke(FunctionName="serin-local-tick", Payload=b"{}")
     assert "FunctionError" not in answer, json.loads(answer["Payload"].read())
 
 
-def test_it_looks_after_every_model(there: Reach, twin: Twin) -> None:
+def test_it_looks_after_every_model(there: EnvironmentClient, twin: Twin) -> None:
     before = there.cloud.registry.training("diabetes").value.decided_at
     invoke_tick(there)
     twin.settle(60)
@@ -27,7 +27,7 @@ def test_it_looks_after_every_model(there: Reach, twin: Twin) -> None:
     assert state.decision
 
 
-def test_it_leaves_what_is_well_alone(there: Reach, twin: Twin, project: object) -> None:
+def test_it_leaves_what_is_well_alone(there: EnvironmentClient, twin: Twin, project: object) -> None:
     write_contract(project, **{**SMALL, "model": "ticked"})  # type: ignore[arg-type]  # the project's folder
     steps = upload(there, "ticked", "a.csv", small_table())
     assert isinstance(steps[-1], Release)

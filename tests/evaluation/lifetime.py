@@ -31,9 +31,9 @@ from serin.registry.ids import sha256, ulid
 from serin.registry.records import Dataset, ModelVersion, Receipt, ReceiptStatus
 from serin.registry.register import Registrar
 from serin.registry.registry import Registry
-from serin.release.chronicle import Chronicle
+from serin.release.release_log import ReleaseLog
 from serin.release.turn import Releaser
-from serin.serving.encode import Encoded
+from serin.serving.rows.encode import Encoded
 from serin.training.close import Closer
 from serin.training.run import Trainer
 from serin.training.search import Setting
@@ -271,7 +271,7 @@ class Lifetime:
             data=self.data,
             artifacts=self.artifacts,
             workflow=FakeWorkflow(),
-            chronicle=Chronicle(FakeEvents(), notifier, self.new_id, self.clock, actor),
+            chronicle=ReleaseLog(FakeEvents(), notifier, self.new_id, self.clock, actor),
             now=self.clock,
             patience=RESTLESS,
         )

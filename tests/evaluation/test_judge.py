@@ -20,8 +20,8 @@ from serin.contract.metrics import METRICS, Task
 from serin.contract.model import Contract
 from serin.data.storage import dump_table, load_columns, load_table
 from serin.evaluation.judge import Artifact, GateResult, Verdict, compare_scores, judge, tail_share
-from serin.serving.encode import encode_columns
-from serin.serving.model import LoadedModel
+from serin.serving.rows.encode import encode_columns
+from serin.serving.runtime.model import LoadedModel
 from serin.training.measure import weighted_measure
 from serin.training.rival import ROW, Mode, Rival
 from serin.training.train import train

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from serin.registry.records import DatasetState, ModelVersion, ReleaseStatus, VersionStatus
-from serin.release.take_back import take_back
+from serin.release.rollback import take_back
 from tests.evaluation.lifetime import MODEL, POPULATION, FakeModel, Lifetime, Numbers
 
 PARTS, WALKS, ENDS = 4, 12, 42

@@ -15,10 +15,10 @@ from functions.api import handler
 from serin import errors
 from serin.contract.spec import ServingSpec
 from serin.errors import ModelOutput, NotFound, SerinError, TooLarge, Unavailable
-from serin.serving.body import MAX_BODY_BYTES
 from serin.serving.endpoint import Endpoint, read_rows
-from serin.serving.route import Router
-from serin.serving.statuses import STATUS
+from serin.serving.http.errors import STATUS
+from serin.serving.routing.router import Router
+from serin.serving.rows.body import MAX_BODY_BYTES
 
 
 class StubEndpoint:
@@ -100,7 +100,7 @@ def test_what_was_not_foreseen_is_a_500_in_our_form_and_logged_with_its_place(
     assert status == 500
     assert "not foreseen" in message
     assert "by nothing" not in message
-    assert "ZeroDivisionError at http.py:" in caplog.text
+    assert "ZeroDivisionError at dispatch.py:" in caplog.text
     assert "by nothing" not in caplog.text, "what others say of an error may quote a value"
     (counted,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert (counted["NoAnswer"], counted["code"]) == ([1.0], "UNEXPECTED")
@@ -111,7 +111,7 @@ def test_every_error_is_mapped_to_a_status() -> None:
         return [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, SerinError)]
 
     for kind in kinds(errors):
-        assert kind in STATUS, f"{kind.__name__} has no status of its own in serin/serving/statuses.py"
+        assert kind in STATUS, f"{kind.__name__} has no status of its own in serin/serving/http/errors.py"
 
 
 def test_another_content_type_is_refused_in_our_form_and_none_is_json(stub: StubEndpoint) -> None:

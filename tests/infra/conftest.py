@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from app import build, read_context
+from serin.cdk.app import SerinApp, read_context
 
+ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ["local", "dev", "staging", "prod"]
 
 
@@ -77,7 +78,8 @@ def synthesised(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Synthesis
     everything = {}
     for name in ENVIRONMENTS:
         folder = tmp_path_factory.mktemp(name)
-        build(context={**read_context(), "env": name, "aws:cdk:bundling-stacks": []}, outdir=str(folder)).synth()
+        context = {**read_context(ROOT), "env": name, "aws:cdk:bundling-stacks": []}
+        SerinApp(ROOT, context=context, outdir=str(folder)).synth()
         everything[name] = Synthesised(name, folder)
     return everything
 

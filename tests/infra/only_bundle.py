@@ -17,7 +17,7 @@ from types import ModuleType
 
 from packaging.requirements import Requirement
 
-from infra.packages import canonical, left_out
+from serin.cdk.packages import canonical, left_out
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "layers" / "serin" / "python"

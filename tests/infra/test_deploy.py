@@ -6,8 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from infra.deploy import with_node
-from infra.node import NODE
+from serin.cdk.deploy import with_node
+from serin.cdk.node import NODE
 
 
 def test_what_asks_for_node_on_the_path_finds_the_bundled_one(tmp_path: Path) -> None:

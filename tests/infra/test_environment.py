@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.environment import UNKNOWN_ACCOUNT, BadEnvironment, Environment, Size, UnknownEnvironment
+from serin.cdk.environment import UNKNOWN_ACCOUNT, BadEnvironment, Environment, Size, UnknownEnvironment
 
 ROOT = Path(__file__).resolve().parents[2]
 

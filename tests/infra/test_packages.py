@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from app import build, read_context
-from infra import packages
-from infra.code_digest import code_digest
-from infra.constructs import layers
-from infra.constructs.layers import TooLarge
-from infra.packages import Packer, left_out, prune
+from serin import shipped
+from serin.cdk import code_digest, packages
+from serin.cdk.app import SerinApp, read_context
+from serin.cdk.constructs import layers
+from serin.cdk.constructs.layers import TooLarge
+from serin.cdk.packages import Packer, left_out, prune
 from tests.infra.conftest import Synthesised
 from tests.infra.only_bundle import requirements_of, with_dependencies
 
@@ -130,20 +130,25 @@ def test_a_function_past_lambdas_limit_is_refused_with_its_sizes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(layers, "LIMIT_MB", 0.001)
-    settings = {**read_context(), "env": "dev", "aws:cdk:bundling-stacks": []}
+    settings = {**read_context(ROOT), "env": "dev", "aws:cdk:bundling-stacks": []}
     with pytest.raises(TooLarge, match=r"validate_data, unpacked, takes .* MB \(validate_data .*, models .*\)"):
-        build(context=settings, outdir=str(tmp_path))
+        SerinApp(ROOT, context=settings, outdir=str(tmp_path))
 
 
-def test_the_digest_follows_the_library_and_the_packages_of_training(tmp_path: Path) -> None:
-    library = tmp_path / "layers" / "serin" / "python" / "serin"
-    pins = tmp_path / "layers" / "training" / "requirements.txt"
-    for folder in (library, pins.parent):
+def test_the_digest_follows_the_library_and_the_packages_of_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, pins = tmp_path / "serin", tmp_path / "layers" / "training" / "requirements.txt"
+    for folder in (library / "cli", pins.parent):
         folder.mkdir(parents=True)
+    monkeypatch.setattr(shipped, "LIBRARY", tmp_path)
+    monkeypatch.setattr(code_digest, "LIBRARY", tmp_path)
+    monkeypatch.setattr(code_digest, "shipped", tmp_path.joinpath)
     digests = []
     for code, pin in (("a = 1", "numpy==1"), ("a = 2", "numpy==1"), ("a = 1", "numpy==2"), ("a = 1", "numpy==1")):
         (library / "train.py").write_text(code)
+        (library / "cli" / "main.py").write_text(f"digests = {len(digests)}")  # no function imports it
         pins.write_text(pin)
-        digests.append(code_digest(tmp_path))
+        digests.append(code_digest.code_digest())
     assert len(set(digests)) == 3
     assert digests[0] == digests[3]

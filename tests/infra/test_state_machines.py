@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from infra.constructs.workflow import WORKFLOWS, camel_case
+from serin.cdk.constructs.workflow import WORKFLOWS, camel_case
 from serin.errors import Refused, Unavailable
 from serin.release.evidence import LEASE
 from tests.infra.conftest import Synthesised
 
 FUNCTIONS = {path.parent.name for path in (Path(__file__).resolve().parents[2] / "functions").glob("*/handler.py")}
-LAST = {"training": "CloseRun", "release": "RollBack", "batch": "CloseBatch"}  # where every error leads
+LAST = {"training": "CloseRun", "release": "AbortRelease", "batch": "CloseBatch"}  # where every error leads
 
 
 def states(workflow: str) -> dict[str, Any]:

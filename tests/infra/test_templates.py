@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from app import read_context
 from functions.api import handler
 from functions.api.handler import app as chalice_app
-from infra.environment import Environment
+from serin.cdk.app import read_context
+from serin.cdk.environment import Environment
 from tests.golden import check_golden
 from tests.infra.conftest import ENVIRONMENTS, Synthesised
 
@@ -430,7 +430,7 @@ def assumed(role: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_nothing_outlives_its_days_in_any_version(each: Synthesised) -> None:
     """What expires becomes an old version, and is gone only when that expires too."""
-    days = Environment.read(each.environment, context=read_context(), default_account=None).days
+    days = Environment.read(each.environment, context=read_context(FUNCTIONS_ROOT.parent), default_account=None).days
     resources = each.state["Resources"]
     data = next(r for id, r in resources.items() if id.startswith("Data") and r["Type"] == "AWS::S3::Bucket")
     tidy, *rules = data["Properties"]["LifecycleConfiguration"]["Rules"]
@@ -449,7 +449,7 @@ def test_nothing_outlives_its_days_in_any_version(each: Synthesised) -> None:
 
 
 def test_captures_lie_in_the_log_of_the_endpoint_no_longer_than_they_are_kept(each: Synthesised) -> None:
-    days = Environment.read(each.environment, context=read_context(), default_account=None).days
+    days = Environment.read(each.environment, context=read_context(FUNCTIONS_ROOT.parent), default_account=None).days
     groups = {g["LogGroupName"]: g["RetentionInDays"] for g in each.properties("AWS::Logs::LogGroup")}
     kept = groups[f"/aws/lambda/serin-{each.environment}-api"]
     assert kept == days.endpoint_logs

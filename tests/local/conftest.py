@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from local.twin import Twin
+from serin.local.twin import Twin
 from tests.local.assemblies import AssemblyWriter, arn, function, ref, resource
 
 PROBE = Path(__file__).with_name("probe.py").read_text()

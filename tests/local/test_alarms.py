@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from local.alarms import check_alarm, state_of
-from local.errors import UnsupportedResource
+from serin.local.alarms import check_alarm, state_of
+from serin.local.errors import UnsupportedResource
 
 BAD, GOOD, NONE = [2.0, 1.0], [1.0], []
 

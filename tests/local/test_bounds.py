@@ -9,10 +9,10 @@ from moto.logs.models import LogGroup
 from moto.sns.models import Topic
 from moto.sqs.models import Message, Queue
 
-from local import functions, gaps, logs, workflows
-from local.functions import Record
-from local.gateway import Gateway
-from local.wire import Request
+from serin.local import functions, gaps, logs, workflows
+from serin.local.functions import Record
+from serin.local.gateway import Gateway
+from serin.local.wire import Request
 
 
 def test_a_request_that_was_refused_is_let_go():

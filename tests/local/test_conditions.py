@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.sqs.models import Queue, SQSBackend
 
-from local.endpoint import Endpoint
-from local.gaps import make_queues_safe
+from serin.local.endpoint import Endpoint
+from serin.local.gaps import make_queues_safe
 
 WRITERS = 12
 REFUSALS = {"ConditionalCheckFailedException", "TransactionCanceledException", "PreconditionFailed"}

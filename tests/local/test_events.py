@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from local.errors import NotSettled
+from serin.local.errors import NotSettled
 
 
 @pytest.fixture

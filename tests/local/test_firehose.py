@@ -12,9 +12,9 @@ import pytest
 from moto import mock_aws
 from moto.s3.models import s3_backends
 
-from local.errors import UnsupportedResource
-from local.firehose import Firehose, Stream, fill_in, parse_pattern
-from local.schedules import Clock
+from serin.local.errors import UnsupportedResource
+from serin.local.firehose import Firehose, Stream, fill_in, parse_pattern
+from serin.local.schedules import Clock
 
 PREFIX = "heard/dt=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/"
 LATE = datetime(2026, 3, 4, 23, 59, 59, tzinfo=UTC)

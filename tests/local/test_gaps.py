@@ -19,9 +19,9 @@ from moto.events.models import Rule
 from moto.sqs.models import Queue
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
-from local import resources
-from local.assembly import Stack
-from local.errors import UnsupportedResource
+from serin.local import resources
+from serin.local.assembly import Stack
+from serin.local.errors import UnsupportedResource
 
 REGION = "eu-west-1"
 

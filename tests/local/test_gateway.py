@@ -7,7 +7,7 @@ from urllib.parse import urlparse
 
 import pytest
 
-from local.gateway import Bucket, Route
+from serin.local.gateway import Bucket, Route
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from local.assembly import read_assembly, remove_unless_held
-from local.errors import BadAssembly, PortInUse, StackFailed, TwinDown
-from local.twin import Twin
+from serin.local.assembly import read_assembly, remove_unless_held
+from serin.local.errors import BadAssembly, PortInUse, StackFailed, TwinDown
+from serin.local.twin import Twin
 from tests.local.assemblies import AssemblyWriter, function, resource
 from tests.local.conftest import client_of
 from tests.local.test_functions import is_running
@@ -27,7 +27,7 @@ HOLDER = """
 import contextlib, json, os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background begin with it ignored
 from pathlib import Path
-from local.twin import Twin
+from serin.local.twin import Twin
 from tests.local.conftest import client_of
 with contextlib.suppress(KeyboardInterrupt), Twin(Path(sys.argv[1]), state=Path(sys.argv[2])) as twin:
     client = client_of(twin, "lambda")

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from moto.sqs.models import Message, Queue
 
-from local.errors import UnsupportedResource
-from local.functions import Outcome
-from local.layers import merge_layers
-from local.logs import metrics_in
-from local.queues import batch_event, failed_messages
-from local.schedules import parse_schedule
+from serin.local.errors import UnsupportedResource
+from serin.local.functions import Outcome
+from serin.local.layers import merge_layers
+from serin.local.logs import metrics_in
+from serin.local.queues import batch_event, failed_messages
+from serin.local.schedules import parse_schedule
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local.errors import StateUnreadable
-from local.twin import Twin
+from serin.local.errors import StateUnreadable
+from serin.local.twin import Twin
 from tests.local.assemblies import AssemblyWriter, arn, function, ref, resource
 from tests.local.conftest import LEDGER, client_of
 

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from local.wire import HttpServer, Response, listen
+from serin.local.wire import HttpServer, Response, listen
 
 ANSWERS = {"/none": Response(204, b"never sent"), "/odd": Response(299, b"odd"), "/nothing": Response(304, b"x")}
 

@@ -17,8 +17,8 @@ from serin.monitoring.minutes import Minute
 from serin.monitoring.summarise import Layout, summarise
 from serin.monitoring.summary import Summary, minutes
 from serin.monitoring.window import summary_key
-from serin.release import gather
-from serin.release.gather import Feedback, arrived_minutes, complete_minutes, feedback_of, look
+from serin.release import load_evidence
+from serin.release.load_evidence import Feedback, arrived_minutes, complete_minutes, feedback_of, look
 from serin.release.plan import Plan, resolve_plan
 from tests.builders import a_capture, a_capture_file, a_feedback, a_release, a_spec
 from tests.fakes import FakeObjects
@@ -249,7 +249,7 @@ def test_feedback_on_what_nobody_knows_is_kept_aside_and_counted() -> None:
 
 
 def test_past_a_bound_only_feedback_that_a_unit_waits_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gather, "KEPT_TRUTHS", 3)
+    monkeypatch.setattr(load_evidence, "KEPT_TRUTHS", 3)
     data = FakeObjects()
     put(data, 1, [*map(asked, range(30, 40)), *map(a_feedback, range(40))])
     assert feedback_of(look(data, PLAN, RELEASE, START)) == Feedback(joined=10, others=3)

@@ -17,7 +17,7 @@ from serin.monitoring.captures import Capture, read_lines
 from serin.monitoring.replay import Replay, Window, replay, share_interval
 from serin.monitoring.rescore import Challenger, Score
 from serin.monitoring.summarise import Layout
-from serin.serving.encode import Encoded
+from serin.serving.rows.encode import Encoded
 from tests.builders import a_capture, a_capture_file, a_spec
 from tests.monitoring.world import by_age
 

@@ -15,7 +15,7 @@ from serin.monitoring.rescore import Challenger
 from serin.monitoring.shadow import compare
 from serin.monitoring.summarise import Layout, summarise
 from serin.monitoring.summary import Summary, disagreement
-from serin.serving.encode import Encoded
+from serin.serving.rows.encode import Encoded
 from tests.builders import a_capture, a_capture_file, a_release, a_spec
 from tests.monitoring.world import by_age
 
@@ -45,9 +45,9 @@ def compared(
 
 
 def test_it_counts_entities_flips_and_how_far_scores_are_apart() -> None:
-    summary, hindrances = compared(asked(1, 60), asked(2, 20), asked(3, 60, 20))
+    summary, warnings = compared(asked(1, 60), asked(2, 20), asked(3, 60, 20))
     found = disagreement(summary, RELEASE)
-    assert hindrances == ()
+    assert warnings == ()
     assert (found.compared, found.flipped) == (3, 2)
     assert found.delta == pytest.approx(0 + 0.8 + 0.4)
     assert {flip.row[0] for flip in found.examples} == {20}
@@ -105,8 +105,8 @@ def refuse(*_: Any) -> NDArray[np.float64]:
     ids=["hidden", "unknown", "other type", "other classes", "hangs", "other shape"],
 )
 def test_what_cannot_be_compared_is_told_and_the_summary_stays(changes: dict[str, Any], said: str) -> None:
-    summary, hindrances = compared(asked(1, 20), **changes)
-    assert said in hindrances[0]
+    summary, warnings = compared(asked(1, 20), **changes)
+    assert said in warnings[0]
     assert (summary.captures, disagreement(summary, RELEASE).compared) == (1, 0)
 
 
@@ -119,5 +119,5 @@ def test_a_sample_is_bounded_and_of_the_lowest_hashes(monkeypatch: pytest.Monkey
 
 
 def test_without_a_release_nothing_is_read_twice_nor_scored() -> None:
-    summary, hindrances = compared(a_capture(1), score=refuse)
-    assert (summary.captures, hindrances) == (1, ())
+    summary, warnings = compared(a_capture(1), score=refuse)
+    assert (summary.captures, warnings) == (1, ())

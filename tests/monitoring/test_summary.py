@@ -13,7 +13,7 @@ from serin.errors import Unverified
 from serin.monitoring import summary as module
 from serin.monitoring.minutes import Counts, Minute
 from serin.monitoring.summarise import AT_ONCE, Layout, score_columns, summarise
-from serin.monitoring.summary import Cut, Flip, Flips, Stretch, Summary, minutes
+from serin.monitoring.summary import Cut, DisagreementExample, Flips, Summary, TrafficKey, minutes
 from serin.profile.profile import Categories
 from tests.builders import a_capture, a_capture_file, a_release, a_spec
 
@@ -133,7 +133,7 @@ def test_traffic_is_counted_by_version_arm_and_minute() -> None:
         a_capture(5, version=2, arm="challenger"),
         a_capture(61),
     )
-    traffic = summary.traffic[Stretch("loans", 1, "champion", MINUTE)]
+    traffic = summary.traffic[TrafficKey("loans", 1, "champion", MINUTE)]
     assert (traffic.requests, traffic.rows, traffic.unsure) == (4, 6, 2)
     assert traffic.faults == {"late": 1, "unanswered": 1}
     assert traffic.latency.maximum == 2.0, "a cold start is not timed"
@@ -194,11 +194,11 @@ def test_a_file_of_more_than_is_held_at_once_counts_whole() -> None:
 
 
 def test_examples_of_flips_are_few_and_the_same_whatever_the_order() -> None:
-    parts = [Flips({f"{n:016x}": Flip((n, "x"), (0.4, 0.6), (0.6, 0.4))}) for n in range(40)]
+    parts = [Flips({f"{n:016x}": DisagreementExample((n, "x"), (0.4, 0.6), (0.6, 0.4))}) for n in range(40)]
     there = sum(parts[1:], parts[0])
     assert there == sum(parts[-2::-1], parts[-1])
     assert len(there.examples) == module.KEPT_FLIPS
-    again = Flips({f"{0:016x}": Flip((7,), (0.4, 0.6), (0.6, 0.4))})
+    again = Flips({f"{0:016x}": DisagreementExample((7,), (0.4, 0.6), (0.6, 0.4))})
     assert there + again == again + there
 
 

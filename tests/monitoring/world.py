@@ -16,7 +16,7 @@ from serin.profile.profile import profile_columns
 from serin.registry.ids import sha256
 from serin.registry.ports import Objects
 from serin.registry.registry import Registry, put
-from serin.serving.encode import Encoded
+from serin.serving.rows.encode import Encoded
 from tests.builders import a_capture, a_contract, a_route, a_run, a_spec, a_version
 
 CONTEXT: Any = SimpleNamespace(

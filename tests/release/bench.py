@@ -16,10 +16,10 @@ from serin.registry.ports import Objects, Rows
 from serin.registry.records import Release, ReleaseStatus, Route
 from serin.registry.registry import Registry, put
 from serin.release.approve import answer
-from serin.release.chronicle import Chronicle
+from serin.release.release_log import ReleaseLog
 from serin.release.start import ReleaseStarter
 from serin.release.turn import Releaser, Turned
-from serin.serving.trial import bucket
+from serin.serving.routing.trial import bucket
 from tests.builders import a_capture, a_capture_file, a_contract, a_run, a_spec, a_version
 from tests.fakes import RESTLESS, FakeClock, FakeEvents, FakeNotifier, FakeObjects, FakeRows, FakeWorkflow
 from tests.interleave import Seam
@@ -66,7 +66,7 @@ class Bench:
             data=self.data,
             artifacts=self.artifacts,
             workflow=self.workflow,
-            chronicle=Chronicle(self.events, self.notifier, self._new_id, self.clock, actor),
+            chronicle=ReleaseLog(self.events, self.notifier, self._new_id, self.clock, actor),
             now=self.clock,
             patience=RESTLESS,
             score=lambda *asked: self.score(*asked),

@@ -20,7 +20,7 @@ from serin.release import verified
 from serin.release.evidence import LEASE
 from serin.release.move import MAX_TURNS, Move
 from serin.release.plan import HOLDBACK
-from serin.release.take_back import take_back
+from serin.release.rollback import take_back
 from tests.builders import a_dataset, a_version
 from tests.fakes import FakeObjects, FakeRows
 from tests.release.bench import CANARY, Bench

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serin.release.forecast import foretell, in_words
+from serin.release.forecast import forecast_release, in_words
 from serin.release.plan import resolve_plan
 
 CANARY = {"strategy": "canary"}
@@ -26,7 +26,7 @@ CANARY = {"strategy": "canary"}
     ],
 )
 def test_a_release_is_foretold_at_some_paces(section: dict[str, object], said: list[str]) -> None:
-    told = foretell(resolve_plan(section, seconds_per_plan_minute=60), "requests")
+    told = forecast_release(resolve_plan(section, seconds_per_plan_minute=60), "requests")
     assert [part for part in said if part not in told] == [], told
 
 

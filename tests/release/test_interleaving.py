@@ -18,7 +18,7 @@ from serin.registry.ports import Row, Rows, Write
 from serin.registry.reconcile import Dead
 from serin.registry.records import Release
 from serin.release.move import MAX_TURNS
-from serin.release.take_back import take_back
+from serin.release.rollback import take_back
 from tests.interleave import OvertakenRows, at_every_call, overtake_every_row
 from tests.release import bench as given
 from tests.release.bench import Bench

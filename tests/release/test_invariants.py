@@ -40,7 +40,7 @@ from serin.registry.records import (
 from serin.registry.registry import decode, partition, put
 from serin.release.move import MAX_TURNS
 from serin.release.plan import ARRIVAL_SECONDS, HOLDBACK
-from serin.release.take_back import take_back
+from serin.release.rollback import take_back
 from tests.aws.test_ports import REGION, aws, make_bucket, make_table  # noqa: F401  # aws: a fixture
 from tests.fakes import FakeRows
 from tests.release.bench import Bench

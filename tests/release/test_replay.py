@@ -17,7 +17,7 @@ from serin.registry.ports import StoredObject
 from serin.registry.records import ReleaseStatus
 from serin.registry.registry import put
 from serin.release import replay as module
-from serin.release.take_back import take_back
+from serin.release.rollback import take_back
 from tests.builders import a_capture_file
 from tests.fakes import FakeObjects
 from tests.monitoring.world import by_age

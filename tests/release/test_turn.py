@@ -6,7 +6,7 @@ import pytest
 
 from serin.errors import Conflict, NotFound, Unavailable, Unverified
 from serin.registry.records import ReleaseStatus, VersionStatus
-from serin.release.take_back import take_back
+from serin.release.rollback import take_back
 from tests.release.bench import Bench
 
 

@@ -13,16 +13,16 @@ from urllib.parse import parse_qsl
 import numpy as np
 import pandas as pd
 
-from cli.faulty import Edit, answering_nan, mistaken, raising
+from serin.cli.faulty import Edit, answering_nan, mistaken, raising
 from serin.errors import NotFound
 from serin.registry.ids import sha256
 from serin.registry.ports import KeptAnswer
 from serin.registry.records import Challenger, Champion, ModelVersion
 from serin.registry.records import Route as ModelRoute
-from serin.serving.capture import Recorder
+from serin.serving.capture.recorder import Recorder
 from serin.serving.endpoint import Endpoint
-from serin.serving.http import ROUTES, Reply, Route, respond
-from serin.serving.route import Router
+from serin.serving.http.dispatch import ROUTES, Reply, Route, respond
+from serin.serving.routing.router import Router
 from serin.training.train import train
 from tests.builders import a_contract
 

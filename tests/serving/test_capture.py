@@ -10,7 +10,7 @@ import pytest
 from serin.contract.compile import compile_spec
 from serin.contract.model import Contract
 from serin.contract.spec import CaptureSpec, ServingSpec, SpecFeature
-from serin.serving.capture import MAX_LINE_BYTES, Veil, short_hash
+from serin.serving.capture.recorder import MAX_LINE_BYTES, CaptureMask, short_hash
 from tests.builders import a_contract
 from tests.serving.asking import NAN, TURNED, VERSION, World
 from tests.serving.test_forms import FORMS, ROW, send
@@ -171,13 +171,13 @@ def test_masked_and_hashed_columns_are_not_kept_plain(world: World) -> None:
 def test_an_entity_that_is_a_feature_too_is_never_kept() -> None:
     features = (SpecFeature("who", "category"), SpecFeature("x", "number"))
     spec = ServingSpec("m", "regression", "y", features, entity="who", capture=CaptureSpec(hashed=("who",)))
-    assert Veil(spec).rows([(1.5, "A1")]) == [[None, 1.5]]
+    assert CaptureMask(spec).rows([(1.5, "A1")]) == [[None, 1.5]]
 
 
 @pytest.mark.parametrize("kind", ["number", "category"])
 def test_a_row_of_one_feature_is_a_row(kind: str) -> None:
     spec = ServingSpec("m", "regression", "y", (SpecFeature("x", kind),))
-    assert [list(row) for row in Veil(spec).rows([(1.5, "more", None)])] == [[1.5]]
+    assert [list(row) for row in CaptureMask(spec).rows([(1.5, "more", None)])] == [[1.5]]
 
 
 def test_an_entity_is_captured_with_all_its_predictions_or_with_none(world: World) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from serin.contract.spec import ServingSpec, SpecFeature
 from serin.errors import Unverified
-from serin.serving.columns import Columns, RowPacker
-from serin.serving.encode import Arrays, PlainRow
+from serin.serving.rows.columns import Columns, RowPacker
+from serin.serving.rows.encode import Arrays, PlainRow
 
 NUMBERS, CATEGORIES = 3, 2
 SPEC = ServingSpec(

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from serin.contract.spec import ServingSpec, SpecFeature
 from serin.errors import SerinError
-from serin.serving.decode import RowDecoder
-from serin.serving.encode import Encoded, encode
 from serin.serving.endpoint import read_rows
+from serin.serving.rows.decode import RowDecoder
+from serin.serving.rows.encode import Encoded, encode
 from tests.serving.test_encode import SPEC, a_row
 
 DECODER = RowDecoder(SPEC, max_rows=3)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from serin.contract.spec import ServingSpec, SpecFeature
 from serin.errors import InvalidRows, RowProblem
-from serin.serving.encode import MAX_MAGNITUDE, Encoded, encode, encode_columns, notes_of
+from serin.serving.rows.encode import MAX_MAGNITUDE, Encoded, encode, encode_columns, notes_of
 
 SPEC = ServingSpec(
     model="loans",

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from serin.contract.spec import Baseline, ServingSpec, SpecFeature
 from serin.errors import Refused, TooLarge, Unverified
 from serin.serving.answer import answers
-from serin.serving.encode import Arrays, Encoded, encode
-from serin.serving.explain import MAX_EXPLAINED_ROWS, Explained, explain
-from serin.serving.model import LoadedModel
+from serin.serving.rows.encode import Arrays, Encoded, encode
+from serin.serving.runtime.explain import MAX_EXPLAINED_ROWS, Explained, explain
+from serin.serving.runtime.model import LoadedModel
 from serin.training.calibrate import baseline_of
 from tests.serving.asking import World
 from tests.training.exporting import Exported, a_contract_for, as_json_rows, export, hard_rows

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from serin.errors import Unavailable
-from serin.serving.body import MAX_BODY_BYTES
+from serin.serving.rows.body import MAX_BODY_BYTES
 from tests.serving.asking import NAN, RAISES, TURNED, VERSION, World
 from tests.serving.test_forms import FORMS, ROW, send
 

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serin.errors import Unavailable
-from serin.serving.body import MAX_BODY_BYTES
-from serin.serving.protocols.v2 import FEATURE_DATATYPES
+from serin.serving.http.protocols.v2 import FEATURE_DATATYPES
+from serin.serving.rows.body import MAX_BODY_BYTES
 from tests.serving.asking import FEATURES, World
 
 Row = dict[str, Any]

@@ -14,9 +14,9 @@ import pytest
 from onnx import numpy_helper
 
 from serin.errors import ModelOutput, Unverified
-from serin.serving import model as serving_model
-from serin.serving.encode import Arrays, Encoded, PlainRow, encode_columns
-from serin.serving.model import LoadedModel
+from serin.serving.rows.encode import Arrays, Encoded, PlainRow, encode_columns
+from serin.serving.runtime import model as serving_model
+from serin.serving.runtime.model import LoadedModel
 from tests.training.exporting import Exported, a_contract_for, export
 
 
@@ -63,7 +63,7 @@ def test_scores_are_probabilities_of_the_classes() -> None:
 @pytest.mark.parametrize("rows", [0, 1, 10, 11, 30])
 def test_many_rows_are_scored_as_a_few_are(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = exported().model
-    monkeypatch.setattr("serin.serving.model.CHUNK_CELLS", 10 * len(loaded.columns))
+    monkeypatch.setattr("serin.serving.runtime.model.CHUNK_CELLS", 10 * len(loaded.columns))
     encoded = some_rows(rows)
     scores = loaded.predict(encoded)
     assert scores.shape == (rows, 2)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from serin.serving import route as serving_route
-from serin.serving.route import MEMORY_AT_LEAST, MEMORY_BYTES
+from serin.serving.routing import router as serving_route
+from serin.serving.routing.router import MEMORY_AT_LEAST, MEMORY_BYTES
 from tests.builders import a_version
 from tests.serving.asking import NAN, RAISES, TURNED, VERSION, World
 from tests.serving.test_forms import ROW, tensors

@@ -14,9 +14,9 @@ from openapi_spec_validator import validate
 
 from serin.contract.spec import ServingSpec
 from serin.registry.ports import KeptAnswer
-from serin.serving.http import ROUTES
-from serin.serving.protocols.openapi import document, example_row
-from serin.serving.statuses import STATUS
+from serin.serving.http.dispatch import ROUTES
+from serin.serving.http.errors import STATUS
+from serin.serving.http.protocols.openapi import document, example_row
 from tests.golden import check_golden
 from tests.serving.asking import FEATURES, VERSION, World
 from tests.serving.test_forms import ROW, tensors
@@ -223,7 +223,7 @@ def test_the_page_loads_nothing_and_escapes_what_it_shows(world: World) -> None:
 
 
 def test_a_feature_with_a_hostile_name_is_only_text() -> None:
-    from serin.serving.protocols.page import write
+    from serin.serving.http.protocols.page import write
 
     feature = {"name": "<script>'", "type": "category", "missing": True, "values": ["<img src=x>"]}
     said = {"model": "m", "task": "regression", "target": "<b>", "champion": {"version": 1}, "classes": []}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from serin.errors import Unverified
-from serin.serving.operators import ALLOWED, check_operators
+from serin.serving.runtime.operators import ALLOWED, check_operators
 
 
 def a_model(*operators: str) -> onnx.ModelProto:

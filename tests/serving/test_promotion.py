@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from serin.registry.records import Route
-from serin.release.take_back import take_back
+from serin.release.rollback import take_back
 from serin.serving.endpoint import Endpoint
-from serin.serving.route import MAX_AGE_SECONDS, Router
+from serin.serving.routing.router import MAX_AGE_SECONDS, Router
 from tests.interleave import at_every_call
 from tests.release import bench as given
 from tests.release.bench import Bench

@@ -13,7 +13,7 @@ import pytest
 from serin.errors import NotFound, Unavailable, Unverified
 from serin.registry.ids import sha256
 from serin.registry.records import Champion, Route
-from serin.serving.route import Router, _Loaded
+from serin.serving.routing.router import Router, _Loaded
 from serin.training.train import train
 from tests.builders import a_contract
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from serin.registry.ids import sha256
-from serin.serving import server
-from serin.serving.body import MAX_BODY_BYTES
-from serin.serving.elsewhere import Elsewhere
 from serin.serving.endpoint import read_rows
-from serin.serving.http import ROUTES, Route
-from serin.serving.server import App, Head, serve
+from serin.serving.http.dispatch import ROUTES, Route
+from serin.serving.rows.body import MAX_BODY_BYTES
+from serin.serving.standalone import server
+from serin.serving.standalone.server import App, Head, serve
+from serin.serving.standalone.single import StandaloneVersion
 from tests.serving.asking import VERSION, World
 
 
@@ -226,7 +226,7 @@ def test_a_query_and_a_media_type_with_parameters_are_understood() -> None:
 def test_what_nobody_foresaw_is_one_line_of_the_log(capfd: pytest.CaptureFixture[str]) -> None:
     send(post(b'{"rows": [{"fail": 1}]}') + post(b'{"rows": [{"odd": 1}]}') + post(b"{"), answers=3)
     raised, unwritten = capfd.readouterr().err.splitlines()
-    assert raised.startswith("NoAnswer UNEXPECTED: RuntimeError at http.py:")
+    assert raised.startswith("NoAnswer UNEXPECTED: RuntimeError at dispatch.py:")
     assert unwritten.startswith("NoAnswer UNEXPECTED: TypeError at ")
     assert "a defect" not in raised, "what others say of an error may quote a value"
 
@@ -237,7 +237,7 @@ def app(model_files: dict[str, bytes]) -> App:
     files = {name: model_files[f"models/loans/{VERSION}/{name}"] for name in ("model.onnx", "spec.json")}
     digests = {name: sha256(content) for name, content in files.items()}
     files["manifest.json"] = json.dumps({"model": "loans", "version": VERSION, "files": digests}).encode()
-    version = Elsewhere.open(files.__getitem__)
+    version = StandaloneVersion.open(files.__getitem__)
     return App(replace(version, endpoint=replace(version.endpoint, new_id=lambda: "p1")))
 
 

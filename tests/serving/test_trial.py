@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.faulty import answering_nan_above
+from serin.cli.faulty import answering_nan_above
 from serin.contract.spec import ServingSpec
 from serin.errors import Unavailable
 from serin.registry.records import Challenger
-from serin.serving.route import RETRY_SECONDS
-from serin.serving.trial import STRIKES, Trial, bucket
+from serin.serving.routing.router import RETRY_SECONDS
+from serin.serving.routing.trial import STRIKES, Trial, bucket
 from tests.serving.asking import NAN, RAISES, TURNED, VERSION, World
 from tests.serving.test_forms import ROW, send, tensors
 
@@ -312,7 +312,7 @@ def test_a_challenger_out_of_reach_is_nobodys_fault_and_its_arms_stay_comparable
 def test_a_challenger_too_large_to_stand_beside_its_champion_is_at_fault(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serin.serving.route.MEMORY_BYTES", 300_000)
+    monkeypatch.setattr("serin.serving.routing.router.MEMORY_BYTES", 300_000)
     world.try_out(TURNED)
     assert ask(world, "A1") == VERSION
     assert (world.captured[-1]["arm"], world.captured[-1]["fault"]) == ("challenger", "raised")

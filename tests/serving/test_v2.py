@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from serin.errors import Unavailable
-from serin.serving.protocols.v2 import DATATYPES
+from serin.serving.http.protocols.v2 import DATATYPES
 from tests.serving.asking import World
 from tests.serving.test_forms import ROW, tensors
 

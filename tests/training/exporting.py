@@ -14,8 +14,8 @@ from onnx import numpy_helper
 from sklearn.pipeline import Pipeline
 
 from serin.contract.model import Candidate, Contract
-from serin.serving.encode import encode
-from serin.serving.model import LoadedModel
+from serin.serving.rows.encode import encode
+from serin.serving.runtime.model import LoadedModel
 from serin.training.export import to_onnx
 from serin.training.pipelines import SETTINGS
 from serin.training.search import Setting, scores_of

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cli.examples.agrawal import FUNCTIONS, RANGES, People, draw_people, is_group_a, perturb
-from cli.examples.tables import diabetes, loans, to_csv, tumours
+from serin.cli.examples.agrawal import FUNCTIONS, RANGES, People, draw_people, is_group_a, perturb
+from serin.cli.examples.tables import diabetes, loans, to_csv, tumours
 
 
 def someone(**changes: float) -> People:

@@ -12,14 +12,14 @@ import pytest
 import yaml
 from scipy.stats import binom
 
-from cli.examples.tables import diabetes, loans, tumours
+from serin.cli.examples.tables import diabetes, loans, tumours
 from serin.contract.model import Contract
 from serin.contract.spec import label_text
 from serin.data.storage import dump_table, load_columns, load_table
 from serin.evaluation.judge import Artifact, judge
 from serin.serving.answer import answers
-from serin.serving.encode import encode, encode_columns
-from serin.serving.model import LoadedModel
+from serin.serving.rows.encode import encode, encode_columns
+from serin.serving.runtime.model import LoadedModel
 from serin.training.train import Trained, train
 from tests.training.exporting import Exported, as_json_rows, export, hard_rows
 

@@ -13,8 +13,8 @@ from sklearn.metrics import mean_absolute_error, roc_auc_score
 from serin.contract.model import Contract
 from serin.data.storage import load_columns, load_table
 from serin.errors import Refused
-from serin.serving.encode import encode_columns
-from serin.serving.model import LoadedModel
+from serin.serving.rows.encode import encode_columns
+from serin.serving.runtime.model import LoadedModel
 from serin.training.pipelines import MAX_CATEGORIES
 from serin.training.train import Trained, train
 from tests.training.exporting import a_contract_for

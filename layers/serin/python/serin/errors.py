@@ -13,7 +13,7 @@
     ├── ModelOutput       the model answered what is no answer
     └── Unavailable       something is out of reach for now; the same call may succeed later
 
-The HTTP status of each stands in serin/serving/statuses.py, and nowhere else.
+The HTTP status of each stands in serin/serving/http/errors.py, and nowhere else.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from serin.aws.table import DynamoAnswers, DynamoRows
 from serin.contract.load import Contracts
 from serin.errors import SerinError
 from serin.registry.ids import ulid
-from serin.registry.patience import Patience
 from serin.registry.registry import Registry
+from serin.registry.retry import Patience
 
 if TYPE_CHECKING:
     from serin.aws.deliveries import Deliveries

@@ -10,9 +10,9 @@ from typing import Any
 
 from serin.aws.failures import translated
 from serin.errors import Conflict, Unavailable
-from serin.registry.patience import Patience
 from serin.registry.ports import KeptAnswer, Row, Write
 from serin.registry.registry import answer_key
+from serin.registry.retry import Patience
 
 
 class DynamoRows:

@@ -18,8 +18,8 @@ from serin.data.storage import load_columns
 from serin.registry.ids import read_verified, sha256
 from serin.registry.ports import KeptAnswer, KeptAnswers, Objects
 from serin.serving.answer import answers
-from serin.serving.encode import encode_columns, entity_text, notes_of
-from serin.serving.model import FILES, LoadedModel
+from serin.serving.rows.encode import encode_columns, entity_text, notes_of
+from serin.serving.runtime.model import FILES, LoadedModel
 
 
 @dataclass(frozen=True, slots=True)

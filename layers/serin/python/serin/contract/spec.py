@@ -99,7 +99,7 @@ class ServingSpec:
     """What one model version accepts and answers.
 
     The ONNX graph takes `columns`, doubles of shape (n, columns), and says itself how these come from the features
-    (serin/serving/columns.py). It gives `scores`: for classification the probabilities, shape (n, classes), for
+    (serin/serving/rows/columns.py). It gives `scores`: for classification the probabilities, shape (n, classes), for
     regression the values, shape (n, 1).
     classes: labels in the order of the probabilities; () for regression. positive: the index of the class that the
     score speaks of, where there are two. uncertainty, baseline: None where the contract asks for no intervals or sets,

@@ -26,7 +26,7 @@ from serin.errors import NotFound, Refused, Unverified
 from serin.registry.ids import sha256
 from serin.registry.ports import Objects
 from serin.registry.records import Dataset
-from serin.serving.encode import MAX_MAGNITUDE
+from serin.serving.rows.encode import MAX_MAGNITUDE
 
 
 @dataclass(frozen=True, slots=True)

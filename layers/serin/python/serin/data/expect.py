@@ -22,7 +22,7 @@ from serin.contract.spec import ServingSpec, SpecFeature, label_text
 from serin.data.cells import NUMBER, Mask, Parsed, as_text, parse_booleans, parse_categories, parse_numbers, parse_times
 from serin.data.read import RawTable, name_some
 from serin.profile.profile import Categories, Numbers, Profile
-from serin.serving.encode import MAX_MAGNITUDE, bounds_of
+from serin.serving.rows.encode import MAX_MAGNITUDE, bounds_of
 
 ROWS_NAMED = 20
 FAULTS_NAMED = 10  # of one row

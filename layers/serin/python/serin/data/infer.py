@@ -21,7 +21,7 @@ from serin.contract.spec import NO_CATEGORY
 from serin.data.cells import MISSING, as_text, find_missing, is_text, parse_numbers, parse_times
 from serin.data.expect import MAX_CLASSES, expect, nearest
 from serin.data.read import DEFAULT_LIMITS, Limits, RawTable, Unreadable, read_table
-from serin.serving.encode import MAX_MAGNITUDE
+from serin.serving.rows.encode import MAX_MAGNITUDE
 
 SCHEMA = "../../docs/contract.schema.json"
 MOST_LISTED = 50

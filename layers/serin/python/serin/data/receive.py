@@ -22,11 +22,11 @@ from serin.data.storage import dump_table
 from serin.errors import Conflict, ContractError, NotFound, SerinError
 from serin.profile.profile import Profile
 from serin.registry.ids import dataset_id, receipt_id, sha256
-from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Notifier, Objects, Queue
 from serin.registry.receipts import model_of, read_receipt, write_receipt
 from serin.registry.records import Dataset, DatasetState, Receipt, ReceiptStatus
 from serin.registry.registry import Registry, put
+from serin.registry.retry import Patience
 
 PROFILES_BEFORE = 50
 

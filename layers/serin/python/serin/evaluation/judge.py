@@ -27,8 +27,8 @@ from serin.contract.spec import Conformal, Label, ServingSpec, label_text
 from serin.data.border import number_values
 from serin.data.storage import load_columns
 from serin.errors import SerinError
-from serin.serving.encode import Encoded, encode_columns
-from serin.serving.model import LoadedModel
+from serin.serving.rows.encode import Encoded, encode_columns
+from serin.serving.runtime.model import LoadedModel
 from serin.training.measure import Measure, weighted_measure
 from serin.training.rival import ROW, Mode, Rival
 

@@ -48,7 +48,7 @@ class Summariser:
                 unreadable.append(f"{model}@{number}: its rows were not summarised: {error.message}")
                 return None
 
-        summary, hindrances = compare(
+        summary, warnings = compare(
             content,
             summarise(content, layout_of),
             layout_of=layout_of,
@@ -56,7 +56,7 @@ class Summariser:
             score=self.score,
         )
         self.data.put(target, summary.to_json())
-        return summary, (*unreadable, *hindrances)
+        return summary, (*unreadable, *warnings)
 
     def layout(self, model: str, number: int) -> Layout | None:
         """Find how a version's captured rows are read; None where there is no such version."""

@@ -14,8 +14,8 @@ from serin.contract.spec import ServingSpec, label_text
 from serin.errors import Refused, Unverified
 from serin.monitoring.captures import Capture, Value
 from serin.monitoring.summarise import Layout, row_columns
-from serin.serving.apart import score_apart
-from serin.serving.encode import Encoded, encode_columns
+from serin.serving.rows.encode import Encoded, encode_columns
+from serin.serving.runtime.sandbox import score_apart
 
 SECONDS = 10.0
 

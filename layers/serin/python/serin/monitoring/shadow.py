@@ -12,7 +12,7 @@ from serin.errors import SerinError
 from serin.monitoring.captures import Capture
 from serin.monitoring.rescore import Challenger, Score, rescore
 from serin.monitoring.summarise import Layout, LayoutOf, captures_once
-from serin.monitoring.summary import Flip, Flips, Summary
+from serin.monitoring.summary import DisagreementExample, Flips, Summary
 
 MAX_ROWS = 5_000  # compared of one release in one file
 
@@ -33,7 +33,7 @@ def compare(
     hashes; one whose rows the challenger gives no number for is one that it would have answered otherwise.
     challenger_of: by model and release; None where there is none.
     """
-    hindrances = []
+    warnings = []
     for place, captures in _firsts(content, summary, layout_of).items():
         model, _ = place
         try:
@@ -41,8 +41,8 @@ def compare(
             if layout and challenger:
                 summary = _noted(summary, place, _compared(captures, layout, challenger, score))
         except SerinError as error:
-            hindrances.append(f"{model}, release {place[1]}: the shadow was not compared: {error.message}")
-    return summary, tuple(hindrances)
+            warnings.append(f"{model}, release {place[1]}: the shadow was not compared: {error.message}")
+    return summary, tuple(warnings)
 
 
 def _firsts(content: bytes, summary: Summary, layout_of: LayoutOf) -> dict[Place, list[Capture]]:
@@ -77,7 +77,7 @@ def _compared(captures: Sequence[Capture], layout: Layout, challenger: Challenge
     """Score the rows of these captures with the challenger, and sum up by entity. Raises as `rescore` does."""
     scored = rescore(captures, layout, challenger, score)
     deltas: dict[str, tuple[float | None, bool]] = {}
-    flips: dict[str, Flip] = {}
+    flips: dict[str, DisagreementExample] = {}
     end = 0
     for capture in captures:
         start, end = end, end + len(capture.rows)
@@ -86,7 +86,7 @@ def _compared(captures: Sequence[Capture], layout: Layout, challenger: Challenge
         deltas[capture.unit] = mean, bool((is_flipped | ~is_number).any())
         for row in (np.flatnonzero(is_flipped)[:1] + start).tolist():
             ours, theirs = (tuple(scores[row].tolist()) for scores in (scored.ours, scored.theirs))
-            flips[capture.unit] = Flip(tuple(scored.rows[row]), ours, theirs)
+            flips[capture.unit] = DisagreementExample(tuple(scored.rows[row]), ours, theirs)
     return _Compared(deltas, Flips({}) + Flips(flips))
 
 

@@ -21,9 +21,9 @@ from serin.monitoring.summary import (
     Cut,
     Served,
     Slice,
-    Stretch,
     Summary,
     Traffic,
+    TrafficKey,
     Unit,
     Units,
     first_of,
@@ -129,11 +129,11 @@ def _fits(capture: Capture, layout: Layout | None) -> bool:
 
 
 def _count(captures: Sequence[Capture], layout_of: LayoutOf) -> Summary:
-    traffic: defaultdict[Stretch, list[Capture]] = defaultdict(list)
+    traffic: defaultdict[TrafficKey, list[Capture]] = defaultdict(list)
     read: defaultdict[tuple[str, int], list[Capture]] = defaultdict(list)
     released: defaultdict[tuple[str, str], list[Capture]] = defaultdict(list)
     for capture in captures:
-        traffic[Stretch(capture.model, capture.version, capture.arm, capture.at // MS_PER_MINUTE)].append(capture)
+        traffic[TrafficKey(capture.model, capture.version, capture.arm, capture.at // MS_PER_MINUTE)].append(capture)
         if capture.rows:
             read[capture.model, capture.laid_out_by].append(capture)
         if capture.release is not None and capture.arm != "direct":

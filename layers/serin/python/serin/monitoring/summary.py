@@ -25,7 +25,7 @@ KEPT_FLIPS = 20
 MS_PER_MINUTE = 60_000
 
 
-class Stretch(NamedTuple):
+class TrafficKey(NamedTuple):
     """What traffic is counted by. minute: whole minutes since 1970, UTC."""
 
     model: str
@@ -147,7 +147,7 @@ def first_of(one: Unit, other: Unit) -> Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class Flip:
+class DisagreementExample:
     """A row to which the challenger would have given another label. row: as captured; the others: scores."""
 
     row: tuple[int | float | str | bool | None, ...]
@@ -159,7 +159,7 @@ class Flip:
 class Flips:
     """A few of the rows with another label, by their entities' hashes; past a bound, of the lowest hashes."""
 
-    examples: dict[str, Flip]
+    examples: dict[str, DisagreementExample]
 
     def __add__(self, other: Self) -> Self:
         both = [*self.examples.items(), *other.examples.items()]
@@ -179,7 +179,7 @@ class Summary:
     skipped: int = 0
     repeated: int = 0
     left_out: int = 0
-    traffic: dict[Stretch, Traffic] = field(default_factory=dict)
+    traffic: dict[TrafficKey, Traffic] = field(default_factory=dict)
     served: dict[tuple[str, int], Served] = field(default_factory=dict)
     slices: dict[Cut, Slice] = field(default_factory=dict)
     releases: dict[tuple[str, str], Units] = field(default_factory=dict)
@@ -235,7 +235,7 @@ class Summary:
                 repeated=data["repeated"],
                 left_out=data.get("left_out", 0),  # as of all that is new: older summaries are read too
                 traffic={
-                    Stretch(*key): Traffic(**{**part, "latency": _numbers(part["latency"])})
+                    TrafficKey(*key): Traffic(**{**part, "latency": _numbers(part["latency"])})
                     for *key, part in data["traffic"]
                 },
                 served={
@@ -275,7 +275,7 @@ class Disagreement:
     compared: int
     flipped: int
     delta: float
-    examples: tuple[Flip, ...]
+    examples: tuple[DisagreementExample, ...]
 
 
 def minutes(
@@ -358,5 +358,5 @@ def _profile(data: dict[str, Any]) -> Profile:
     return Profile(data["rows"], {name: read_column(column) for name, column in data["columns"].items()})
 
 
-def _flip(data: dict[str, Any]) -> Flip:
-    return Flip(**{name: tuple(values) for name, values in data.items()})
+def _flip(data: dict[str, Any]) -> DisagreementExample:
+    return DisagreementExample(**{name: tuple(values) for name, values in data.items()})

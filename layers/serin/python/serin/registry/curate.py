@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from serin.errors import NotFound, Refused
-from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Objects, Queue
 from serin.registry.receipts import read_receipt, write_receipt
 from serin.registry.records import Dataset, DatasetState, HistoryEntry, ModelVersion, ReceiptStatus
 from serin.registry.registry import Registry, put
+from serin.registry.retry import Patience
 
 # What may become what, and what that is called.
 _MOVES = {

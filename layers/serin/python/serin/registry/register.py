@@ -9,10 +9,10 @@ from typing import Any
 
 from serin.errors import Conflict, Unverified
 from serin.registry.ids import sha256
-from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Objects
 from serin.registry.records import ModelVersion, Run, VersionStatus, version_prefix
 from serin.registry.registry import Registry, put, put_training
+from serin.registry.retry import Patience
 
 ARTIFACTS = (
     "model.onnx",

@@ -12,7 +12,7 @@ from serin.errors import Conflict, NotFound, Refused
 from serin.registry.receipts import read_receipt
 from serin.registry.records import Approval, Release, ReleaseStatus
 from serin.registry.registry import Found, Registry, put
-from serin.release.chronicle import News
+from serin.release.release_log import ReleaseEvent
 from serin.release.turn import Releaser
 
 TRIES = 5
@@ -81,7 +81,7 @@ def _answer(
             registry.save(put(answered, expected_revision=found.revision), put(entry, expected_revision=0))
         except Conflict:
             continue  # a turn, or somebody else's answer: what is there now decides
-        chronicle.tell(route.value if route else None, News(entry, answered.status))
+        chronicle.tell(route.value if route else None, ReleaseEvent(entry, answered.status))
         return answered
     raise Conflict(f"release {release.id} of {model} changes all the time; try again")
 
@@ -100,7 +100,7 @@ def _note_refusal(
         evidence={"code": error.code, "seen": seen[:64]},
     )
     releaser.patience.insist(lambda: registry.save(put(entry, expected_revision=0)))
-    chronicle.tell(route.value if route else None, News(entry, release.status))
+    chronicle.tell(route.value if route else None, ReleaseEvent(entry, release.status))
 
 
 def _is_required(releaser: Releaser, release: Release) -> bool:

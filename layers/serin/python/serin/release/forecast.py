@@ -17,7 +17,7 @@ from serin.release.plan import Plan, StepKind, expected_minutes
 PACES = (10, 100, 1_000)  # units a minute
 
 
-def foretell(plan: Plan, units: str) -> str:
+def forecast_release(plan: Plan, units: str) -> str:
     """Say how long a release will take, before it begins. units: what it counts, such as requests."""
     replay = f"first answers, out of sight, what was asked in the last {in_words(plan.replay_seconds)}; then it "
     approval, watch = "; a person must approve it", f"; it is then watched for {in_words(plan.watch_seconds)}"

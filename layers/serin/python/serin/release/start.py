@@ -7,12 +7,12 @@ from datetime import datetime
 
 from serin.errors import Conflict, Refused
 from serin.registry.ids import release_id
-from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Workflow
 from serin.registry.records import Release, ReleaseStatus, Releasing, VersionStatus
 from serin.registry.registry import Found, Registry, put, put_releasing
+from serin.registry.retry import Patience
 from serin.release.admit import objection, standing
-from serin.release.chronicle import Chronicle, News, word_end
+from serin.release.release_log import ReleaseEvent, ReleaseLog, word_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class ReleaseStarter:
 
     registry: Registry
     workflow: Workflow
-    chronicle: Chronicle
+    chronicle: ReleaseLog
     now: Clock
     patience: Patience
 
@@ -148,7 +148,7 @@ class ReleaseStarter:
         route = self.registry.route(model)
         self.chronicle.tell(route.value if route else None, *news)
 
-    def _news(self, release: Release, now: datetime) -> News:
+    def _news(self, release: Release, now: datetime) -> ReleaseEvent:
         entry = self.chronicle.entry(
             release,
             move=str(release.status),
@@ -157,7 +157,7 @@ class ReleaseStarter:
             evidence={"unblocked_by": release.unblocked_by} if release.unblocked_by else {},
         )
         said = word_end(release, self._champion(release.model)) if release.ended_at else ()
-        return News(entry, release.status, *said)
+        return ReleaseEvent(entry, release.status, *said)
 
     def _champion(self, model: str) -> int | None:
         route = self.registry.route(model)

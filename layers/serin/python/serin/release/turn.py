@@ -9,19 +9,19 @@ from typing import Any
 
 from serin.errors import NotFound, SerinError, Unverified
 from serin.monitoring.rescore import Score, score_in_child
-from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Objects, Workflow, Write
 from serin.registry.records import HistoryEntry, Release, ReleaseStatus, Route, VersionStatus
 from serin.registry.register import verify_version
 from serin.registry.registry import Registry, put, put_releasing
+from serin.registry.retry import Patience
 from serin.release.admit import standing
-from serin.release.chronicle import Chronicle, News
+from serin.release.apply import Change, Scene, abort, enact
 from serin.release.compare import Disagreement, Finding, Verdict
-from serin.release.enact import Change, Scene, abort, enact
 from serin.release.evidence import Evidence, compare_arms, digest, trial_time
-from serin.release.gather import arrived_minutes, complete_minutes, covered_seconds, feedback_of, look, shadow_of
+from serin.release.load_evidence import arrived_minutes, complete_minutes, covered_seconds, feedback_of, look, shadow_of
 from serin.release.move import Decision, Move, must_hand_over, next_move
 from serin.release.plan import ARRIVAL_SECONDS, Plan, resolve_plan
+from serin.release.release_log import ReleaseEvent, ReleaseLog
 from serin.release.replay import Replayer
 from serin.release.start import ReleaseStarter
 from serin.release.verified import Verified
@@ -64,7 +64,7 @@ class Releaser:
     data: Objects
     artifacts: Objects
     workflow: Workflow
-    chronicle: Chronicle
+    chronicle: ReleaseLog
     now: Clock
     patience: Patience
     seconds_per_minute: float = 60.0
@@ -164,7 +164,7 @@ class Releaser:
             return
         entry = self._entry(change, now)
         self.registry.save(*writes, put(entry, expected_revision=0))
-        self.chronicle.tell(change.route or before, News(entry, release.status, change.subject, change.text))
+        self.chronicle.tell(change.route or before, ReleaseEvent(entry, release.status, change.subject, change.text))
 
     def freed(self, release: Release) -> list[Write]:
         """Give the model's one place back that a release had."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from serin.serving.explain import Explained
+    from serin.serving.runtime.explain import Explained
 
 FULL, PARTIAL = "full", "partial"
 EXPLANATION = frozenset({"base", "contributions"})

@@ -16,15 +16,15 @@ from serin.errors import BadRequest, ModelOutput, NotFound, loggable
 from serin.registry.ports import KeptAnswer
 from serin.registry.records import Champion
 from serin.serving.answer import EXPLANATION, answers, count_unsure, extras
-from serin.serving.body import MAX_BODY_BYTES, check_count, check_keys, read_json, shorten
-from serin.serving.capture import Recorder, Report, say_nothing
-from serin.serving.encode import Encoded, encode, entity_text
-from serin.serving.model import LoadedModel
-from serin.serving.route import Router, Serving, check_name
-from serin.serving.trial import DEADLINE_SECONDS, Arm, Fault, Trial
+from serin.serving.capture.recorder import Recorder, Report, say_nothing
+from serin.serving.routing.router import Router, Serving, check_name
+from serin.serving.routing.trial import DEADLINE_SECONDS, Arm, Fault, Trial
+from serin.serving.rows.body import MAX_BODY_BYTES, check_count, check_keys, read_json, shorten
+from serin.serving.rows.encode import Encoded, encode, entity_text
+from serin.serving.runtime.model import LoadedModel
 
 if TYPE_CHECKING:
-    from serin.serving.explain import Explained
+    from serin.serving.runtime.explain import Explained
 
 Read = Callable[[LoadedModel], Encoded]
 Scores = NDArray[np.float64]
@@ -190,7 +190,7 @@ class Endpoint:
 
         Raises BadRequest, TooLarge, InvalidRows, NotFound, Unavailable.
         """
-        from serin.serving.feedback import feedback_lines, read_feedback  # no prediction needs it
+        from serin.serving.capture.feedback import feedback_lines, read_feedback  # no prediction needs it
 
         serving = self.router.serving(model)
         if self.recorder is None:
@@ -204,7 +204,7 @@ class Endpoint:
         """Ask the version whose turn it is, and where a challenger fails the champion, by whom the rows are judged."""
         encoded = read(serving.model)
         if needs and not EXPLANATION.isdisjoint(needs):
-            from serin.serving.explain import check_explainable  # few requests ask for it
+            from serin.serving.runtime.explain import check_explainable  # few requests ask for it
 
             check_explainable(serving.model.spec, len(encoded))
         is_split = entity is not None or not encoded.is_mixed

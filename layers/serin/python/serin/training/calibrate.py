@@ -14,7 +14,7 @@ from serin.contract.spec import Baseline, Conformal, ServingSpec, SpecFeature
 from serin.data.border import Keys
 from serin.data.split import split_holdout
 from serin.errors import Refused
-from serin.serving.encode import UNKNOWN
+from serin.serving.rows.encode import UNKNOWN
 
 BASELINE_ROWS = 64  # some 10 KB of the spec, with 20 features
 SHARE, MOST_ROWS = 0.2, 2_000  # more rows hardly make the coverage surer, and the model learns from the rest

@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from serin.errors import SerinError
-from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Notifier, Queue
 from serin.registry.records import Run, RunStatus, VersionStatus
 from serin.registry.registry import Registry, put, put_training
+from serin.registry.retry import Patience
 
 
 @dataclass(frozen=True, slots=True)

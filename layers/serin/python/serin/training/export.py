@@ -2,10 +2,10 @@
 
 Everything is computed in double precision. A tree reads raw values: each threshold is moved back through scaling and
 rounding to the largest raw number that scikit-learn sends left, and a missing number is read as one without end, so
-that it goes where its median goes. What the graph reads is laid out for it (serin/serving/columns.py): all that trees
-ask is whether a column is at most a number, which onnxruntime answers fastest. So an answer differs from scikit-learn's
-by no more than the rounding of sums. skl2onnx converts step by step in single precision, which sends rows with missing
-values, large integers or values near a threshold down other branches.
+that it goes where its median goes. What the graph reads is laid out for it (serin/serving/rows/columns.py): all that
+trees ask is whether a column is at most a number, which onnxruntime answers fastest. So an answer differs from
+scikit-learn's by no more than the rounding of sums. skl2onnx converts step by step in single precision, which sends
+rows with missing values, large integers or values near a threshold down other branches.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from sklearn.pipeline import Pipeline
 
 from serin.contract.model import Contract
 from serin.contract.spec import ServingSpec
-from serin.serving.columns import COLUMNS, Columns
+from serin.serving.rows.columns import COLUMNS, Columns
 from serin.training.pipelines import MISSING
 
 OPSET, ML_OPSET, IR_VERSION = 21, 5, 10

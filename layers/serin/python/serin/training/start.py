@@ -10,10 +10,10 @@ from serin.contract.load import Contracts
 from serin.contract.model import Contract
 from serin.errors import ContractError, NotFound
 from serin.registry.ids import run_id
-from serin.registry.patience import Patience
 from serin.registry.ports import Clock, Workflow
 from serin.registry.records import Dataset, Run, RunStatus, TrainingState, VersionStatus
 from serin.registry.registry import Found, Registry, put, put_training
+from serin.registry.retry import Patience
 
 BY_HAND = "hand"
 BY_DRIFT = "drift"

@@ -25,7 +25,7 @@ from serin.data.keys import content_keys, row_hashes
 from serin.data.split import split_holdout
 from serin.data.storage import dump_table
 from serin.errors import Refused
-from serin.serving.encode import MAX_MAGNITUDE
+from serin.serving.rows.encode import MAX_MAGNITUDE
 from serin.training.calibrate import baseline_of, conform, split_calibration
 from serin.training.export import learned_categories, to_onnx
 from serin.training.importance import importances

@@ -1,0 +1,85 @@
+"""How is a batch sent, followed and fetched?"""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from serin.aws.cloud import Cloud
+from serin.batch.close import is_unfinished, next_attempt
+from serin.batch.job import Source, job_id, manifest_key, read_json, sources_under, work_prefix
+from serin.cli.progress import Progress
+from serin.errors import NotFound, Refused, Unavailable
+
+
+def send_file(cloud: Cloud, model: str, file: Path, content: bytes) -> str:
+    """Send a file; the environment does the rest by itself. Gives the job's id."""
+    key = f"batch/{model}/{file.name}"
+    return job_id([Source(key, cloud.data.put(key, content))])
+
+
+def send_prefix(cloud: Cloud, prefix: str) -> str:
+    """Ask for one batch of all files in a folder. Gives the job's id. Raises NotFound where there are none."""
+    sources = sources_under(cloud.data, prefix)
+    if not sources:
+        raise NotFound(
+            f"there is no file in {prefix} of the data bucket; files that lie directly in batch/<model>/ "
+            "were answered when they arrived, each by itself"
+        )
+    cloud.batches.send({"prefix": prefix})
+    return job_id(sources)
+
+
+def send_again(cloud: Cloud, model: str, job: str) -> int:
+    """Ask to try again what failed in a batch that ended, and tell which attempt that is. Raises NotFound, Refused."""
+    try:
+        account = read_json(cloud.data, manifest_key(model, job))
+    except NotFound as error:
+        raise NotFound(f"{model} has no batch {job} that ended") from error
+    if not is_unfinished(account):
+        raise Refused(f"nothing is left to try in the batch {job}: each row is answered, or was refused for good")
+    if not cloud.data.exists(work_prefix(model, job) + "job.json"):
+        raise NotFound(f"the working files of the batch {job} are gone, for their days are over; send its files again")
+    attempt = next_attempt(account)
+    cloud.batches.send({"model": model, "job": job, "attempt": attempt})
+    return attempt
+
+
+def follow_batch(
+    cloud: Cloud, model: str, job: str, timeout_seconds: float, say: Callable[[str], None], *, attempt: int = 1
+) -> dict[str, Any]:
+    """Wait for the account of a batch, by this attempt or a later one. say: is told of the wait.
+
+    Raises Unavailable where it takes too long.
+    """
+    end, progress = time.monotonic() + timeout_seconds, Progress(say)
+    while time.monotonic() < end:
+        with suppress(NotFound):
+            account = read_json(cloud.data, manifest_key(model, job))
+            if next_attempt(account) > attempt:
+                return account
+        progress.tell(f"the batch {job}")
+        time.sleep(0.3)
+    raise Unavailable(f"the batch {job} did not end within {timeout_seconds:g} s; it goes on without you")
+
+
+def write_answers(cloud: Cloud, account: dict[str, Any], out: Path) -> int:
+    """Write the answers of all parts into one file, and tell how many there are."""
+    parts = [
+        (file["key"], csv.DictReader(io.StringIO(cloud.data.get(part["key"]).decode())))
+        for file in account["files"]
+        for part in file.get("parts", ())
+        if part["key"]
+    ]
+    names = dict.fromkeys(name for _, part in parts for name in part.fieldnames or ())
+    rows = [{"file": key, **row} for key, part in parts for row in part]
+    with out.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["file", *names], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return len(rows)

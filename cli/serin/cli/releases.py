@@ -1,0 +1,216 @@
+"""How does a release stand? Its weight and its evidence as bars, and how much longer it may take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from datetime import UTC, datetime
+from math import inf, isfinite
+from typing import Any
+
+from serin.aws.cloud import Cloud
+from serin.cli.progress import Progress
+from serin.cli.show import Output, moment, wrap
+from serin.errors import Unavailable
+from serin.registry.records import HistoryEntry, Release, ReleaseStatus, Route
+from serin.release.forecast import in_words, minutes_left
+from serin.release.move import Move
+from serin.release.plan import Plan, resolve_plan
+
+BAR = 20
+ENDS_WELL = (Move.PROMOTE, "watched", "watch ended")
+
+
+def tell_releases(output: Output, cloud: Cloud, model: str) -> list[dict[str, Any]]:
+    """Tell of all releases of a model, the oldest first, and more of the one that is under way."""
+    releases, history = cloud.registry.releases(model), cloud.registry.history(model)
+    rolled_back = {each.id: rolled_back_at(each, history) for each in releases}
+    output.table(
+        ("release", "status", "strategy", "started", "took", "why"),
+        [
+            (
+                each.id,
+                f"{each.status}, rolled back on {at[:10]}" if (at := rolled_back[each.id]) else each.status,
+                each.strategy,
+                moment(each.started_at),
+                _duration(each),
+                each.reason,
+            )
+            for each in releases
+        ],
+    )
+    for release in releases:
+        if release.status.is_under_way:
+            for line in view(cloud, release):
+                output.say(line)
+    if not releases:
+        output.say(
+            f"no release yet; a version that passes its gates is released by itself, or: serin release {model}@1"
+        )
+    return [asdict(each) | {"rolled_back_at": rolled_back[each.id]} for each in releases]
+
+
+def rolled_back_at(release: Release, history: Sequence[HistoryEntry]) -> str | None:
+    """Tell when the version that a release promoted was taken back, after the release had ended; None where it was not.
+
+    history: the model's, the oldest entry first.
+    """
+    if release.status is not ReleaseStatus.PROMOTED:
+        return None
+    moves = (entry.move if entry.release == release.id else "" for entry in history)
+    since = next((place for place, move in enumerate(moves) if move == Move.PROMOTE), len(history))
+    later = (entry for entry in history[since:] if entry.evidence.get("from") == release.version)
+    return next((entry.at for entry in later if entry.move == Move.ROLL_BACK), None)
+
+
+def follow(output: Output, cloud: Cloud, model: str) -> None:
+    """Show the release that is under way, and those that waited for its end, until none is."""
+    while live_id := cloud.registry.releasing(model).value.live:
+        follow_release(output, cloud, model, live_id)
+
+
+def follow_release(
+    output: Output, cloud: Cloud, model: str, name: str, *, every_seconds: float = 1.0, timeout_seconds: float = inf
+) -> Release:
+    """Tell each move of a release until it ends; and how it stands, below them on a terminal, else when it asks.
+
+    Raises Unavailable after the time-out.
+    """
+    from rich.console import Console
+    from rich.live import Live
+
+    # A console of its own, for the output's leaves it to the terminal to wrap: a live place cuts such lines.
+    place = Live(console=Console(highlight=False, markup=False, emoji=False), auto_refresh=False, transient=True)
+    show = place.console.print if output.is_terminal else output.say
+    width, progress = output.width, Progress(output.say)
+    told, asked, deadline = set[str](), "", time.monotonic() + timeout_seconds
+    with place if output.is_terminal else nullcontext():
+        while True:
+            release = cloud.registry.release(model, name).value  # before the history, which then has its last move
+            for entry in cloud.registry.history(model):
+                if entry.release == name and entry.id not in told:
+                    told.add(entry.id)
+                    show("\n".join(_move(entry, width)))
+            if not release.status.is_under_way:
+                return release
+            if output.is_terminal:
+                place.update(
+                    "\n".join(line for text in view(cloud, release) for line in wrap(text, width)), refresh=True
+                )
+            elif release.is_asking and release.asked != asked:
+                asked = release.asked
+                show("\n".join([headline(release), *ways_to_answer(release)]))
+            else:
+                progress.tell(f"the end of release {name}", headline(release), is_news=False)
+            if time.monotonic() >= deadline:
+                raise Unavailable(f"release {name} of {model} goes on after {timeout_seconds:g} s: {release.reason}")
+            time.sleep(every_seconds)
+
+
+def _move(entry: HistoryEntry, width: int) -> list[str]:
+    """Tell one move: the share of entities that ask the version after it, what both arms answered so far, and why."""
+    weight = float(entry.evidence.get("weight", entry.move in ENDS_WELL))
+    units = {arm: entry.evidence.get(f"{arm}_units", 0) for arm in ("challenger", "champion")}
+    answered = "  units " + ", ".join(f"{arm} {count:,}" for arm, count in units.items()) if any(units.values()) else ""
+    why = wrap(" " * 13 + entry.reason, width, hang=0)
+    return [f"  {entry.move:<9}  {bar(weight)} {weight:>4.0%}{answered}", *why]
+
+
+def _duration(release: Release) -> str | None:
+    if not release.ended_at:
+        return None
+    started, ended = map(datetime.fromisoformat, (release.started_at, release.ended_at))
+    return in_words((ended - started).total_seconds())
+
+
+def view(cloud: Cloud, release: Release) -> list[str]:
+    """Say in lines how a release stands. A bar of a question is full where it breaches, or passes."""
+    is_first = release.champion_before is None
+    return [headline(release), *([] if is_first else _comparison(cloud, release)), *ways_to_answer(release)]
+
+
+def ways_to_answer(release: Release) -> list[str]:
+    """Give the commands that a person can answer a live release with."""
+    name, shown = f"{release.model}@{release.version}", str(release.evidence.get("digest", ""))[:12]
+    if release.is_asking:
+        return ["  it waits for you:", *(f"    serin {word} {name} --seen {shown}" for word in ("approve", "reject"))]
+    is_ended_by_hand = release.status is ReleaseStatus.LIVE and shown and release.approval is None
+    return [f"  end it   serin reject {name} --seen {shown}"] if is_ended_by_hand else []
+
+
+def headline(release: Release) -> str:
+    return f"{release.model}@{release.version} is {release.status}: {release.reason}"
+
+
+def _comparison(cloud: Cloud, release: Release) -> list[str]:
+    """Say in lines how the challenger compares so far."""
+    contract = cloud.registry.run(release.model, cloud.registry.version(release.model, release.version).value.run)
+    plan = resolve_plan(contract.value.contract["release"], seconds_per_plan_minute=cloud.seconds_per_minute)
+    route = cloud.registry.route(release.model)
+    weight = _weight(release, route.value if route else None)
+    seen = release.evidence
+    has_trial = plan.steps or release.status is ReleaseStatus.WATCHING
+    lines = (
+        [
+            f"  weight   {bar(weight)} {weight:.0%}",
+            f"  units    challenger {seen.get('challenger_units', 0):,}, champion {seen.get('champion_units', 0):,}; "
+            f"each needs {plan.min_requests:,}",
+        ]
+        if has_trial
+        else []
+    )
+    for question, found in seen.get("questions", {}).items() if has_trial else ():
+        lines += [
+            f"  {question:<8} {_events(found['seen'])}",
+            f"  {'':<8} {bar(found['breach'])} to a breach  {bar(found['passing'])} to a pass",
+        ]
+    if seen.get("shadow", {}).get("compared"):
+        lines.append(
+            f"  shadow   disagrees on {seen['shadow']['disagreeing']:,} of {seen['shadow']['compared']:,} requests"
+        )
+    if "wrong" in plan.margins and (found := seen.get("feedback")):
+        lines.append(f"  feedback on {found['joined']:,} of these units, and on {found['others']:,} other predictions")
+    if replayed := _replay(release, seen.get("replay", {})):
+        lines.append(f"  replay   {replayed}")
+    if release.status is ReleaseStatus.LIVE and plan.steps and not release.is_asking:
+        lines.append(f"  forecast {_forecast(plan, release)}")
+    return lines
+
+
+def bar(share: float) -> str:
+    """Draw a share from 0 to 1."""
+    full = round(min(max(share, 0.0), 1.0) * BAR) if isfinite(share) else 0
+    return "█" * full + "░" * (BAR - full)
+
+
+def _weight(release: Release, route: Route | None) -> float:
+    """The share of entities that ask the release's version now."""
+    if route is None or route.challenger is None:
+        return 1.0 if release.status is ReleaseStatus.WATCHING else 0.0
+    is_leased = route.challenger.lease_until > datetime.now(UTC).isoformat()
+    weight = route.challenger.weight if is_leased else 0.0
+    return 1 - weight if release.status is ReleaseStatus.WATCHING else weight
+
+
+def _replay(release: Release, seen: dict[str, Any]) -> str:
+    """Say what the replay of captured requests showed; nothing where there was none."""
+    if not seen.get("compared"):
+        return str(seen.get("finding", ""))
+    both = f"{release.model}@{release.champion_before} {release.model}@{release.version}"
+    return f"disagrees on {seen['disagreeing']:,} of {seen['compared']:,} requests; look: serin diff {both}"
+
+
+def _events(seen: dict[str, int]) -> str:
+    return (
+        f"challenger {seen['challenger_events']:,} of {seen['challenger_units']:,}, "
+        f"champion {seen['champion_events']:,} of {seen['champion_units']:,}"
+    )
+
+
+def _forecast(plan: Plan, release: Release) -> str:
+    left = minutes_left(plan, release, datetime.now(UTC))
+    if not isfinite(left) or release.reason.startswith("no traffic"):
+        return f"none without traffic: it waits for requests to {release.model}"
+    return f"about {in_words(left * plan.minute_seconds)} more, if as many ask as until now and both are equally good"

@@ -1,1 +1,0 @@
-"""The infrastructure: what `cdk deploy` makes on AWS and the twin makes on a laptop."""

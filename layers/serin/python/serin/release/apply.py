@@ -1,0 +1,271 @@
+"""What do the rows become when a release makes a move? A pure function; storing them is somebody else's job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from serin.registry.records import (
+    Challenger,
+    Champion,
+    ModelVersion,
+    Release,
+    ReleaseStatus,
+    Route,
+    VersionStatus,
+)
+from serin.release.evidence import LEASE, trial_time
+from serin.release.move import LONGEST_WAIT_MINUTES, Decision, Move
+from serin.release.plan import HOLDBACK, Plan, StepKind
+from serin.release.release_log import word_end
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The rows that a move may change, as they were read.
+
+    previous: the version that a promotion replaces, or replaced. further_back: the number of the one before that.
+    """
+
+    plan: Plan
+    release: Release
+    route: Route | None
+    version: ModelVersion
+    previous: ModelVersion | None = None
+    further_back: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the rows become; a row that stays as it is, is None.
+
+    move: what the history calls it; empty where it is no news. subject, text: what people are told; empty: nothing.
+    """
+
+    release: Release
+    route: Route | None = None
+    version: ModelVersion | None = None
+    move: str = ""
+    reason: str = ""
+    subject: str = ""
+    text: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def enact(scene: Scene, decision: Decision, evidence: Mapping[str, Any], now: datetime) -> Change:
+    """Do one move. evidence: what it rests on, kept with the release. A release that ended stays as it ended."""
+    since = trial_time(scene.release, now)
+    scene = replace(scene, release=_turned(scene.plan, scene.release, decision, evidence, now))
+    change = _enact(scene, decision, now, since)
+    files = {"files": scene.version.files, "manifest": scene.version.manifest_sha256}
+    return replace(change, facts={**change.facts, **files})
+
+
+def _enact(scene: Scene, decision: Decision, now: datetime, since: datetime) -> Change:
+    """Do it. since: when a step begins that begins now, by the time of the trial."""
+    match decision.move:
+        case Move.DONE if scene.release.status is not ReleaseStatus.WATCHING:
+            return Change(scene.release)
+        case Move.DONE:
+            return _end(scene.release, scene.route, ReleaseStatus.PROMOTED, decision.reason, now, move="watched")
+        case Move.PROMOTE:
+            return _promote(scene, decision.reason, now, since)
+        case Move.ROLL_BACK:
+            return _roll_back(scene, decision.reason, now)
+        case Move.REFUSE:
+            is_halted = scene.release.step_since and _champion(scene.route) != scene.release.champion_before
+            return _end(
+                scene.release,
+                scene.route,
+                ReleaseStatus.HALTED if is_halted else ReleaseStatus.REFUSED,
+                decision.reason,
+                now,
+            )
+        case Move.BEGIN:
+            return _begin(scene, since)
+        case Move.EXPIRE:
+            return _end(scene.release, scene.route, ReleaseStatus.EXPIRED, decision.reason, now)
+        case Move.ADVANCE:
+            return _advance(scene, decision.reason, since)
+        case Move.HOLD:
+            return _hold(scene, decision)
+
+
+def abort(release: Release, route: Route | None, reason: str, now: datetime) -> Change:
+    """Give a release up: weight 0, and who answers stays. One that was promoted stays promoted, unwatched from now."""
+    if release.status is ReleaseStatus.WATCHING:
+        reason = f"its watch ended early: {reason}"
+        return _end(release, route, ReleaseStatus.PROMOTED, reason, now, move="watch ended")
+    return _end(release, route, ReleaseStatus.ABORTED, reason, now)
+
+
+def champion_of(version: ModelVersion, since: datetime, *, replaced: int | None) -> Champion:
+    """Make a version the one that answers."""
+    return Champion(version.number, _served(version), since.isoformat(), replaced)
+
+
+def _turned(plan: Plan, release: Release, decision: Decision, evidence: Mapping[str, Any], now: datetime) -> Release:
+    """Note what every turn notes. While a lease had lapsed nobody was split, which is a change of weight too."""
+    lapsed = (
+        (release.lease_until, now.isoformat()) if release.lease_until and _is_past(release.lease_until, now) else ()
+    )
+    lease, longest = (
+        (now + timedelta(seconds=wait) + LEASE).isoformat()
+        for wait in (decision.wait_seconds, LONGEST_WAIT_MINUTES * plan.minute_seconds)
+    )
+    return replace(
+        release,
+        reason=decision.reason,
+        turns=release.turns + 1,
+        evidence=dict(evidence),
+        # A turn between those of the workflow must not end the lease before the workflow's next one. A lease that goes
+        # beyond what a turn may give was given by a clock that was fast.
+        lease_until=max(lease, min(release.lease_until, longest)),
+        changed_at=(*release.changed_at, *lapsed),
+    )
+
+
+def _begin(scene: Scene, since: datetime) -> Change:
+    first = scene.plan.steps[0]
+    if first.kind is StepKind.SHADOW:
+        reason = "the shadow begins: the challenger answers nobody yet"
+    else:
+        reason = f"{first.weight:.0%} of the entities ask the challenger"
+    return _split(scene, 0, since, move=Move.BEGIN, reason=reason)
+
+
+def _advance(scene: Scene, reason: str, since: datetime) -> Change:
+    step = scene.release.step + 1
+    weight = scene.plan.steps[step].weight
+    return _split(scene, step, since, move=Move.ADVANCE, reason=f"{reason}; {weight:.0%} of the entities ask it now")
+
+
+def _split(scene: Scene, step: int, since: datetime, *, move: str, reason: str) -> Change:
+    at = since.isoformat()
+    release = replace(scene.release, step=step, step_since=at, changed_at=(*scene.release.changed_at, at))
+    route = _trying(replace(scene, release=release))
+    return Change(release, route, _tried(scene.version), move, reason, facts={"weight": scene.plan.steps[step].weight})
+
+
+def _hold(scene: Scene, decision: Decision) -> Change:
+    """Renew the lease. Where a person must look, tell them once for each evidence."""
+    release = scene.release
+    if release.status is ReleaseStatus.WATCHING:
+        route = _watching(scene)
+    else:
+        route = _trying(scene) if release.step_since else None  # nobody is tried before the trial begins
+    shown = str(release.evidence.get("digest", ""))
+    if not decision.asks or shown == release.asked:
+        return Change(release, route)
+    name = f"{release.model}@{release.version}"
+    return Change(
+        replace(release, asked=shown),
+        route,
+        subject=f"{name} waits for you",
+        text=f"{decision.reason}\nSay yes:  serin approve {name} --seen {shown[:12]}\n"
+        f"Say no:   serin reject {name} --seen {shown[:12]}",
+    )
+
+
+def _promote(scene: Scene, reason: str, now: datetime, since: datetime) -> Change:
+    version, before = scene.version, _champion(scene.route)
+    at = since.isoformat()
+    watches = scene.plan.watch_seconds > 0 and scene.previous is not None
+    release = replace(
+        scene.release,
+        status=ReleaseStatus.WATCHING if watches else ReleaseStatus.PROMOTED,
+        replaced=before,
+        ended_at=None if watches else now.isoformat(),
+        step_since=at,
+        changed_at=(*scene.release.changed_at, at),
+    )
+    route = Route(version.model, champion_of(version, now, replaced=before))
+    if watches:
+        route = _watching(replace(scene, release=release, route=route)) or route
+    name = f"{version.model}@{version.number}"
+    return Change(
+        release,
+        route,
+        # A person may have let through what was rolled back before; from now on it is as good as any champion.
+        replace(version, served=True, status=VersionStatus.PASSED),
+        Move.PROMOTE,
+        reason,
+        f"{name} is the champion",
+        f"{reason}. Take it back with: serin rollback {version.model}",
+        {"gates": list(version.gates), "from": before, "weight": 1 - HOLDBACK if watches else 1.0},
+    )
+
+
+def _roll_back(scene: Scene, reason: str, now: datetime) -> Change:
+    """Take the version back: before its promotion it just answers nobody; after it, the one before answers again."""
+    release, route, version = scene.release, scene.route, scene.version
+    ended = replace(release, status=ReleaseStatus.ROLLED_BACK, ended_at=now.isoformat(), reason=reason)
+    if release.status is ReleaseStatus.WATCHING and scene.previous is not None:
+        route = Route(release.model, champion_of(scene.previous, now, replaced=scene.further_back))
+    else:
+        route = _alone(route, release)
+    return Change(
+        ended,
+        route,
+        replace(version, status=VersionStatus.ROLLED_BACK),
+        Move.ROLL_BACK,
+        reason,
+        f"{release.model}@{release.version} was rolled back",
+        f"{reason}\nVersion {_champion(route or scene.route)} answers. "
+        f"What was rolled back is not released again by itself. Look: serin why {release.model}@{release.version}",
+        {"from": version.number, "to": _champion(route or scene.route)},
+    )
+
+
+def _end(
+    release: Release, route: Route | None, status: ReleaseStatus, reason: str, now: datetime, *, move: str = ""
+) -> Change:
+    """End a release without changing who answers."""
+    ended = replace(release, status=status, ended_at=now.isoformat(), reason=reason)
+    subject, text = word_end(ended, _champion(route))
+    return Change(ended, _alone(route, release), None, move or str(status), reason, subject, text)
+
+
+def _trying(scene: Scene) -> Route | None:
+    """Give the challenger the weight of its step, for as long as the lease lasts."""
+    if scene.route is None:
+        return None
+    release, step = scene.release, scene.plan.steps[scene.release.step]
+    name = release.id if step.kind is StepKind.SHADOW else release.trial
+    challenger = Challenger(release.version, _served(scene.version), name, step.weight, release.lease_until)
+    return replace(scene.route, challenger=challenger, salt=release.trial)
+
+
+def _watching(scene: Scene) -> Route | None:
+    """Leave a share of the entities with the previous champion, drawn anew by another salt."""
+    if scene.route is None or scene.previous is None:
+        return None
+    release, before = scene.release, scene.previous
+    challenger = Challenger(before.number, _served(before), release.watch, HOLDBACK, release.lease_until)
+    return replace(scene.route, challenger=challenger, salt=release.watch)
+
+
+def _alone(route: Route | None, release: Release) -> Route | None:
+    """Take the release's challenger off the route; None where there is none of it."""
+    mine = (release.id, release.trial, release.watch)
+    if route is None or route.challenger is None or route.challenger.release not in mine:
+        return None
+    return replace(route, challenger=None, salt="")
+
+
+def _tried(version: ModelVersion) -> ModelVersion | None:
+    return None if version.served else replace(version, served=True)
+
+
+def _served(version: ModelVersion) -> dict[str, str]:
+    return {name: version.files[name] for name in ("model.onnx", "spec.json")}
+
+
+def _champion(route: Route | None) -> int | None:
+    return route.champion.version if route else None
+
+
+def _is_past(moment: str, now: datetime) -> bool:
+    return datetime.fromisoformat(moment) < now

@@ -1,0 +1,117 @@
+"""What turned out of earlier predictions? The truth is checked against what the model can say, and kept as lines.
+
+The lines go the way of captures, so that whatever counts predictions finds the truth beside them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from serin.contract.spec import Label, ServingSpec, label_text
+from serin.errors import BadRequest, InvalidRows, RowProblem, TooLarge
+from serin.serving.rows.body import MAX_ROWS, check_keys, read_json, shorten
+from serin.serving.rows.encode import MAX_MAGNITUDE
+
+MAX_ITEMS = 1000
+ID = r"^[0-9A-Za-z]{1,32}(-\d{1,3})?$"  # of a prediction, or of one of its rows as its answer says it
+KEYS = ("id", "truth", "row")
+_ID = re.compile(ID, re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What turned out of one row of a prediction. id: the prediction's, without the row."""
+
+    id: str
+    row: int
+    truth: Label | float
+
+
+class _Line(msgspec.Struct):
+    """A feedback line, its keys in this order. at: milliseconds since 1970."""
+
+    serin: str
+    v: int
+    at: int
+    model: str
+    id: str
+    row: int
+    truth: Label | float
+
+
+class _Wrong(Exception):
+    """When one key of an item is wrong."""
+
+    def __init__(self, key: str, code: str, message: str) -> None:
+        super().__init__(message)
+        self.key, self.code, self.message = key, code, message
+
+
+def read_feedback(body: bytes, specs: Sequence[ServingSpec]) -> list[Truth]:
+    """Read `{"feedback": [{"id": …, "truth": …, "row": 0}, …]}` strictly: all of it, or nothing.
+
+    specs: of the versions that answer now; the truth is what any of them can say. Raises BadRequest, TooLarge, and
+    InvalidRows, which names items as rows.
+    """
+    document = read_json(body)
+    items = document.get("feedback") if isinstance(document, dict) else None
+    if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):
+        raise BadRequest(
+            'the body must be {"feedback": [{"id": "<id of a prediction>", "truth": <what turned out>}, …]} with at '
+            "least one item"
+        )
+    check_keys(document, ("feedback",), "the body")
+    if len(items) > MAX_ITEMS:
+        raise TooLarge(f"{len(items):,} items of feedback; at most {MAX_ITEMS:,} are taken at once")
+    labels = {label_text(label): label for spec in specs for label in spec.classes}
+    truths, problems = [], []
+    for place, item in enumerate(items):
+        check_keys(item, KEYS, f"item {place}")
+        try:
+            truths.append(_read(item, labels))
+        except _Wrong as wrong:
+            problems.append(RowProblem(place, wrong.key, wrong.code, wrong.message))
+    if problems:
+        raise InvalidRows(problems)
+    return truths
+
+
+def feedback_lines(model: str, truths: Iterable[Truth], *, at: int) -> Iterator[bytes]:
+    """Write a line for each, with its newline. at: milliseconds since 1970."""
+    for each in truths:
+        yield msgspec.json.encode(_Line("feedback", 1, at, model, each.id, each.row, each.truth)) + b"\n"
+
+
+def _read(item: Mapping[str, Any], labels: Mapping[str, Label]) -> Truth:
+    if missing := [key for key in ("id", "truth") if key not in item]:
+        raise _Wrong(missing[0], "MISSING", "is missing")
+    if not isinstance(item["id"], str) or not _ID.fullmatch(item["id"]):
+        said = shorten(str(item["id"]))
+        raise _Wrong("id", "ID", f"{said!r} is no id of a prediction; take the one that its answer says")
+    name, _, place = item["id"].partition("-")
+    row = item.get("row", int(place or 0))
+    if type(row) is not int or not 0 <= row < MAX_ROWS:
+        raise _Wrong("row", "ROW", f"must be a whole number from 0 to {MAX_ROWS - 1}, the place of the row asked")
+    if place and row != int(place):
+        raise _Wrong("row", "ROW", f"is {row}, and the id says {place}; leave one of them out")
+    return Truth(name, row, _truth(item["truth"], labels))
+
+
+def _truth(said: Any, labels: Mapping[str, Label]) -> Label | float:
+    """Read a label, also one written as text, or without labels a number."""
+    is_number = isinstance(said, int | float) and not isinstance(said, bool)
+    if not labels:
+        if not is_number or abs(said) > MAX_MAGNITUDE:
+            raise _Wrong("truth", "TYPE", "must be a number that is finite in single precision")
+        return float(said)
+    whole = int(said) if isinstance(said, float) and said.is_integer() else said
+    text = label_text(whole) if isinstance(whole, str | int) else ""
+    if text not in labels:
+        known = ", ".join(shorten(name) for name in list(labels)[:20])
+        raise _Wrong("truth", "LABEL", f"{shorten(str(said))!r} is no label of this model; there are {known}")
+    return labels[text]

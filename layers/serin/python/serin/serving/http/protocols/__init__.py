@@ -1,0 +1,1 @@
+"""The protocols besides our own."""

@@ -1,0 +1,137 @@
+"""What do MLflow's and SageMaker's scoring forms ask and hear? Tables as JSON or CSV; the predictions, bare."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from serin.contract.spec import NO_CATEGORY
+from serin.errors import BadRequest
+from serin.serving.rows.body import check_count, check_keys, read_json, read_text, shorten
+
+if TYPE_CHECKING:
+    from serin.serving.endpoint import Endpoint
+
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+CSV, JSON = "text/csv", "application/json"
+# As a CSV is read in training: serin.data.cells, which is too heavy to be imported here.
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+MOST_DIGITS = 20
+_BOOLEANS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
+}
+
+
+def invoke(endpoint: Endpoint, model: str, kind: str, body: bytes) -> tuple[dict[str, Any], dict[str, str]]:
+    """Answer a table with `{"predictions": […]}`, and with headers that say what the form has no place for.
+
+    kind: the content type, JSON or CSV. Each prediction is a label or a number; with `"params": {"details": true}` it
+    is what the plain form answers. Raises as `Endpoint.predict` does.
+    """
+    serving = endpoint.serving(model)
+    features = {feature.name: feature.type for feature in serving.model.spec.features}
+    rows, has_details = (_csv_rows(body, features), False) if kind == CSV else _json_rows(body, list(features))
+    check_count(len(rows))
+    answered = endpoint.answer(model, rows, serving=serving)
+    found = answered.answers()
+    headers = {"X-Serin-Version": str(answered.version), "X-Serin-Prediction-Id": answered.id}
+    if noted := sum(map(bool, answered.notes)):
+        headers["X-Serin-Noted-Rows"] = str(noted)
+    if answered.is_degraded:
+        headers["X-Serin-Degraded"] = "true"
+    return {"predictions": found if has_details else [answer["prediction"] for answer in found]}, headers
+
+
+def _json_rows(body: bytes, features: list[str]) -> tuple[list[dict[str, Any]], bool]:
+    document = read_json(body)
+    named = [form for form in FORMS if isinstance(document, dict) and form in document]
+    if len(named) != 1:
+        raise BadRequest(f"the body must be an object with exactly one of {', '.join(FORMS)}")
+    check_keys(document, (named[0], "params"), "the body")
+    params = document.get("params", {})
+    if not isinstance(params, dict) or not isinstance(params.get("details", False), bool):
+        raise BadRequest('params must be {"details": true} or {"details": false}')
+    check_keys(params, ("details",), "params")
+    table = document[named[0]]
+    if named[0] == "dataframe_split":
+        rows = _split(table)
+    elif named[0] == "inputs" and isinstance(table, dict):
+        rows = _columns(table)
+    elif named[0] != "dataframe_records" and isinstance(table, list) and all(isinstance(row, list) for row in table):
+        rows = _named(table, features, "the features of the model, in their order")
+    elif isinstance(table, list) and all(isinstance(row, dict) for row in table):
+        rows = table
+    else:
+        raise BadRequest(f"{named[0]} must be a list of rows")
+    return rows, params.get("details", False)
+
+
+def _split(table: Any) -> list[dict[str, Any]]:
+    if not isinstance(table, dict):
+        raise BadRequest('dataframe_split must be {"columns": […], "data": [[…], …]}')
+    check_keys(table, ("columns", "data", "index"), "dataframe_split")
+    columns, data = table.get("columns"), table.get("data")
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise BadRequest("dataframe_split must have columns, a list of names")
+    if not isinstance(data, list) or not all(isinstance(row, list) for row in data):
+        raise BadRequest("dataframe_split must have data, a list of lists")
+    if not isinstance(table.get("index", []), list):
+        raise BadRequest("index must be a list")
+    return _named(data, columns, "the columns")
+
+
+def _columns(table: dict[str, Any]) -> list[dict[str, Any]]:
+    """Read columns by their names: lists of values, or of lists of one value."""
+    columns = []
+    for name, values in table.items():
+        if not isinstance(values, list):
+            raise BadRequest(f"inputs: the column {shorten(name)!r} must be a list")
+        is_nested = all(isinstance(value, list) and len(value) == 1 for value in values)
+        columns.append([value[0] for value in values] if is_nested else values)
+    if len({len(column) for column in columns}) > 1:
+        raise BadRequest("inputs: the columns must be of one length")
+    return [dict(zip(table, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _csv_rows(body: bytes, features: Mapping[str, str]) -> list[dict[str, Any]]:
+    import csv  # no other form needs it
+
+    text = io.StringIO(read_text(body), newline="")
+    try:
+        header, *data = [line for line in csv.reader(text, strict=True) if line]
+    except csv.Error as error:
+        raise BadRequest(f"the body is not CSV: {error}") from error
+    except ValueError as error:
+        raise BadRequest("the body is empty; its first line must name the columns") from error
+    columns = [name.strip() for name in header]
+    rows = _named(data, columns, "the first line")
+    return [{name: _cell(text, features.get(name, "category")) for name, text in row.items()} for row in rows]
+
+
+def _cell(text: str, kind: str) -> Any:
+    """Read a cell as training does; what it cannot be is left as it is, for the data plane to refuse."""
+    text = text.strip()
+    folded = text.lower()
+    if kind == "category":
+        return text
+    if folded in NO_CATEGORY or folded == "none":
+        return None
+    if kind == "boolean":
+        return _BOOLEANS.get(folded, text)
+    if len(text) < MOST_DIGITS and text.isascii() and text.isdigit():  # all of it, for it may be an entity's number
+        return int(text)
+    return float(text) if _NUMBER.fullmatch(text) else text
+
+
+def _named(data: list[list[Any]], columns: list[str], what: str) -> list[dict[str, Any]]:
+    if len(set(columns)) != len(columns):
+        twice = next(name for name in columns if columns.count(name) > 1)
+        raise BadRequest(f"the column {shorten(twice)!r} stands twice")
+    check_count(len(data))
+    for place, row in enumerate(data):
+        if len(row) != len(columns):
+            raise BadRequest(f"row {place} has {len(row)} values, and not one for each of {what} ({len(columns)})")
+    return [dict(zip(columns, row, strict=True)) for row in data]

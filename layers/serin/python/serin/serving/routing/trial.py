@@ -1,0 +1,102 @@
+"""Who is to answer while a challenger is on trial? A share of the entities, and of those the same ones as it grows.
+
+A challenger that fails is no failed request: the champion answers in its place. After three failures in a row this
+process stops asking it, and the entities that it would have answered go on counting against it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any
+
+from serin.registry.records import Challenger
+from serin.serving.runtime.model import LoadedModel
+
+STRIKES = 3
+# Measured after the call, in which nothing else can run. Whether it is merely slow is for the release to judge.
+DEADLINE_SECONDS = 0.25
+
+
+class Arm(StrEnum):
+    """Which side of a trial a request is on. direct: on none, for it was not split."""
+
+    CHAMPION = "champion"
+    CHALLENGER = "challenger"
+    DIRECT = "direct"
+
+
+class Fault(StrEnum):
+    """What a version did wrong instead of answering."""
+
+    RAISED = "raised"
+    NOT_A_NUMBER = "not_a_number"
+    LATE = "late"
+
+
+@dataclass(slots=True)
+class Trial:
+    """The challenger of a route as this process knows it.
+
+    model: None where it could not be loaded. reads_alike: it takes rows encoded for the champion.
+    fault, reason: what it did wrong last. strikes: how often in a row.
+    retry_at: where its files were out of reach, when to look for them again, by the process's clock.
+    """
+
+    challenger: Challenger
+    salt: str
+    lease_until: float
+    model: LoadedModel | None = None
+    reads_alike: bool = False
+    fault: Fault | None = None
+    reason: str = ""
+    strikes: int = 0
+    retry_at: float | None = None
+
+    @classmethod
+    def begin(cls, challenger: Challenger, salt: str, before: Trial | None) -> Trial:
+        """Begin with a challenger, or go on with the one before where it is the same under another weight."""
+        trial = cls(challenger, salt, _epoch(challenger.lease_until))
+        if before is not None and _identity(before.challenger) == _identity(challenger):
+            trial.fault, trial.reason, trial.strikes = before.fault, before.reason, before.strikes
+            trial.retry_at = before.retry_at
+        return trial
+
+    def takes(self, key: str, now: float) -> bool:
+        """Tell whether the challenger is to answer for an entity. now: seconds since 1970."""
+        weight = self.challenger.weight
+        return weight > 0 and now < self.lease_until and bucket(self.salt, key) < weight
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether its files are to be looked for. now: by the process's clock."""
+        return self.retry_at is None or now >= self.retry_at
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it failed too often in a row to be asked again."""
+        return self.strikes >= STRIKES
+
+    def note(self, fault: Fault, reason: str) -> None:
+        """Remember what it did wrong."""
+        self.fault, self.reason, self.strikes = fault, reason, self.strikes + 1
+
+
+def bucket(salt: str, key: str) -> float:
+    """Give a key its place from 0 up to 1, 1 left out: evenly, and always the same under one salt."""
+    digest = blake2b((salt + key).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return (int.from_bytes(digest) >> 11) / 2**53
+
+
+def _identity(challenger: Challenger) -> tuple[Any, ...]:
+    return challenger.version, challenger.files, challenger.release
+
+
+def _epoch(moment: str) -> float:
+    """Read a time of ISO 8601; without one, or one that is none, the lease has run out."""
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except ValueError:
+        return -math.inf

@@ -1,0 +1,1 @@
+"""A version outside AWS: its server, and what predicts without one."""
