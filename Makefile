@@ -5,7 +5,7 @@ BENCHMARKS := serving cold batch release switch memory honest poison
 BIN := .venv/bin
 PACKAGE := layers/serin/python infra local cli
 
-.PHONY: setup demo test check mutate golden synth deploy bench
+.PHONY: setup demo test check mutate golden lock dist synth deploy bench
 setup: .venv/ready
 
 .venv/ready: requirements.txt pyproject.toml
@@ -39,6 +39,13 @@ mutate: setup
 
 golden: setup
 	@GOLDEN=renew $(BIN)/python -m pytest -q tests/contract/test_schema.py tests/serving/test_openapi.py tests/infra
+
+# Which packages each bundle of layers/ consists of, transitive ones too, by the hashes of their files.
+lock: setup
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==0.13.9
+	@for each in layers/*/requirements.in; do echo $$each && (cd $$(dirname $$each) && $(CURDIR)/$(BIN)/uv pip compile -q --no-header \
+	  --generate-hashes --python-version 3.13 --python-platform x86_64-manylinux_2_28 -c ../../requirements.txt \
+	  -o requirements.txt requirements.in) || exit 1; done
 
 synth: setup
 	@$(BIN)/python -m serin.cdk.synth

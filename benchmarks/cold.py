@@ -104,7 +104,7 @@ def unpack(folder: Path) -> tuple[Unpacked, int]:
         architecture=platform.machine().replace("aarch64", "arm64"),
         store=ROOT / "build" / "packages",
     )
-    bundle = packer.pack_bundle(ROOT / "layers" / "serving" / "requirements.txt")
+    bundle = packer.pack_bundle(ROOT / "layers" / "serving")
     library = packer.pack_library(ROOT / "layers" / "serin" / "python")
     function = packer.pack_function(ROOT / "functions" / "api")
     for packed, name in ((bundle, "opt"), (library, "opt"), (function, "task")):

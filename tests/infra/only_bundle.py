@@ -76,8 +76,8 @@ def imported_by(file: Path) -> Iterator[str]:
 
 
 def main(function: Path, bundle: Path) -> None:
-    requirements = list(requirements_of(bundle / "requirements.txt"))
-    allowed = with_dependencies(requirements) - left_out(bundle / "requirements.txt") | RUNTIME
+    requirements = list(requirements_of(bundle / "requirements.in"))
+    allowed = with_dependencies(requirements) - left_out(bundle / "requirements.in") | RUNTIME
     sys.meta_path.insert(0, OnlyThese(allowed))
     for name in ["handler", *imported_by(function / "handler.py")]:
         importlib.import_module(name)

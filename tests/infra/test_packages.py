@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,28 +13,44 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from serin import shipped
 from serin.cdk import code_digest, packages
 from serin.cdk.app import SerinApp, read_context
 from serin.cdk.constructs import layers
 from serin.cdk.constructs.layers import TooLarge
-from serin.cdk.packages import Packer, left_out, prune
+from serin.cdk.packages import Packer, canonical, left_out, prune
 from tests.infra.conftest import Synthesised
 from tests.infra.only_bundle import requirements_of, with_dependencies
 
 MOST_SERVING_BYTES = 90 * 10**6  # what a cold start has to fetch
 
 ROOT = Path(__file__).resolve().parents[2]
-BUNDLES = sorted(file.parent.name for file in (ROOT / "layers").glob("*/requirements.txt"))
+BUNDLES = sorted(file.parent.name for file in (ROOT / "layers").glob("*/requirements.in"))
 FUNCTIONS = sorted(file.parent.name for file in (ROOT / "functions").glob("*/handler.py"))
 
 
 @pytest.mark.parametrize("bundle", BUNDLES)
 def test_a_bundle_pins_what_is_tested_here(bundle: str) -> None:
     here = {needed.name: needed for needed in requirements_of(ROOT / "requirements.txt")}
-    for needed in requirements_of(ROOT / "layers" / bundle / "requirements.txt"):
+    for needed in requirements_of(ROOT / "layers" / bundle / "requirements.in"):
         assert (here[needed.name].name, here[needed.name].specifier) == (needed.name, needed.specifier)
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_a_bundle_is_locked_by_hashes_with_all_that_it_requires(bundle: str) -> None:
+    """Renewed by `make lock`."""
+    folder = ROOT / "layers" / bundle
+    entries = re.findall(
+        r"^(\S+==\S+)((?: \\\n {4}--hash=sha256:[0-9a-f]{64})+)$", (folder / "requirements.txt").read_text(), re.M
+    )
+    locked = {needed.name: needed for needed in (Requirement(entry) for entry, _ in entries)}
+    named = list(requirements_of(folder / "requirements.in"))
+    for needed in named:
+        assert locked[canonical(needed.name)].specifier == needed.specifier
+    markers_differ = {"colorama", "tzdata"}  # of Windows
+    assert with_dependencies(named) - markers_differ <= locked.keys()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -105,21 +122,21 @@ def test_what_no_function_opens_is_pruned(tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_is_said_in_the_requirements() -> None:
-    without = left_out(ROOT / "layers" / "serving" / "requirements.txt")
+    without = left_out(ROOT / "layers" / "serving" / "requirements.in")
     assert {"pip", "pyyaml", "protobuf"} <= without
-    assert left_out(ROOT / "layers" / "base" / "requirements.txt") == set()
+    assert left_out(ROOT / "layers" / "base" / "requirements.in") == set()
 
 
 def test_what_serves_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "install", copy_installed)
     here = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    packed = Packer(here, "x86_64", tmp_path).pack_bundle(ROOT / "layers" / "serving" / "requirements.txt")
+    packed = Packer(here, "x86_64", tmp_path).pack_bundle(ROOT / "layers" / "serving")
     assert MOST_SERVING_BYTES / 2 < packed.unpacked_bytes <= MOST_SERVING_BYTES
 
 
 def copy_installed(requirements: Path, folder: Path, **_: Any) -> None:
     """Take the packages that are installed here, which are those that a bundle pins, rather than fetch them."""
-    for name in with_dependencies(list(requirements_of(requirements))):
+    for name in with_dependencies(list(requirements_of(requirements.with_suffix(".in")))):
         for file in metadata.files(name) or ():
             if ".." not in file.parts and "__pycache__" not in file.parts:
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ from serin.serving.standalone.single import StandaloneVersion
 from serin.shipped import LIBRARY, shipped
 
 ARTIFACT = ("model.onnx", "spec.json", "manifest.json")
-_PINS = shipped("layers") / "serving" / "requirements.txt"
+_PINS = shipped("layers") / "serving" / "requirements.in"
 
 Files = dict[str, bytes]
 Kind = Literal["onnx", "wheel", "container"]

@@ -296,7 +296,7 @@ def _inputs() -> Iterator[tuple[str, Path]]:
     ):
         yield path.relative_to(start).as_posix(), path
     folders = {Path(folder): "*" for folder in serin.__path__}
-    folders |= {shipped("functions"): "*.py", shipped("layers"): "requirements.txt"}
+    folders |= {shipped("functions"): "*.py", shipped("layers"): "requirements.*"}
     for folder, pattern in folders.items():
         for path in sorted(folder.rglob(pattern)):
             if path.is_file() and "__pycache__" not in path.parts:

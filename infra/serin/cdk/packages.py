@@ -92,15 +92,19 @@ class Packer:
         """The runtime's version of Python, as `3.13`."""
         return self.runtime.removeprefix("python")
 
-    def pack_bundle(self, requirements: Path) -> Packed:
-        """Pack a layer of the packages that the file names and those that they require."""
+    def pack_bundle(self, bundle: Path) -> Packed:
+        """Pack a layer of the packages that requirements.txt of the folder locks, transitive ones too, by their hashes.
+
+        requirements.in there names those that functions import, and what is left out.
+        """
+        locked, named = bundle / "requirements.txt", bundle / "requirements.in"
 
         def fill(folder: Path) -> None:
-            install(requirements, folder, version=self.version, architecture=self.architecture)
-            prune(folder, without=WITH_THE_RUNTIME | left_out(requirements))
+            install(locked, folder, version=self.version, architecture=self.architecture)
+            prune(folder, without=WITH_THE_RUNTIME | left_out(named))
 
-        name = f"bundle-{requirements.parent.name}"
-        return self._pack(name, requirements.read_bytes(), fill, inside="python", unpacked_at="/opt/python")
+        content = locked.read_bytes() + named.read_bytes()
+        return self._pack(f"bundle-{bundle.name}", content, fill, inside="python", unpacked_at="/opt/python")
 
     def pack_library(self) -> Packed:
         """Pack a layer of the library."""

@@ -21,7 +21,7 @@ CHANGE_TABLE = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"]
 class ServerlessFunction(Construct):
     """One of functions/<name>, with its own role and log group.
 
-    bundle: which layers/<bundle>/requirements.txt it imports. with_models: whether it reads contracts.
+    bundle: which layers/<bundle> it imports from. with_models: whether it reads contracts.
     variables: environment variables beyond those that every function has. log_days: how long its log is kept, where
     that is not as for most.
     """

@@ -78,7 +78,7 @@ class Layers(Construct):
     def _bundle(self, bundle: str) -> lambda_.LayerVersion:
         if bundle not in self._made:
             folder = shipped("layers") / bundle
-            packed = self._packer.pack_bundle(folder / "requirements.txt") if self._packer else None
+            packed = self._packer.pack_bundle(folder) if self._packer else None
             self._made[bundle] = self._layer(bundle, self._code(bundle, packed, folder))
         return self._made[bundle]
 
