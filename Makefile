@@ -47,6 +47,10 @@ lock: setup
 	  --generate-hashes --python-version 3.13 --python-platform x86_64-manylinux_2_28 -c ../../requirements.txt \
 	  -o requirements.txt requirements.in) || exit 1; done
 
+# dist/serin-<version>-py3-none-any.whl: library, functions, stacks, twin, commands, examples.
+dist: setup
+	@rm -rf dist && $(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w dist . && ls dist
+
 synth: setup
 	@$(BIN)/python -m serin.cdk.synth
 

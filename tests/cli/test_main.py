@@ -63,7 +63,7 @@ def test_what_to_do_about_a_file_that_cannot_be_read_is_told(folder: Path, serin
     [
         (b"{", "is not JSON"),
         (b"\xff", "is not JSON"),
-        (b"[]", "has no `context`"),
+        (b"[]", "has no context with"),
         (b'{"context": 5}', "has no context with"),
         (b'{"context": {"defaults": {}, "environments": {"local": 5}}}', "has no context with"),
     ],

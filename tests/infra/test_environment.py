@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,20 +9,21 @@ from typing import Any
 
 import pytest
 
+from serin.cdk.app import read_context
 from serin.cdk.environment import UNKNOWN_ACCOUNT, BadEnvironment, Environment, Size, UnknownEnvironment
+from serin.shipped import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def context() -> dict[str, Any]:
-    settings: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
-    return settings
+    return read_context(ROOT)
 
 
 def read(name: str, changed: dict[str, Any] | None = None, account: str | None = None) -> Environment:
-    settings = context()
-    settings["environments"].get(name, {}).update(changed or {})
-    return Environment.read(name, context=settings, default_account=account)
+    told = context()
+    told["environments"].get(name, {}).update(changed or {})
+    return Environment.read(name, context=told, default_account=account)
 
 
 def test_a_wrong_name_is_answered_with_the_right_ones() -> None:
@@ -37,10 +37,10 @@ def test_a_setting_that_nothing_reads_is_refused() -> None:
 
 
 def test_a_setting_that_lacks_is_named() -> None:
-    settings = context()
-    del settings["defaults"]["region"]
+    told = context()
+    del told["defaults"]["region"]
     with pytest.raises(BadEnvironment, match="'dev': lacks region"):
-        Environment.read("dev", context=settings, default_account=None)
+        Environment.read("dev", context=told, default_account=None)
 
 
 def test_a_wrong_group_of_settings_is_named() -> None:
@@ -56,6 +56,19 @@ def test_days_that_cannot_all_be_kept_to_are_refused(changed: dict[str, int], re
     days = context()["environments"]["dev"]["days"]
     with pytest.raises(BadEnvironment, match=reason):
         read("dev", {"days": {**days, **changed}})
+
+
+def test_what_a_project_says_goes_over_what_serin_says_key_by_key() -> None:
+    own = {
+        "defaults": {"region": "eu-north-1"},
+        "environments": {"dev": {"days": {"logs": 3}, "sizes": {}}, "live": {}},
+    }
+    filled = settings(own)
+    dev = Environment.read("dev", context=filled, default_account=None)
+    live = Environment.read("live", context=filled, default_account=None)
+    assert (dev.region, dev.days.logs, dev.days.runs) == ("eu-north-1", 3, live.days.runs)
+    assert Environment.read("local", context=filled, default_account=None).bundle is False
+    assert own["environments"]["live"] == {}
 
 
 def test_the_account_is_the_callers_unless_the_environment_names_one() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from serin.contract.load import Contracts
 from serin.errors import SerinError
+from serin.shipped import settings
 
 
 class AskedWrongly(SerinError):
@@ -39,16 +40,16 @@ def contracts() -> Contracts:
 
 
 def context() -> Any:
-    """Read what cdk.json says of this project. Raises AskedWrongly where it cannot be read."""
+    """Read what cdk.json says of this project, filled up by what Serin says. Raises AskedWrongly where it cannot."""
     place = root() / "cdk.json"
     try:
-        return json.loads(place.read_bytes())["context"]
+        return settings(json.loads(place.read_bytes())["context"])
     except OSError as error:
         raise AskedWrongly(f"{place} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise AskedWrongly(f"{place} is not JSON: {error}") from error
-    except (KeyError, TypeError) as error:
-        raise AskedWrongly(f"{place} has no `context`") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise AskedWrongly(f"{place} has no context with `environments`") from error
 
 
 def environments() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from serin.cdk.environment import BadEnvironment, Environment, UnknownEnvironmen
 from serin.cdk.packages import NoInstaller
 from serin.cdk.stacks.service import ServiceStack
 from serin.cdk.stacks.state import StateStack
-from serin.shipped import shipped
+from serin.shipped import settings, shipped
 
 PROBLEMS = (UnknownEnvironment, BadEnvironment, TooLarge, NoInstaller, UnsupportedRoute, UnknownTask)
 
@@ -84,10 +84,10 @@ def add_stacks(scope: Construct, *, environment: Environment, project: Path) -> 
 
 
 def read_context(project: Path) -> dict[str, Any]:
-    """Read the context of a project's cdk.json, and over it what `cdk -c` says."""
+    """Read the context of a project's cdk.json, filled up by `settings`, and over it what `cdk -c` says."""
     context: dict[str, Any] = json.loads((project / "cdk.json").read_text())["context"]
     told: dict[str, Any] = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
-    return context | told
+    return settings({**context, **told})
 
 
 def read_environment(context: Mapping[str, Any]) -> Environment:
