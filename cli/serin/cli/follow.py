@@ -42,6 +42,8 @@ class Judged:
     training: dict[str, Any]
 
 
+_BAD_ENDS = ("rejected", "held", "failed", "refused", "rolled_back", "expired", "halted", "aborted", "superseded")
+
 Step = Receipt | Skipped | Run | Judged | Release
 
 
@@ -174,3 +176,9 @@ class Follower:
 def as_document(step: Step) -> dict[str, Any]:
     """Give a step the form it has in JSON."""
     return {"step": type(step).__name__.lower(), **asdict(step)}
+
+
+def ended_badly(step: dict[str, Any]) -> bool:
+    """Tell whether the last thing that was followed is a no: gates not passed, a run failed, a release refused."""
+    status = step["version"]["status"] if step["step"] == "judged" else step.get("status")
+    return status in _BAD_ENDS

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from serin.batch.close import is_unfinished
-from serin.cli.follow import Judged, Skipped, Step
+from serin.cli.follow import Judged, Skipped, Step, as_document
 from serin.cli.releases import ways_to_answer
 from serin.cli.show import Output, moment, name_some, short
 from serin.contract.gates import NOT_COMPARABLE
@@ -44,6 +44,16 @@ def tell(output: Output, step: Step) -> None:
             )
         case Release():
             tell_release(output, step)
+
+
+def tell_steps(output: Output, steps: Iterator[Step]) -> list[dict[str, Any]]:
+    """Tell each step as it comes, and give them all as documents."""
+    documents = []
+    with output.waiting("following it"):
+        for step in steps:
+            tell(output, step)
+            documents.append(as_document(step))
+    return documents
 
 
 def tell_receipt(output: Output, receipt: Receipt) -> None:

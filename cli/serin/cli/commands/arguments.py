@@ -1,0 +1,55 @@
+"""Which arguments do the commands share, and how is each read?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serin.cli.project import AskedWrongly
+
+Model = Annotated[str, typer.Argument(help="the model's name")]
+Which = Annotated[str, typer.Argument(metavar="MODEL@VERSION", help="like loans@3 or loans@champion")]
+Env = Annotated[str, typer.Option("--env", help="an environment of cdk.json")]
+AsJson = Annotated[bool, typer.Option("--json", help="write one JSON document and nothing else")]
+Port = Annotated[int, typer.Option(envvar="SERIN_PORT", min=0, max=65534, help="the twin's port; 0 takes a free one")]
+
+DEFAULT_PORT = 4600
+
+
+def read_version(which: str) -> tuple[str, int]:
+    """Read MODEL@VERSION where the version must be a number."""
+    model, _, version = which.partition("@")
+    check_name(model)
+    if not (version.isascii() and version.isdigit()):
+        raise AskedWrongly(f"{which!r} names no version; write it like {model}@3")
+    return model, int(version)
+
+
+def check_name(model: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", model):
+        raise AskedWrongly(f"{model!r} is no name of a model; names have lower-case letters, digits, - and _")
+
+
+def read_file(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError as error:
+        raise AskedWrongly(f"there is no file {file}") from error
+    except IsADirectoryError as error:
+        raise AskedWrongly(f"{file} is a folder; name a file") from error
+    except PermissionError as error:
+        raise AskedWrongly(f"you may not read {file}") from error
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Raise AskedWrongly where a word is not UTF-8, as the name of a file may be: keys and contracts are."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            shown = word.encode(errors="backslashreplace").decode()
+            raise AskedWrongly(f"{shown} is not UTF-8; where it is a file's name, rename the file") from error
