@@ -12,21 +12,22 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from serin.aws import variables
 from serin.aws.cloud import Cloud
 from serin.cli import project
 from serin.cli.twin import running_twin
 from serin.errors import InvalidRows, NotFound, Refused, RowProblem, SerinError, Unavailable
 
 _VARIABLES = {
-    "TABLE": "Table",
-    "DATA_BUCKET": "DataBucket",
-    "ARTIFACTS_BUCKET": "ArtifactsBucket",
-    "TRAINING_QUEUE_URL": "TrainingQueueUrl",
-    "UPLOADS_QUEUE_URL": "UploadsQueueUrl",
-    "BATCHES_QUEUE_URL": "BatchesQueueUrl",
-    "TRAINING_WORKFLOW_ARN": "TrainingWorkflowArn",
-    "RELEASE_WORKFLOW_ARN": "ReleaseWorkflowArn",
-    "TOPIC_ARN": "TopicArn",
+    variables.TABLE: "Table",
+    variables.DATA_BUCKET: "DataBucket",
+    variables.ARTIFACTS_BUCKET: "ArtifactsBucket",
+    variables.TRAINING_QUEUE_URL: "TrainingQueueUrl",
+    variables.UPLOADS_QUEUE_URL: "UploadsQueueUrl",
+    variables.BATCHES_QUEUE_URL: "BatchesQueueUrl",
+    variables.TRAINING_WORKFLOW_ARN: "TrainingWorkflowArn",
+    variables.RELEASE_WORKFLOW_ARN: "ReleaseWorkflowArn",
+    variables.TOPIC_ARN: "TopicArn",
 }
 MOST_NAMED = 6  # problems of rows
 _PROBLEM = ("row", "field", "code", "message")
@@ -45,10 +46,10 @@ class EnvironmentClient:
         names = {variable: self.outputs[output] for variable, output in _VARIABLES.items()}
         settings = project.environments()[self.env]
         here = {
-            "ENVIRONMENT": self.env,
-            "MODELS_PATH": str(project.models_folder()),
-            "SECONDS_PER_PLAN_MINUTE": str(settings["seconds_per_plan_minute"]),
-            "ARRIVAL_SECONDS": str(settings["arrival_seconds"]),
+            variables.ENVIRONMENT: self.env,
+            variables.MODELS_PATH: str(project.models_folder()),
+            variables.SECONDS_PER_PLAN_MINUTE: str(settings["seconds_per_plan_minute"]),
+            variables.ARRIVAL_SECONDS: str(settings["arrival_seconds"]),
         }
         return Cloud(names | here, self.session)
 
@@ -86,13 +87,13 @@ def reach(env: str) -> EnvironmentClient:
     project.check_environment(env)
     if env == "local":
         twin = running_twin()
-        variables = twin["environment"]
+        found = twin["environment"]
         session = boto3.session.Session(
-            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-            region_name=variables["AWS_REGION"],
+            aws_access_key_id=found[variables.AWS_ACCESS_KEY_ID],
+            aws_secret_access_key=found[variables.AWS_SECRET_ACCESS_KEY],
+            region_name=found[variables.AWS_REGION],
         )
-        return EnvironmentClient(env, twin["outputs"], AtEndpoint(session, variables["AWS_ENDPOINT_URL"]))
+        return EnvironmentClient(env, twin["outputs"], AtEndpoint(session, found[variables.AWS_ENDPOINT_URL]))
     region = project.environments()[env].get("region")
     session = boto3.session.Session(region_name=region)
     return EnvironmentClient(env, _stack_outputs(session, f"serin-{env}"), session)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from serin.aws import variables
 from serin.aws.bucket import S3Objects
 from serin.aws.messages import EventBridgeEvents, SnsNotifier, SqsQueue, StepFunctionsWorkflow
 from serin.aws.table import DynamoAnswers, DynamoRows
@@ -44,75 +45,75 @@ class Cloud:
 
     @cached_property
     def registry(self) -> Registry:
-        return Registry(DynamoRows(self._client("dynamodb"), self._name("TABLE")))
+        return Registry(DynamoRows(self._client("dynamodb"), self._name(variables.TABLE)))
 
     @cached_property
     def data(self) -> S3Objects:
-        return S3Objects(self._client("s3"), self._name("DATA_BUCKET"))
+        return S3Objects(self._client("s3"), self._name(variables.DATA_BUCKET))
 
     @cached_property
     def artifacts(self) -> S3Objects:
-        return S3Objects(self._client("s3"), self._name("ARTIFACTS_BUCKET"))
+        return S3Objects(self._client("s3"), self._name(variables.ARTIFACTS_BUCKET))
 
     @cached_property
     def contracts(self) -> Contracts:
-        return Contracts(Path(self._name("MODELS_PATH")))
+        return Contracts(Path(self._name(variables.MODELS_PATH)))
 
     @cached_property
     def training_requests(self) -> SqsQueue:
-        return SqsQueue(self._client("sqs"), self._name("TRAINING_QUEUE_URL"))
+        return SqsQueue(self._client("sqs"), self._name(variables.TRAINING_QUEUE_URL))
 
     @cached_property
     def upload_events(self) -> SqsQueue:
-        return SqsQueue(self._client("sqs"), self._name("UPLOADS_QUEUE_URL"))
+        return SqsQueue(self._client("sqs"), self._name(variables.UPLOADS_QUEUE_URL))
 
     @cached_property
     def training_workflow(self) -> StepFunctionsWorkflow:
-        return StepFunctionsWorkflow(self._client("stepfunctions"), self._name("TRAINING_WORKFLOW_ARN"))
+        return StepFunctionsWorkflow(self._client("stepfunctions"), self._name(variables.TRAINING_WORKFLOW_ARN))
 
     @cached_property
     def release_workflow(self) -> StepFunctionsWorkflow:
-        return StepFunctionsWorkflow(self._client("stepfunctions"), self._name("RELEASE_WORKFLOW_ARN"))
+        return StepFunctionsWorkflow(self._client("stepfunctions"), self._name(variables.RELEASE_WORKFLOW_ARN))
 
     @cached_property
     def batches(self) -> SqsQueue:
-        return SqsQueue(self._client("sqs"), self._name("BATCHES_QUEUE_URL"))
+        return SqsQueue(self._client("sqs"), self._name(variables.BATCHES_QUEUE_URL))
 
     @cached_property
     def batch_workflow(self) -> StepFunctionsWorkflow:
-        return StepFunctionsWorkflow(self._client("stepfunctions"), self._name("BATCH_WORKFLOW_ARN"))
+        return StepFunctionsWorkflow(self._client("stepfunctions"), self._name(variables.BATCH_WORKFLOW_ARN))
 
     @cached_property
     def kept_answers(self) -> DynamoAnswers:
-        return DynamoAnswers(self._client("dynamodb"), self._name("TABLE"), PATIENCE)
+        return DynamoAnswers(self._client("dynamodb"), self._name(variables.TABLE), PATIENCE)
 
     @cached_property
     def notifier(self) -> SnsNotifier:
-        return SnsNotifier(self._client("sns"), self._name("TOPIC_ARN"))
+        return SnsNotifier(self._client("sns"), self._name(variables.TOPIC_ARN))
 
     @cached_property
     def events(self) -> EventBridgeEvents:
-        return EventBridgeEvents(self._client("events"), "default", self._name("ENVIRONMENT"))
+        return EventBridgeEvents(self._client("events"), "default", self._name(variables.ENVIRONMENT))
 
     @cached_property
     def deliveries(self) -> Deliveries:
         from serin.aws.deliveries import Deliveries  # a person's command has no need of it
 
-        return Deliveries(self._client("sqs"), tries=int(self._name("TRIES")))
+        return Deliveries(self._client("sqs"), tries=int(self._name(variables.TRIES)))
 
     @property
     def code_digest(self) -> str:
-        return self._name("CODE_DIGEST")
+        return self._name(variables.CODE_DIGEST)
 
     @property
     def seconds_per_minute(self) -> float:
         """How long a minute of a contract lasts here: 60, but on the twin."""
-        return float(self._name("SECONDS_PER_PLAN_MINUTE"))
+        return float(self._name(variables.SECONDS_PER_PLAN_MINUTE))
 
     @property
     def arrival_seconds(self) -> float:
         """How long captures take here from the endpoint into a summary."""
-        return float(self._name("ARRIVAL_SECONDS"))
+        return float(self._name(variables.ARRIVAL_SECONDS))
 
     def _client(self, service: str) -> Any:
         return self.session.client(service, config=_CONFIG)
