@@ -33,8 +33,8 @@ from serin.contract.load import load_contract
 from serin.contract.model import Contract
 from serin.contract.spec import ServingSpec, label_text
 from serin.data.split import as_columns
+from serin.registry.keys import run_prefix
 from serin.registry.records import ReceiptStatus
-from serin.registry.register import run_prefix
 from serin.serving.rows.encode import encode_columns
 from serin.serving.runtime.model import LoadedModel
 from serin.training import train

@@ -14,11 +14,12 @@ import yaml
 
 from serin.batch import split
 from serin.batch.close import BatchCloser
-from serin.batch.job import manifest_key, write_json
+from serin.batch.job import write_json
 from serin.batch.predict import PartPredictor, load
 from serin.batch.split import Splitter
 from serin.batch.start import BatchStarter
 from serin.errors import Unverified
+from serin.registry.keys import batch_account_key
 from tests.e2e.test_journey_on_fakes import CONTRACT, House, as_csv, table
 from tests.fakes import FakeAnswers, FakeWorkflow
 
@@ -228,7 +229,7 @@ def test_an_account_of_the_version_before_can_be_tried_again(batch: BatchHouse) 
     assert job
     account = batch.closer.close("tumours", job)
     del account["attempt"]
-    write_json(batch.data, manifest_key("tumours", job), account)
+    write_json(batch.data, batch_account_key("tumours", job), account)
     assert batch.starter.start_again("tumours", job, 2) == job
 
 

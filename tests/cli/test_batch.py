@@ -8,9 +8,10 @@ from typing import Any, cast
 import pytest
 
 from serin.aws.cloud import Cloud
-from serin.batch.job import manifest_key, work_prefix, write_json
+from serin.batch.job import write_json
 from serin.cli.batch import follow_batch, send_again, send_prefix
 from serin.errors import NotFound, Refused, Unavailable
+from serin.registry.keys import batch_account_key, batch_work_prefix
 from tests.fakes import FakeObjects, FakeQueue
 
 FAILED = {"parts": [{"reason": "FAILED"}], "reasons": []}
@@ -19,8 +20,8 @@ DONE = {"parts": [{}, {"reason": "MODEL_OUTPUT"}], "reasons": [{"code": "TYPE"}]
 
 def cloud_with(files: list[dict[str, Any]], **account: int) -> Cloud:
     data = FakeObjects()
-    write_json(data, manifest_key("loans", "job"), {**account, "files": files})
-    write_json(data, work_prefix("loans", "job") + "job.json", {})
+    write_json(data, batch_account_key("loans", "job"), {**account, "files": files})
+    write_json(data, batch_work_prefix("loans", "job") + "job.json", {})
     return cast(Cloud, SimpleNamespace(data=data, batches=FakeQueue()))
 
 
@@ -40,7 +41,7 @@ def test_where_nothing_failed_nothing_is_asked_for() -> None:
 
 def test_a_batch_whose_working_files_are_gone_says_so() -> None:
     cloud = cloud_with([FAILED])
-    del cast(FakeObjects, cloud.data).versions[work_prefix("loans", "job") + "job.json"]
+    del cast(FakeObjects, cloud.data).versions[batch_work_prefix("loans", "job") + "job.json"]
     with pytest.raises(NotFound, match="send its files again"):
         send_again(cloud, "loans", "job")
 

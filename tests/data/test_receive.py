@@ -14,7 +14,8 @@ import yaml
 from serin.contract.load import Contracts
 from serin.data.receive import Intake, Upload
 from serin.registry.ids import receipt_id
-from serin.registry.receipts import model_of, read_receipt
+from serin.registry.keys import model_of_upload
+from serin.registry.receipts import read_receipt
 from serin.registry.records import Receipt, ReceiptStatus
 from serin.registry.registry import Registry
 from tests.builders import a_contract
@@ -247,4 +248,4 @@ def test_a_dataset_is_not_written_over_another(uploads: Uploads) -> None:
 def test_an_upload_for_no_model_is_told_by_what_was_written(uploads: Uploads, key: str, message: str) -> None:
     receipt = uploads.intake.receive(uploads.upload(key, BAD))
     assert (receipt.status, receipt.reasons[0]["message"]) == (ReceiptStatus.QUARANTINED, message)
-    assert receipt.model == model_of(key)
+    assert receipt.model == model_of_upload(key)

@@ -6,8 +6,9 @@ import csv
 import json
 from pathlib import Path
 
-from serin.batch.job import manifest_key, write_json
+from serin.batch.job import write_json
 from serin.cli.reach import EnvironmentClient
+from serin.registry.keys import batch_account_key
 from tests.e2e.conftest import Serin, upload, write_contract
 from tests.e2e.test_power_cuts import SMALL, small_table
 
@@ -55,7 +56,7 @@ def test_what_failed_is_tried_again(project: Path, there: EnvironmentClient, ser
 
     part = first["files"][0]["parts"][0]  # as if its function had been throttled until the workflow gave it up
     part.update(key=None, answered=0, reason="FAILED")
-    write_json(data, manifest_key("retried", job), first)
+    write_json(data, batch_account_key("retried", job), first)
     there.session.client("s3").delete_object(
         Bucket=data.bucket, Key=f"batch-work/retried/{job}/answered/00000-00000.json"
     )

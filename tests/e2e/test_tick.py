@@ -7,7 +7,7 @@ import json
 from serin.cli.reach import EnvironmentClient
 from serin.local.twin import Twin
 from serin.registry.ids import receipt_id
-from serin.registry.receipts import receipt_key
+from serin.registry.keys import receipt_key
 from serin.registry.records import Release
 from tests.e2e.conftest import upload, write_contract
 from tests.e2e.test_power_cuts import SMALL, small_table

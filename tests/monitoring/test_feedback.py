@@ -16,7 +16,7 @@ from serin.monitoring.feedback import Terms, Truth, Truths
 from serin.monitoring.minutes import Minute
 from serin.monitoring.summarise import Layout, summarise
 from serin.monitoring.summary import Summary, minutes
-from serin.monitoring.window import summary_key
+from serin.registry.keys import summary_key
 from serin.release import load_evidence
 from serin.release.load_evidence import Feedback, arrived_minutes, complete_minutes, feedback_of, look
 from serin.release.plan import Plan, resolve_plan

@@ -16,8 +16,9 @@ from serin.errors import Refused, TooLarge, Unavailable
 from serin.monitoring import files as module
 from serin.monitoring.files import Summariser
 from serin.monitoring.summary import Summary
-from serin.monitoring.window import read_summaries, summary_key
+from serin.monitoring.window import read_summaries
 from serin.registry.ids import sha256
+from serin.registry.keys import summary_key
 from serin.registry.reconcile import created_event
 from serin.registry.registry import Registry, put
 from tests.builders import a_capture, a_capture_file, a_version

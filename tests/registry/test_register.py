@@ -9,8 +9,9 @@ import pytest
 
 from serin.errors import Conflict, NotFound, Unverified
 from serin.registry.ids import sha256
+from serin.registry.keys import run_prefix
 from serin.registry.records import VersionStatus
-from serin.registry.register import ARTIFACTS, Registrar, run_prefix, verify_version
+from serin.registry.register import ARTIFACTS, Registrar, verify_version
 from serin.registry.registry import Registry, put
 from tests.builders import a_run, a_version
 from tests.fakes import RESTLESS, FakeClock, FakeObjects, FakeRows

@@ -9,8 +9,9 @@ import pytest
 from serin.errors import NotFound, Refused
 from serin.registry import reconcile
 from serin.registry.ids import receipt_id, run_id, ulid
+from serin.registry.keys import model_of_upload, receipt_key
 from serin.registry.lineage import resolve_version
-from serin.registry.receipts import model_of, read_receipt, receipt_key, write_receipt
+from serin.registry.receipts import read_receipt, write_receipt
 from serin.registry.reconcile import Dead, LostUploads
 from serin.registry.records import (
     Approval,
@@ -137,7 +138,7 @@ class Uploads:
         return version
 
     def receive(self, key: str, version: str) -> None:
-        self.data.put(receipt_key(model_of(key), receipt_id(key, version)), b"{}")
+        self.data.put(receipt_key(model_of_upload(key), receipt_id(key, version)), b"{}")
 
     def tick(self, minute: int) -> list[tuple[str, str]]:
         """Search once, and name what is sent again."""

@@ -15,8 +15,9 @@ import pytest
 import yaml
 
 from serin.contract.load import Contracts
+from serin.registry.keys import run_prefix
 from serin.registry.records import RunStatus
-from serin.registry.register import ARTIFACTS, Registrar, run_prefix
+from serin.registry.register import ARTIFACTS, Registrar
 from serin.registry.registry import Registry, put
 from serin.training.close import Closer
 from serin.training.start import Starter

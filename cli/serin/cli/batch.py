@@ -12,14 +12,15 @@ from typing import Any
 
 from serin.aws.cloud import Cloud
 from serin.batch.close import is_unfinished, next_attempt
-from serin.batch.job import Source, job_id, manifest_key, read_json, sources_under, work_prefix
+from serin.batch.job import Source, job_id, read_json, sources_under
 from serin.cli.progress import Progress
 from serin.errors import NotFound, Refused, Unavailable
+from serin.registry.keys import batch_account_key, batch_key, batch_work_prefix
 
 
 def send_file(cloud: Cloud, model: str, file: Path, content: bytes) -> str:
     """Send a file; the environment does the rest by itself. Gives the job's id."""
-    key = f"batch/{model}/{file.name}"
+    key = batch_key(model, file.name)
     return job_id([Source(key, cloud.data.put(key, content))])
 
 
@@ -38,12 +39,12 @@ def send_prefix(cloud: Cloud, prefix: str) -> str:
 def send_again(cloud: Cloud, model: str, job: str) -> int:
     """Ask to try again what failed in a batch that ended, and tell which attempt that is. Raises NotFound, Refused."""
     try:
-        account = read_json(cloud.data, manifest_key(model, job))
+        account = read_json(cloud.data, batch_account_key(model, job))
     except NotFound as error:
         raise NotFound(f"{model} has no batch {job} that ended") from error
     if not is_unfinished(account):
         raise Refused(f"nothing is left to try in the batch {job}: each row is answered, or was refused for good")
-    if not cloud.data.exists(work_prefix(model, job) + "job.json"):
+    if not cloud.data.exists(batch_work_prefix(model, job) + "job.json"):
         raise NotFound(f"the working files of the batch {job} are gone, for their days are over; send its files again")
     attempt = next_attempt(account)
     cloud.batches.send({"model": model, "job": job, "attempt": attempt})
@@ -60,7 +61,7 @@ def follow_batch(
     end, progress = time.monotonic() + timeout_seconds, Progress(say)
     while time.monotonic() < end:
         with suppress(NotFound):
-            account = read_json(cloud.data, manifest_key(model, job))
+            account = read_json(cloud.data, batch_account_key(model, job))
             if next_attempt(account) > attempt:
                 return account
         progress.tell(f"the batch {job}")

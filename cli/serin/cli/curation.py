@@ -9,6 +9,7 @@ from serin.aws.cloud import PATIENCE, new_ulid, utc_now
 from serin.cli.reach import EnvironmentClient
 from serin.cli.show import Output, moment, name_some, short
 from serin.registry.curate import Curator, learned_from, taint
+from serin.registry.keys import uploaded_file
 from serin.registry.records import Dataset, DatasetState, VersionStatus
 from serin.training.start import trained_on
 
@@ -41,7 +42,7 @@ def tell_datasets(output: Output, there: EnvironmentClient, model: str) -> list[
                 item.state,
                 item.id in trained,
                 moment(item.accepted_at)[:16],
-                item.key.removeprefix(f"uploads/{model}/"),
+                uploaded_file(model, item.key),
             )
             for item in found
         ],
@@ -58,7 +59,7 @@ def tell_held(output: Output, model: str, found: Sequence[Dataset]) -> None:
     """Say which uploads wait for a person, and how to decide."""
     for item in found:
         if item.state is DatasetState.HELD:
-            file = item.key.removeprefix(f"uploads/{model}/")
+            file = uploaded_file(model, item.key)
             output.say(f"{file} is held: nothing is learned from it before you decide", style="yellow")
             output.say(f"  why      serin receipt {model} {file}")
             output.say(f"  it is right   serin accept {model} {file}")

@@ -26,6 +26,7 @@ from serin.cli.twin import own_twin
 from serin.errors import SerinError
 from serin.monitoring.drift import Report, Verdict
 from serin.registry.ids import release_id
+from serin.registry.keys import upload_key
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, VersionStatus
 from serin.training.start import BY_HAND
 
@@ -181,7 +182,7 @@ class Story:
 
     def _upload(self, name: str, frame: pd.DataFrame) -> list[Step]:
         self._say(f"$ serin upload {MODEL} {name} --wait", style="dim")
-        key = f"uploads/{MODEL}/{name}"
+        key = upload_key(MODEL, name)
         version = self.cloud.data.put(key, to_csv(frame))
         with self.output.waiting("following it"):
             return self._tell(self.follower.upload(MODEL, key, version))

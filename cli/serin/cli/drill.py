@@ -31,6 +31,7 @@ from serin.contract.model import Contract
 from serin.data.read import read_table
 from serin.errors import Refused, SerinError
 from serin.monitoring.drift import Verdict as DriftVerdict
+from serin.registry.keys import release_prefix, upload_key
 from serin.registry.records import Release, ReleaseStatus, Route
 from serin.release.approve import answer
 from serin.release.compare import Verdict
@@ -89,7 +90,7 @@ class Drill:
         """Train the first champion on most rows; the others are asked. Raises SerinError where it is not promoted."""
         frame = read_table(table).frame.sample(frac=1.0, random_state=7)
         trained = int(len(frame) * TRAINED_SHARE)
-        key = f"uploads/{self.model}/drill.csv"
+        key = upload_key(self.model, "drill.csv")
         version = self.there.cloud.data.put(key, to_csv(frame[:trained]))
         follower = Follower(self.there.cloud, GIVEN_UP_SECONDS, self.output.say)
         with self.output.waiting(f"training the first champion on {trained:,} rows"):
@@ -150,7 +151,7 @@ class Drill:
             for injection, outcome in zip(todo, outcomes, strict=True)
         ]
         for drilled in done:
-            key = f"releases/{self.model}/{drilled.outcome.release}/drill.json"
+            key = release_prefix(self.model, drilled.outcome.release) + "drill.json"
             document = {"model": self.model, "at": utc_now().isoformat(), **drilled.to_document()}
             self.there.cloud.data.put(key, json.dumps(document, indent=1, ensure_ascii=False).encode())
         return done

@@ -13,6 +13,7 @@ from serin.cli.progress import Progress
 from serin.cli.releases import headline, ways_to_answer
 from serin.errors import Unavailable
 from serin.registry.ids import receipt_id, release_id
+from serin.registry.keys import run_prefix
 from serin.registry.receipts import read_receipt
 from serin.registry.records import (
     ModelVersion,
@@ -23,7 +24,6 @@ from serin.registry.records import (
     Run,
     RunStatus,
 )
-from serin.registry.register import run_prefix
 
 
 @dataclass(frozen=True, slots=True)

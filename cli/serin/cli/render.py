@@ -14,6 +14,7 @@ from serin.cli.show import Output, moment, name_some, short
 from serin.contract.gates import NOT_COMPARABLE
 from serin.contract.metrics import METRICS, Metric
 from serin.contract.spec import label_text
+from serin.registry.keys import uploaded_file
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, Run
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def tell_receipt(output: Output, receipt: Receipt) -> None:
     tell_reasons(output, receipt.reasons, style="red" if receipt.status is ReceiptStatus.QUARANTINED else "yellow")
     tell_reasons(output, receipt.notes, style="dim")
     if receipt.status is ReceiptStatus.HELD:
-        file = receipt.key.removeprefix(f"uploads/{receipt.model}/")
+        file = uploaded_file(receipt.model, receipt.key)
         output.say("nothing is learned from it before you decide:", style="yellow")
         output.say(f"  it is right   serin accept {receipt.model} {file}")
         output.say(f"  it is wrong   serin refuse {receipt.model} {file}")

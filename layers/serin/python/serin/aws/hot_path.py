@@ -21,7 +21,10 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from serin.aws import variables
+from serin.contract.notation import MODEL_NAME
 from serin.errors import NotFound, Unavailable
+from serin.registry.keys import MODELS
 from serin.registry.ports import KeptAnswer
 from serin.registry.records import ModelVersion, Route
 from serin.registry.registry import answer_key, decode, number_key, partition
@@ -38,10 +41,10 @@ class LeanReader:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """environment: the function's. Where AWS is elsewhere, it says so in AWS_ENDPOINT_URL."""
-        self._table = environment["TABLE"]
-        self._bucket = environment["ARTIFACTS_BUCKET"]
-        self._region = environment["AWS_REGION"]
-        self._endpoint = environment.get("AWS_ENDPOINT_URL")
+        self._table = environment[variables.TABLE]
+        self._bucket = environment[variables.ARTIFACTS_BUCKET]
+        self._region = environment[variables.AWS_REGION]
+        self._endpoint = environment.get(variables.AWS_ENDPOINT_URL)
         self._pool = urllib3.PoolManager(retries=urllib3.Retry(1, backoff_factor=0.05, raise_on_status=False))
 
     def route(self, model: str) -> Route | None:
@@ -73,10 +76,10 @@ class LeanReader:
 
     def models(self) -> list[str]:
         """List the models that have a version, at most the first 1,000. Raises Unavailable."""
-        response = self._get_object("?delimiter=%2F&list-type=2&prefix=models%2F")
+        response = self._get_object(f"?delimiter=%2F&list-type=2&prefix={quote(MODELS, safe='')}")
         if response.status != 200:
             raise Unavailable(f"the models cannot be listed: S3 answers {response.status}")
-        return re.findall("<Prefix>models/([a-z0-9_-]+)/</Prefix>", response.data.decode())
+        return re.findall(f"<Prefix>{MODELS}({MODEL_NAME})/</Prefix>", response.data.decode())
 
     def _get_object(self, path: str) -> urllib3.BaseHTTPResponse:
         host = self._endpoint or f"https://s3.{self._region}.amazonaws.com"
@@ -120,9 +123,9 @@ class LeanReader:
     def _credentials(self) -> Credentials:
         """The function's own, read each time: after a snapshot is restored they are others."""
         return Credentials(
-            os.environ["AWS_ACCESS_KEY_ID"],
-            os.environ["AWS_SECRET_ACCESS_KEY"],
-            os.environ.get("AWS_SESSION_TOKEN"),
+            os.environ[variables.AWS_ACCESS_KEY_ID],
+            os.environ[variables.AWS_SECRET_ACCESS_KEY],
+            os.environ.get(variables.AWS_SESSION_TOKEN),
         )
 
 

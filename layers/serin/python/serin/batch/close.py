@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from serin.batch.job import Job, Source, manifest_key, read_json, write_json
+from serin.batch.job import Job, Source, read_json, write_json
 from serin.errors import NotFound
+from serin.registry.keys import batch_account_key
 from serin.registry.ports import Clock, Objects
 
 
@@ -23,7 +24,7 @@ class BatchCloser:
         error: what ended the workflow early. It is told where something is left undone, and else was none: so ends a
         workflow that has no part to answer, since every row was rejected.
         """
-        key = manifest_key(model, job_name)
+        key = batch_account_key(model, job_name)
         before = self._found(key)
         if before and next_attempt(before) > attempt:
             return before

@@ -21,6 +21,7 @@ from typing import Any
 
 from serin.contract.model import Contract
 from serin.registry.ids import sha256
+from serin.registry.keys import batch_work_prefix, predictions_prefix
 from serin.registry.ports import Objects
 from serin.registry.registry import Registry
 
@@ -53,16 +54,16 @@ class Job:
 
     @property
     def work(self) -> str:
-        return work_prefix(self.model, self.id)
+        return batch_work_prefix(self.model, self.id)
 
     @property
     def results(self) -> str:
-        return results_prefix(self.model, self.id)
+        return predictions_prefix(self.model, self.id)
 
     @classmethod
     def read(cls, data: Objects, model: str, job: str) -> Job:
         """Read a job. Raises NotFound."""
-        body = read_json(data, work_prefix(model, job) + "job.json")
+        body = read_json(data, batch_work_prefix(model, job) + "job.json")
         return cls(**{**body, "sources": tuple(Source(**source) for source in body["sources"])})
 
 
@@ -78,18 +79,6 @@ def sources_under(data: Objects, prefix: str) -> tuple[Source, ...]:
 
 def _is_in_folder(key: str) -> bool:
     return key.count("/") > 2 and not key.endswith("/")  # a key that ends so is the folder itself
-
-
-def work_prefix(model: str, job: str) -> str:
-    return f"batch-work/{model}/{job}/"
-
-
-def results_prefix(model: str, job: str) -> str:
-    return f"predictions/{model}/{job}/"
-
-
-def manifest_key(model: str, job: str) -> str:
-    return results_prefix(model, job) + "manifest.json"
 
 
 def contract_of(registry: Registry, model: str, version: int) -> Contract:

@@ -16,6 +16,7 @@ from serin.batch.job import LINE, Job, write_json
 from serin.data.harmless import harmless
 from serin.data.storage import load_columns
 from serin.registry.ids import read_verified, sha256
+from serin.registry.keys import version_prefix
 from serin.registry.ports import KeptAnswer, KeptAnswers, Objects
 from serin.serving.answer import answers
 from serin.serving.rows.encode import encode_columns, entity_text, notes_of
@@ -37,9 +38,10 @@ class PartPredictor:
         account_key = f"{job.work}answered/{name}.json"
         if self.data.exists(account_key):
             return
+        assert job.version is not None  # what has no champion is not split
         columns = load_columns(self.data.get(part_key))
         lines = columns[LINE].astype(np.int64)
-        prefix, digests = f"models/{model}/{job.version}/", tuple(job.artifacts.items())
+        prefix, digests = version_prefix(model, job.version), tuple(job.artifacts.items())
         loaded = load(self.artifacts, prefix, digests)  # type: ignore[arg-type]  # adapters hash by identity
         encoded = encode_columns(columns, loaded.spec)
         scores = loaded.raw_scores(encoded)

@@ -17,6 +17,7 @@ from serin.data.read import DEFAULT_LIMITS, RawTable, Unreadable, read_table
 from serin.data.storage import dump_table
 from serin.errors import NotFound
 from serin.registry.ids import read_verified
+from serin.registry.keys import version_prefix
 from serin.registry.ports import Objects
 
 PART_ROWS = 20_000  # a second or so of work, and some megabytes
@@ -62,7 +63,8 @@ class Splitter:
         }
 
     def _spec(self, job: Job) -> ServingSpec:
-        key, digest = f"models/{job.model}/{job.version}/spec.json", job.artifacts.get("spec.json")
+        assert job.version is not None  # what has no champion is not split
+        key, digest = version_prefix(job.model, job.version) + "spec.json", job.artifacts.get("spec.json")
         return ServingSpec.from_json(read_verified(self.artifacts.get, key, digest))
 
     def _read(self, source: Source) -> RawTable:

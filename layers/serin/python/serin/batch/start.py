@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 
 from serin.batch.close import account_of, is_unfinished, next_attempt, unread
@@ -11,14 +10,12 @@ from serin.batch.job import (
     Source,
     contract_of,
     job_id,
-    manifest_key,
     read_json,
     sources_under,
-    work_prefix,
     write_json,
 )
-from serin.contract.model import NAME
 from serin.errors import NotFound
+from serin.registry.keys import batch_account_key, batch_work_prefix, is_single_batch, model_of_batch
 from serin.registry.ports import Clock, Objects, Workflow
 from serin.registry.records import Champion
 from serin.registry.registry import Registry
@@ -38,7 +35,7 @@ class BatchStarter:
 
         None where the key belongs to no model, or the file lies in a folder and so waits for the batch of that folder.
         """
-        return self._start(key, (Source(key, version),)) if re.fullmatch("batch/[^/]+/[^/]+", key) else None
+        return self._start(key, (Source(key, version),)) if is_single_batch(key) else None
 
     def start_prefix(self, prefix: str) -> str | None:
         """Start one batch of all files in folders under a prefix. Gives the job's id; None where there are none."""
@@ -51,7 +48,7 @@ class BatchStarter:
         Gives the job's id; None where nothing is left to try.
         """
         try:
-            account = read_json(self.data, manifest_key(model, job))
+            account = read_json(self.data, batch_account_key(model, job))
         except NotFound:
             return None
         if attempt != next_attempt(account) or not is_unfinished(account):
@@ -60,13 +57,12 @@ class BatchStarter:
         return job
 
     def _start(self, place: str, sources: tuple[Source, ...]) -> str | None:
-        parts = place.split("/")
-        if len(parts) < 3 or not re.fullmatch(NAME, parts[1]):
+        model, job = model_of_batch(place), job_id(sources)
+        if model is None:
             return None
-        model, job = parts[1], job_id(sources)
-        if self.data.exists(manifest_key(model, job)):
+        if self.data.exists(batch_account_key(model, job)):
             return job
-        work = work_prefix(model, job)
+        work = batch_work_prefix(model, job)
         if not self.data.exists(f"{work}job.json"):
             route = self.registry.route(model)
             if route is None:
@@ -77,14 +73,14 @@ class BatchStarter:
         return job
 
     def _run(self, model: str, job: str, attempt: int) -> None:
-        work = work_prefix(model, job)
+        work = batch_work_prefix(model, job)
         name = f"{model}-{job}" + (f"-{attempt}" if attempt > 1 else "")  # a name starts once
         lists = {"files": f"{work}files/", "parts": f"{work}parts/"}
         self.workflow.start(name, {"model": model, "job": job, "attempt": attempt, **lists})
 
     def _write(self, model: str, job: str, sources: tuple[Source, ...], champion: Champion) -> None:
         keep = contract_of(self.registry, model, champion.version).batch.keep
-        work = work_prefix(model, job)
+        work = batch_work_prefix(model, job)
         for place in range(len(sources)):
             write_json(self.data, f"{work}files/{place:05d}.json", {"place": place})
         started = Job(
@@ -108,4 +104,4 @@ class BatchStarter:
         at = self.now().isoformat()
         refused = Job(id=job, model=model, version=None, artifacts={}, sources=sources, started_at=at)
         account = account_of(refused, [unread(source, reason) for source in sources], ended_at=at)
-        write_json(self.data, manifest_key(model, job), account)
+        write_json(self.data, batch_account_key(model, job), account)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from serin.contract.metrics import METRICS, Task, metrics_of
+from serin.contract.notation import NUMBER
 
-NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 NOT_COMPARABLE = "cannot be compared"  # so the evidence of a gate begins that a person must decide
 _THRESHOLD = re.compile(rf"(?P<metric>[a-z0-9_]+)\s*(?P<operator>>=|<=)\s*(?P<number>{NUMBER})")
 _COMPARISON = re.compile(rf"beats\s+(?P<rival>baseline|champion)\s+by\s+(?P<number>{NUMBER})\s*(?P<percent>%?)")

@@ -27,10 +27,10 @@ from pydantic_core import PydanticCustomError
 
 from serin.contract.gates import Gate, parse_gate
 from serin.contract.metrics import DEFAULT_METRIC, METRICS, Metric, Task, metrics_of
+from serin.contract.notation import MODEL_NAME_PATTERN
 from serin.contract.spec import MAX_EXPLAINED_FEATURES, label_text
 
 MOST_REPLAYED = timedelta(days=7)
-NAME = r"^[a-z][a-z0-9_-]{0,62}$"
 
 
 def _parse_share(value: object) -> object:
@@ -390,7 +390,7 @@ class Monitoring(_Section):
 class Contract(_Section):
     """What a team declares about a model."""
 
-    model: str = Field(pattern=NAME, description="its name: lower case, digits, - and _")
+    model: str = Field(pattern=MODEL_NAME_PATTERN, description="its name: lower case, digits, - and _")
     task: Task
     target: str = Field(min_length=1, description="the column to predict")
     labels: Labels = Field(

@@ -10,17 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from serin.contract.notation import BOOLEANS, NUMBER, is_number
 from serin.contract.spec import NO_CATEGORY
 
 Mask = NDArray[np.bool_]
 
 MISSING = NO_CATEGORY | {"none"}
-NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 _INFINITE = re.compile(r"([-+]?)(?:inf|infinity|∞)", re.IGNORECASE)
-_BOOLEANS = {
-    **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), 1.0),
-    **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), 0.0),
-}
 EARLIEST_EPOCH = 1e8  # 1973; a smaller number is a year, a date like 20240531, or no time at all
 FIRST_MOMENT, END_OF_TIME = -62_135_596_800, 253_402_300_800  # the years 1 to 9999
 _DIGITS_ALONE = r"(?:19\d\d|20\d\d|2100)(?:\d{4})?"  # a likely year; other digits more likely count something
@@ -67,7 +63,7 @@ def parse_booleans(cells: pd.Series) -> Parsed:
     """Read true and false, yes and no, 1 and 0 as 1.0 and 0.0."""
     missing = find_missing(cells)
     if is_text(cells):
-        return _parse_each(cells.str.strip().str.lower(), missing, _BOOLEANS.get)
+        return _parse_each(cells.str.strip().str.lower(), missing, BOOLEANS.get)
     if not pd.api.types.is_numeric_dtype(cells.dtype):
         return Parsed(np.full(len(cells), np.nan), missing, ~missing)
     values = cells.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -89,7 +85,7 @@ def parse_times(cells: pd.Series) -> Parsed:
         numeric = ~missing
         if is_text(cells):
             cells = cells.str.strip()
-            numeric = cells.str.match(rf"^(?:{NUMBER.pattern})$", na=False).to_numpy()
+            numeric = cells.str.match(rf"^(?:{NUMBER})$", na=False).to_numpy()
         values[numeric] = _since_1970(parse_numbers(cells[numeric]).values)
         rest = np.flatnonzero(np.isnan(values) & ~missing)
         if len(rest) and not pd.api.types.is_bool_dtype(cells.dtype):
@@ -165,7 +161,7 @@ def _parse_each(text: pd.Series, missing: Mask, parse: Callable[[str], float | N
 
 
 def _number(text: str) -> float | None:
-    if NUMBER.fullmatch(text):
+    if is_number(text):
         return float(text)
     infinite = _INFINITE.fullmatch(text)
     return float(f"{infinite[1]}inf") if infinite else None

@@ -24,6 +24,7 @@ from serin.data.split import as_columns
 from serin.data.storage import load_names, load_table
 from serin.errors import NotFound, Refused, Unverified
 from serin.registry.ids import sha256
+from serin.registry.keys import dataset_prefix
 from serin.registry.ports import Objects
 from serin.registry.records import Dataset
 from serin.serving.rows.encode import MAX_MAGNITUDE
@@ -157,7 +158,7 @@ class DatasetFiles:
         return {column for name in files if name for column in load_names(self._file(dataset, name))}
 
     def _file(self, dataset: Dataset, name: str) -> bytes:
-        content = self.data.get(f"datasets/{self.model}/{dataset.id}/{name}")
+        content = self.data.get(dataset_prefix(self.model, dataset.id) + name)
         if sha256(content) != dataset.files[name]:
             raise Unverified(f"{name} of dataset {dataset.id} does not have the digest that was registered")
         return content

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from serin.contract.metrics import Task
 from serin.contract.model import Contract, Feature, FeatureType
+from serin.contract.notation import is_number
 from serin.contract.spec import ServingSpec, SpecFeature, label_text
-from serin.data.cells import NUMBER, Mask, Parsed, as_text, parse_booleans, parse_categories, parse_numbers, parse_times
+from serin.data.cells import Mask, Parsed, as_text, parse_booleans, parse_categories, parse_numbers, parse_times
 from serin.data.read import RawTable, name_some
 from serin.profile.profile import Categories, Numbers, Profile
 from serin.serving.rows.encode import MAX_MAGNITUDE, bounds_of
@@ -303,9 +304,9 @@ def _name_spellings(found: list[str], known: Collection[str]) -> str:
 
 def _nearest_spelling(value: str, known: Collection[str]) -> str | None:
     """Find the category that one may be meant to be. Of numbers, 10 is not near to 1, but 1.0 is."""
-    if not NUMBER.fullmatch(value):
+    if not is_number(value):
         return nearest(value, list(known))
-    return next((other for other in known if NUMBER.fullmatch(other) and float(other) == float(value)), None)
+    return next((other for other in known if is_number(other) and float(other) == float(value)), None)
 
 
 def _unlearnable_target(target: pd.Series, contract: Contract, previous: Profile | None) -> Iterator[Reason]:

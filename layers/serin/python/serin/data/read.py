@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
-from serin.data.cells import NUMBER
+from serin.contract.notation import is_number
 from serin.data.parquet import Bounds, ParserFault, read_apart
 from serin.errors import BadRequest
 
@@ -470,7 +470,7 @@ def _unnamed(place: int, names: list[str]) -> str:
 
 def _is_data(names: list[str], frame: pd.DataFrame) -> bool:
     """Tell whether a first row reads as data: numbers that are no series of names, or cells that come again below."""
-    numbers = [float(name) for name in names if NUMBER.fullmatch(name)]
+    numbers = [float(name) for name in names if is_number(name)]
     if len(numbers) >= 3 and _is_series(numbers):
         return False
     if len(numbers) >= 2 and len(numbers) >= len(names) / 4:

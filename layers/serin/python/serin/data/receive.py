@@ -22,8 +22,9 @@ from serin.data.storage import dump_table
 from serin.errors import Conflict, ContractError, NotFound, SerinError
 from serin.profile.profile import Profile
 from serin.registry.ids import dataset_id, receipt_id, sha256
+from serin.registry.keys import dataset_prefix, model_of_upload, quarantine_prefix, upload_folder, uploaded_file
 from serin.registry.ports import Clock, Notifier, Objects, Queue
-from serin.registry.receipts import model_of, read_receipt, write_receipt
+from serin.registry.receipts import read_receipt, write_receipt
 from serin.registry.records import Dataset, DatasetState, Receipt, ReceiptStatus
 from serin.registry.registry import Registry, put
 from serin.registry.retry import Patience
@@ -41,12 +42,12 @@ class Upload:
     @property
     def model(self) -> str:
         """The model it is for; `_` where its folder cannot be the name of one."""
-        return model_of(self.key)
+        return model_of_upload(self.key)
 
     @property
     def folder(self) -> str:
         """The folder below uploads/, as it was written; empty where it lies in none."""
-        return self.key.split("/")[1] if self.key.count("/") > 1 else ""
+        return upload_folder(self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Intake:
 
     def _tell_held(self, receipt: Receipt) -> None:
         """Tell people that they must decide; the receipt says so where they cannot be reached."""
-        file = receipt.key.removeprefix(f"uploads/{receipt.model}/")
+        file = uploaded_file(receipt.model, receipt.key)
         why = "\n".join(str(reason["message"]) for reason in receipt.reasons)
         orders = f"serin accept {receipt.model} {file}\nserin refuse {receipt.model} {file}"
         with suppress(SerinError):
@@ -176,7 +177,7 @@ class Intake:
         """Add up the profiles of the last datasets with the same columns."""
         total: Profile | None = None
         for dataset in reversed(used[-PROFILES_BEFORE:]):
-            profile = Profile.from_json(self.data.get(f"datasets/{model}/{dataset.id}/profile.json"))
+            profile = Profile.from_json(self.data.get(dataset_prefix(model, dataset.id) + "profile.json"))
             if total is None:
                 total = profile
             elif _kinds(total) == _kinds(profile):
@@ -231,7 +232,7 @@ class Intake:
             rest = dump_table(judgement.rest)
             contents[f"rest-{sha256(rest)[:16]}.npz"] = rest
         for file, content in contents.items():
-            self.data.put(f"datasets/{judged.model}/{name}/{file}", content)
+            self.data.put(dataset_prefix(judged.model, name) + file, content)
         told = tuple(doubt.to_dict() for doubt in doubts)
         return Dataset(
             id=name,
@@ -288,7 +289,7 @@ class Intake:
             "files": dataset.files,
         }
         text = json.dumps(manifest, indent=1, sort_keys=True)
-        self.data.put(f"datasets/{dataset.model}/{dataset.id}/manifest.json", text.encode())
+        self.data.put(dataset_prefix(dataset.model, dataset.id) + "manifest.json", text.encode())
 
     def _claim(self, dataset: Dataset) -> Dataset:
         """Store the dataset's row, and give the one that was first with this content."""
@@ -304,7 +305,7 @@ class Intake:
         kept = replace(
             receipt,
             reasons=(*receipt.reasons, *reasons),
-            quarantine=f"quarantine/{receipt.model}/{receipt.id}/",
+            quarantine=quarantine_prefix(receipt.model, receipt.id),
         )
         if rows is not None:
             self.data.put(f"{kept.quarantine}rows.csv", rows)

@@ -10,9 +10,10 @@ from serin.contract.model import Contract
 from serin.errors import NotFound, Refused, Unverified
 from serin.evaluation.judge import Artifact, GateResult, Score, Verdict, judge, score_here
 from serin.registry.ids import sha256
+from serin.registry.keys import run_prefix
 from serin.registry.ports import Objects
 from serin.registry.records import ModelVersion, Run
-from serin.registry.register import ARTIFACTS, run_prefix, verify_version
+from serin.registry.register import ARTIFACTS, verify_version
 from serin.registry.registry import Registry
 from serin.training.rival import Mode, Rival, load_rivals, rival_files
 

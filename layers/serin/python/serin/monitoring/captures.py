@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from serin.contract.notation import MODEL_NAME_PATTERN
 from serin.errors import Refused, TooLarge
 
 MAX_BYTES = 128 * 2**20  # unpacked; what delivers captures ends a file long before
@@ -35,7 +36,7 @@ class Capture(msgspec.Struct, frozen=True, tag_field="serin", tag="capture"):
     v: Literal[1]
     id: Annotated[str, Meta(min_length=1, max_length=100)]
     at: Annotated[int, Meta(ge=0, lt=10**14)]
-    model: Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,62}$")]
+    model: Annotated[str, Meta(pattern=MODEL_NAME_PATTERN)]
     version: Annotated[int, Meta(ge=1)]
     answered: Annotated[int, Meta(ge=1)] | None
     arm: Literal["champion", "challenger", "direct"]
@@ -65,7 +66,7 @@ class Feedback(msgspec.Struct, frozen=True, tag_field="serin", tag="feedback"):
 
     v: Literal[1]
     at: Annotated[int, Meta(ge=0, lt=10**14)]
-    model: Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,62}$")]
+    model: Annotated[str, Meta(pattern=MODEL_NAME_PATTERN)]
     id: Annotated[str, Meta(pattern="^[0-9A-Za-z]{1,32}$")]
     row: Annotated[int, Meta(ge=0, lt=1000)]
     truth: int | float | str | bool

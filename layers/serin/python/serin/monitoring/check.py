@@ -21,6 +21,7 @@ from serin.monitoring.summarise import score_columns
 from serin.monitoring.summary import Served
 from serin.monitoring.window import read_summaries, speaks_of
 from serin.profile.profile import Profile, profile_columns
+from serin.registry.keys import drift_report_key
 from serin.registry.ports import Clock, Notifier, Objects, Queue
 from serin.registry.records import DriftState, HistoryEntry, ModelVersion
 from serin.registry.registry import Found, Registry, put, put_drift
@@ -91,7 +92,7 @@ class Checker:
         contract, state, at = due.contract, due.state, due.at
         model, version, plan = contract.model, due.version, contract.monitoring
         report = self._report(due, served)
-        key = f"drift/{model}/{at:%Y-%m-%dT%H%M%S}.json"
+        key = drift_report_key(model, at)
         self.data.put(key, report.to_json())
         is_alarm = report.verdict is Verdict.DRIFTED or report.is_stale
         is_news = is_alarm and self._is_past(state.value.alarmed_at, plan.cooldown, at)

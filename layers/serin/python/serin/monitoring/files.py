@@ -12,8 +12,8 @@ from serin.monitoring.rescore import Challenger, Score, score_in_child
 from serin.monitoring.shadow import compare
 from serin.monitoring.summarise import Layout, summarise
 from serin.monitoring.summary import Summary
-from serin.monitoring.window import summary_key
 from serin.registry.ids import read_verified
+from serin.registry.keys import summary_key
 from serin.registry.ports import Objects
 from serin.registry.records import ModelVersion
 from serin.registry.registry import Registry

@@ -1,24 +1,16 @@
-"""Where do capture files and their summaries lie, and which summaries speak of a stretch of time?"""
+"""Which summaries of capture files speak of a stretch of time?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from serin.errors import NotFound, Refused, Unverified
+from serin.errors import NotFound, Unverified
 from serin.monitoring.summary import MS_PER_MINUTE, Summary
+from serin.registry.keys import summaries_prefix
 from serin.registry.ports import Objects
 
-CAPTURES, SUMMARIES = "captures/", "summaries/"
-ENDING = ".jsonl.gz"
 LATEST_ARRIVAL = timedelta(hours=2)  # after what they hold: captures wait for each other before they are written
-
-
-def summary_key(capture_key: str) -> str:
-    """Name the summary of a capture file. Raises Refused where the key is none of a capture file."""
-    if not capture_key.startswith(CAPTURES) or not capture_key.endswith(ENDING):
-        raise Refused(f"{capture_key!r} is no capture file: {CAPTURES}dt=…/hour=…/<name>{ENDING}")
-    return SUMMARIES + capture_key.removeprefix(CAPTURES).removesuffix(ENDING) + ".json"
 
 
 def read_summaries(data: Objects, *, since: datetime, until: datetime) -> Iterator[Summary]:
@@ -29,7 +21,7 @@ def read_summaries(data: Objects, *, since: datetime, until: datetime) -> Iterat
     """
     hour = since.replace(minute=0, second=0, microsecond=0)
     while hour <= until + LATEST_ARRIVAL:
-        for stored in data.list(f"{SUMMARIES}dt={hour:%Y-%m-%d}/hour={hour:%H}/"):
+        for stored in data.list(summaries_prefix(hour)):
             try:
                 summary = Summary.from_json(data.get(stored.key))
             except (NotFound, Unverified):

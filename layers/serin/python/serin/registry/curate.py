@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from serin.errors import NotFound, Refused
+from serin.registry.keys import upload_key
 from serin.registry.ports import Clock, Objects, Queue
 from serin.registry.receipts import read_receipt, write_receipt
 from serin.registry.records import Dataset, DatasetState, HistoryEntry, ModelVersion, ReceiptStatus
@@ -90,7 +91,7 @@ class Curator:
 def find_dataset(datasets: Sequence[Dataset], model: str, which: str) -> Dataset:
     """Find a dataset by the beginning of its id, or by its file's name. Raises NotFound, Refused where many fit."""
     found = [each for each in datasets if each.id.startswith(which)] or [
-        each for each in datasets if each.key in (which, f"uploads/{model}/{which}")
+        each for each in datasets if each.key in (which, upload_key(model, which))
     ]
     if not found:
         raise NotFound(f"{model} has no dataset {which}; list them with: serin datasets {model}")

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, fields
 
-from serin.contract.model import NAME
 from serin.errors import NotFound
 from serin.registry.ids import receipt_id
+from serin.registry.keys import receipt_key
 from serin.registry.ports import Objects
 from serin.registry.records import Receipt, ReceiptStatus
-
-NO_MODEL = "_"  # in the keys of receipts, for uploads to what cannot be a model
-
-
-def model_of(upload_key: str) -> str:
-    """The model that an upload is for: the folder below uploads/, where that can be the name of a model; else `_`."""
-    parts = upload_key.split("/")
-    return parts[1] if len(parts) > 2 and re.fullmatch(NAME, parts[1]) else NO_MODEL
-
-
-def receipt_key(model: str, receipt: str) -> str:
-    return f"receipts/{model}/{receipt}.json"
 
 
 def write_receipt(objects: Objects, receipt: Receipt) -> None:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from serin.registry.ids import receipt_id
+from serin.registry.keys import UPLOADS, model_of_upload, receipt_key
 from serin.registry.ports import Objects, Queue, StoredObject, Workflow
-from serin.registry.receipts import model_of, receipt_key
 from serin.registry.records import Release, Run, RunStatus, UploadSearch
 from serin.registry.registry import Registry
 
@@ -35,7 +35,7 @@ class LostUploads:
     def resend(self, search: UploadSearch) -> tuple[UploadSearch, int]:
         """Go on with a search, or begin the next. Gives how far it came, and how many uploads were sent again."""
         began_at, key, sent = search.began_at or self.now.isoformat(), search.after, 0
-        for number, stored in enumerate(self.data.all_versions("uploads/", after=search.after)):
+        for number, stored in enumerate(self.data.all_versions(UPLOADS, after=search.after)):
             if number >= SEARCHED_VERSIONS and stored.key != key:  # it goes on by key
                 return replace(search, began_at=began_at, after=key), sent
             key = stored.key
@@ -45,7 +45,7 @@ class LostUploads:
         return UploadSearch(searched_at=began_at), sent
 
     def _has_receipt(self, stored: StoredObject) -> bool:
-        return self.data.exists(receipt_key(model_of(stored.key), receipt_id(stored.key, stored.version)))
+        return self.data.exists(receipt_key(model_of_upload(stored.key), receipt_id(stored.key, stored.version)))
 
 
 def _came_of_age(stored: StoredObject, since: str, until: str) -> bool:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from serin.registry.keys import version_prefix
+
 
 class ReceiptStatus(StrEnum):
     ACCEPTED = "accepted"
@@ -219,11 +221,6 @@ class ModelVersion:
     @property
     def prefix(self) -> str:
         return version_prefix(self.model, self.number)
-
-
-def version_prefix(model: str, number: int) -> str:
-    """Where a version's files are, in the artifacts bucket."""
-    return f"models/{model}/{number}/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from typing import Any
 
 from serin.errors import Conflict, Unverified
 from serin.registry.ids import sha256
+from serin.registry.keys import run_prefix, version_prefix
 from serin.registry.ports import Clock, Objects
-from serin.registry.records import ModelVersion, Run, VersionStatus, version_prefix
+from serin.registry.records import ModelVersion, Run, VersionStatus
 from serin.registry.registry import Registry, put, put_training
 from serin.registry.retry import Patience
 
@@ -26,11 +27,6 @@ ARTIFACTS = (
     "evaluation.json",
 )
 REPORTS = ("training", "evaluation")
-
-
-def run_prefix(model: str, run: str) -> str:
-    """Where a run leaves what it made, in the data bucket."""
-    return f"runs/{model}/{run}/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from serin.errors import NotFound, Unverified
 from serin.monitoring.feedback import Terms, Truth, Truths, row_id
 from serin.monitoring.minutes import Counts, Minute
 from serin.monitoring.summary import Summary, Units, disagreement, minutes
-from serin.monitoring.window import SUMMARIES
+from serin.registry.keys import release_prefix, summaries_prefix
 from serin.registry.ports import Objects
 from serin.registry.records import Release, ReleaseStatus
 from serin.release.compare import Disagreement
@@ -115,7 +115,7 @@ def look(data: Objects, plan: Plan, release: Release, now: datetime) -> Seen:
 
     Reading one twice changes nothing: the first requests of entities merge as a union does, and so does feedback.
     """
-    key = f"releases/{release.model}/{release.id}/seen.json"
+    key = release_prefix(release.model, release.id) + "seen.json"
     try:
         seen = Seen.from_json(data.get(key))
     except NotFound:
@@ -273,7 +273,7 @@ def _listed(data: Objects, since: datetime, now: datetime) -> Iterator[tuple[str
 
 
 def _folder(hour: datetime) -> str:
-    return f"{SUMMARIES}dt={hour:%Y-%m-%d}/hour={hour:%H}/"
+    return summaries_prefix(hour)
 
 
 def _hour(moment: datetime) -> datetime:

@@ -14,7 +14,7 @@ from serin.monitoring.files import read_challenger, read_layout
 from serin.monitoring.replay import Replay, Window, replay
 from serin.monitoring.rescore import Score
 from serin.monitoring.summarise import Layout, captures_once
-from serin.monitoring.window import CAPTURES
+from serin.registry.keys import captures_prefix, release_prefix
 from serin.registry.ports import Clock, Objects, StoredObject
 from serin.registry.records import ModelVersion, Release
 from serin.registry.registry import Registry
@@ -27,7 +27,7 @@ READ_WITHIN = timedelta(seconds=15)
 
 def replay_key(release: Release, champion: int) -> str:
     """Name the replay of a release against a champion, in the data bucket."""
-    return f"releases/{release.model}/{release.id}/replay-{champion}.json"
+    return f"{release_prefix(release.model, release.id)}replay-{champion}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,6 @@ def _newest(data: Objects, since: datetime, until: datetime) -> Iterator[StoredO
     """List the capture files that were written in this time, the newest first."""
     hour = until.replace(minute=0, second=0, microsecond=0)
     while hour > since - timedelta(hours=1):
-        folder = data.list(f"{CAPTURES}dt={hour:%Y-%m-%d}/hour={hour:%H}/")
+        folder = data.list(captures_prefix(hour))
         yield from sorted(folder, key=lambda file: (file.stored_at, file.key), reverse=True)
         hour -= timedelta(hours=1)

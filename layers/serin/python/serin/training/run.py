@@ -16,8 +16,8 @@ from serin.data.border import Keys
 from serin.data.datasets import DatasetFiles, Rows, find_datasets
 from serin.errors import Refused
 from serin.profile.profile import Profile, profile_columns
+from serin.registry.keys import run_prefix
 from serin.registry.ports import Objects
-from serin.registry.register import run_prefix
 from serin.registry.registry import Registry
 from serin.training.rival import dump_rivals
 from serin.training.rivals import Fit, RivalFinder

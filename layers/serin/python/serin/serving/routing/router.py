@@ -10,8 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from serin.contract.notation import MODEL_NAME
 from serin.errors import NotFound, SerinError, Unavailable, Unverified, loggable
 from serin.registry.ids import read_verified
+from serin.registry.keys import version_prefix
 from serin.registry.records import Champion, ModelVersion, Route
 from serin.serving.capture.recorder import Report, say_nothing
 from serin.serving.routing.trial import Fault, Trial
@@ -27,7 +29,7 @@ MEMORY_PER_BYTE = 8
 MEMORY_AT_LEAST = 256 * 2**10
 
 MAX_DIGITS = 8  # of a version
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_NAME = re.compile(MODEL_NAME)
 
 
 class RouteSource(Protocol):
@@ -278,7 +280,7 @@ class Router:
 
         beside: the size of what must stay in memory with it. kept_as: the name under which it is kept, if not `model`.
         """
-        prefix = f"models/{model}/{number}/"
+        prefix = version_prefix(model, number)
         onnx, spec = (read_verified(self._files, prefix + name, files.get(name)) for name in FILES)
         size = max(MEMORY_PER_BYTE * len(onnx), MEMORY_AT_LEAST)
         if beside and beside + size > MEMORY_BYTES:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from serin.contract.notation import BOOLEANS, is_number
 from serin.contract.spec import NO_CATEGORY
 from serin.errors import BadRequest
 from serin.serving.rows.body import check_count, check_keys, read_json, read_text, shorten
@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 CSV, JSON = "text/csv", "application/json"
-# As a CSV is read in training: serin.data.cells, which is too heavy to be imported here.
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 MOST_DIGITS = 20
-_BOOLEANS = {
-    **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
-    **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
-}
 
 
 def invoke(endpoint: Endpoint, model: str, kind: str, body: bytes) -> tuple[dict[str, Any], dict[str, str]]:
@@ -120,10 +114,10 @@ def _cell(text: str, kind: str) -> Any:
     if folded in NO_CATEGORY or folded == "none":
         return None
     if kind == "boolean":
-        return _BOOLEANS.get(folded, text)
+        return BOOLEANS.get(folded, text)
     if len(text) < MOST_DIGITS and text.isascii() and text.isdigit():  # all of it, for it may be an entity's number
         return int(text)
-    return float(text) if _NUMBER.fullmatch(text) else text
+    return float(text) if is_number(text) else text
 
 
 def _named(data: list[list[Any]], columns: list[str], what: str) -> list[dict[str, Any]]:
