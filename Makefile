@@ -55,7 +55,7 @@ synth: setup
 	@$(BIN)/python -m serin.cdk.synth
 
 deploy: setup
-	@$(BIN)/python -m serin.cdk.deploy $(ENV)
+	@$(BIN)/serin cdk deploy -c env=$(ENV)
 
 # What each shows: benchmarks/README.md. All run, whichever misses its targets.
 bench: setup

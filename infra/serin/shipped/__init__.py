@@ -15,9 +15,9 @@ NOT_ON_LAMBDA = ("cdk", "cli", "client", "local", "shipped")
 
 
 def shipped(name: str) -> Path:
-    """Find a folder: `functions`, `layers` (what each bundle pins) or `models` (examples)."""
+    """Find `functions`, `layers` (what each bundle pins), `models` (examples) or `CHANGELOG.md`."""
     beside = Path(__file__).resolve().parent / name
-    return beside if beside.is_dir() else Path(__file__).resolve().parents[3] / name
+    return beside if beside.exists() else Path(__file__).resolve().parents[3] / name
 
 
 def library_files() -> list[Path]:

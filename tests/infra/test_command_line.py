@@ -6,7 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from serin.cdk.deploy import with_node
+import pytest
+
+from serin.cdk.command_line import compose, with_node
 from serin.cdk.node import NODE
 
 
@@ -24,3 +26,17 @@ def test_what_was_on_the_path_stays_there_behind_it() -> None:
         "PATH": f"{NODE.parent}:/a:/b",
         "AWS_PROFILE": "mine",
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "runs"),
+    [
+        ("deploy -c env=dev", "deploy --all -c env=dev"),
+        ("diff -c env=dev shop-dev", "diff -c env=dev shop-dev"),
+        ("destroy shop-dev --force", "destroy shop-dev --force"),
+        ("deploy --all", "deploy --all"),
+        ("bootstrap -c env=dev", "bootstrap -c env=dev"),
+    ],
+)
+def test_a_command_for_stacks_that_names_none_is_for_all(words: str, runs: str) -> None:
+    assert " ".join(compose(words.split())).endswith(f" -- {runs}")

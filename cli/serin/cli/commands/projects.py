@@ -1,0 +1,112 @@
+"""How does a project begin, and how does it get to AWS? `new`, `try`, `cdk`, `upgrade`"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serin.cli import project
+from serin.cli.commands import contracts
+from serin.cli.commands.arguments import AsJson, check_name, read_file
+from serin.cli.commands.data import upload
+from serin.cli.project import AskedWrongly
+from serin.cli.show import Output
+from serin.errors import Unavailable
+
+app = typer.Typer()
+
+TRIED = 3  # rows that are asked once there is a version
+
+TRIED = 3  # rows that are asked once there is a version
+
+
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(help="a new folder; the project is called as it is")],
+    as_json: AsJson = False,
+) -> None:
+    """Begin a repository of one's own, with a model to learn from."""
+    from serin.cli.new import write_project
+
+    output = Output(as_json=as_json)
+    files = [str(path.relative_to(folder)) for path in write_project(folder)]
+    output.say(f"wrote {folder}: {', '.join(files)}")
+    output.say("next:")
+    output.say(f"  cd {folder}")
+    output.say("  make try DATA=<a CSV of yours> TARGET=<the column to predict>")
+    output.document({"project": str(folder), "files": files})
+
+
+@app.command("try")
+def try_table(
+    data: Annotated[Path, typer.Argument(help="a CSV (also .gz) or Parquet file")],
+    target: Annotated[str, typer.Option(help="the column to predict")],
+    model: Annotated[str, typer.Option(help="what to call the model; by default as the file")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Bring a table of yours to an answer, on the twin: contract, dataset, training, version, prediction."""
+    from serin.cli.reach import reach
+    from serin.cli.render import tell_predictions
+    from serin.cli.rows import rows_from_table
+    from serin.cli.twin import running_twin, start_detached
+
+    output = Output(as_json=as_json)
+    name = model or re.sub(r"[^a-z0-9]+", "_", data.name.partition(".")[0].lower()).strip("_")
+    check_name(name)
+    table = read_file(data)
+    if (place := project.models_folder() / name / "model.yaml").exists():
+        contract = project.contracts().load(name)
+        if contract.target != target:
+            raise AskedWrongly(f"{place} predicts {contract.target}, not {target}; name another model with --model")
+        output.say(f"{name} has a contract already, by which this goes: {place}")
+    else:
+        contracts.init(name, data, target)
+    try:
+        running_twin()
+    except Unavailable:
+        with output.waiting("starting the twin"):
+            start_detached(0)
+    upload(name, data, wait=True)
+    there = reach("local")
+    rows = rows_from_table(table, there.call("GET", f"/models/{name}"))[:TRIED]
+    output.say(f"\nwhat it answers to the first {len(rows)} rows:")
+    answer = there.call("POST", f"/models/{name}/predict", {"rows": rows})
+    tell_predictions(output, answer)
+    output.say("\nthe twin stays up. Next:")
+    output.say(f"  serin why {name}@{answer['version']}     what it was judged by, and on which rows")
+    output.say(f"  {place.relative_to(project.root())}     is the contract: read it, correct it, upload again")
+    output.say("  serin local down     stops the twin; serin local up goes on where it ended")
+    output.document(answer)
+
+
+@app.command(
+    "cdk", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def run_cdk(words: typer.Context) -> None:
+    """Run the CDK's command line, as in: serin cdk deploy -c env=dev. It brings its own Node."""
+    from serin.cdk.command_line import compose, with_node
+
+    if not words.args:
+        raise AskedWrongly("say what the CDK shall do, as in: serin cdk diff -c env=dev")
+    done = subprocess.run(compose(words.args), cwd=project.root(), env=with_node(os.environ), check=False)
+    sys.exit(done.returncode)
+
+
+@app.command()
+def upgrade(as_json: AsJson = False) -> None:
+    """Say what changed since the version that requirements.txt pins, and pin the one that is installed."""
+    from serin.cli.upgrade import upgrade_project
+
+    output = Output(as_json=as_json)
+    upgraded = upgrade_project(project.root())
+    output.say(upgraded.summary)
+    for heading, text in upgraded.changes.items():
+        output.say(f"\n{heading}", style="bold")
+        output.say(text)
+    output.document({"from": upgraded.pinned, "to": upgraded.installed, "changes": upgraded.changes})
