@@ -66,6 +66,16 @@ class WorkQueue(Construct):
             f"({reader}) fails on it, is throttled, or has more to do than it can. Read the function's logs.",
         )
 
+    @property
+    def arn(self) -> str:
+        """Name the queue to others."""
+        return self.queue.queue_arn
+
+    @property
+    def url(self) -> str:
+        """Say where messages are sent to."""
+        return self.queue.queue_url
+
     def read_by(self, reader: ServerlessFunction, *, batch_size: int, at_once: int) -> None:
         """Wake the function for each batch; only what it reports as failed comes again.
 

@@ -11,13 +11,18 @@ from serin.cdk.environment import Environment
 
 
 class StateStack(cdk.Stack):
-    """The stateful stack: retained outside `local`, and nothing in it is ever replaced."""
+    """The stateful stack: what is in it is never replaced, and outlives the stack where the environment retains it.
+
+    artifacts, data, table: what it keeps, which an app can grant (`data.grant_read(role)`) and watch. To a role of
+    another stack, grant what `Bucket.from_bucket_name(…, environment.data_bucket)` finds there: by the name alone, so
+    that no export ties that stack to this one.
+    """
 
     def __init__(self, scope: Construct, id: str, *, environment: Environment, env: cdk.Environment) -> None:
         super().__init__(scope, id, env=env, termination_protection=environment.retain)
-        ArtifactsBucket(self, "Artifacts", environment=environment)
-        DataBucket(self, "Data", environment=environment)
-        dynamodb.Table(
+        self.artifacts = ArtifactsBucket(self, "Artifacts", environment=environment)
+        self.data = DataBucket(self, "Data", environment=environment)
+        self.table = dynamodb.Table(
             self,
             "Table",
             table_name=environment.table,
