@@ -8,6 +8,9 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from serin.cdk.environment import Environment
+from serin.registry import keys
+
+CAPTURES_FAILED = "captures-failed/"  # what Firehose could not make of a line; no function reads it
 
 
 class PrivateBucket(s3.Bucket):
@@ -54,16 +57,16 @@ class DataBucket(PrivateBucket):
             name=environment.data_bucket,
             environment=environment,
             lifecycle_rules=[
-                _expire("uploads/", days.uploads, overwritten=days.old_versions),
-                _expire("quarantine/", days.uploads),
-                _expire("runs/", days.runs),
-                _expire("batch/", days.batches),
-                _expire("batch-work/", days.batches),
-                _expire("predictions/", days.batches),
-                _expire("captures/", days.captures),
-                _expire("captures-failed/", days.captures),
-                _expire("summaries/", days.summaries),
-                _expire("releases/", days.captures),  # a replay lists rows as they were captured
+                _expire(keys.UPLOADS, days.uploads, overwritten=days.old_versions),
+                _expire(keys.QUARANTINE, days.uploads),
+                _expire(keys.RUNS, days.runs),
+                _expire(keys.BATCH, days.batches),
+                _expire(keys.BATCH_WORK, days.batches),
+                _expire(keys.PREDICTIONS, days.batches),
+                _expire(keys.CAPTURES, days.captures),
+                _expire(CAPTURES_FAILED, days.captures),
+                _expire(keys.SUMMARIES, days.summaries),
+                _expire(keys.RELEASES, days.captures),  # a replay lists rows as they were captured
             ],
         )
         # event_bridge_enabled=True would bring a custom-resource function to set this one property.
@@ -79,7 +82,7 @@ class ArtifactsBucket(PrivateBucket):
 
     def __init__(self, scope: Construct, id: str, *, environment: Environment) -> None:
         super().__init__(scope, id, name=environment.artifacts_bucket, environment=environment, lifecycle_rules=[])
-        models = self.arn_for_objects("models/*")
+        models = self.arn_for_objects(f"{keys.MODELS}*")
         self.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="WriteOnce",

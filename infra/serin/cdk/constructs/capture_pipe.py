@@ -9,9 +9,11 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from serin.cdk.constructs.alarms import PERIOD, Alarms
+from serin.cdk.constructs.bucket import CAPTURES_FAILED
 from serin.cdk.constructs.function import ServerlessFunction
 from serin.cdk.constructs.log_group import LogGroup
 from serin.cdk.environment import Environment
+from serin.registry import keys
 
 PATTERN = '{ ($.serin = "capture") || ($.serin = "feedback") }'
 GATHERED_MB = 16  # some twenty thousand predictions: what `summarise` reads at once
@@ -65,9 +67,9 @@ class CapturePipe(Construct):
         return kinds.ExtendedS3DestinationConfigurationProperty(
             bucket_arn=self._bucket_arn,
             role_arn=role.role_arn,
-            prefix="captures/dt=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/",
-            error_output_prefix="captures-failed/!{firehose:error-output-type}/dt=!{timestamp:yyyy-MM-dd}/",
-            file_extension=".jsonl.gz",
+            prefix=f"{keys.CAPTURES}dt=!{{timestamp:yyyy-MM-dd}}/hour=!{{timestamp:HH}}/",
+            error_output_prefix=f"{CAPTURES_FAILED}!{{firehose:error-output-type}}/dt=!{{timestamp:yyyy-MM-dd}}/",
+            file_extension=keys.CAPTURE_ENDING,
             compression_format="GZIP",
             # As a release counts by the minute, no capture need be later than one.
             buffering_hints=kinds.BufferingHintsProperty(
@@ -88,7 +90,7 @@ class CapturePipe(Construct):
 
     def _delivery_role(self, error_stream: logs.LogStream) -> iam.Role:
         account, region = self._environment.account, self._environment.region
-        objects = [f"{self._bucket_arn}/{prefix}/*" for prefix in ("captures", "captures-failed")]
+        objects = [f"{self._bucket_arn}/{prefix}*" for prefix in (keys.CAPTURES, CAPTURES_FAILED)]
         group = f"/aws/kinesisfirehose/{self._name}"
         errors = f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{error_stream.log_stream_name}"
         role = iam.Role(

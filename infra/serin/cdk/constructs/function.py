@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from serin.aws import variables as names
 from serin.cdk.constructs.alarms import PERIOD
 from serin.cdk.constructs.layers import Layers
 from serin.cdk.constructs.log_group import LogGroup
@@ -158,19 +159,19 @@ def _objects(bucket: str, prefixes: tuple[str, ...]) -> list[str]:
 
 
 def _common_variables(name: str, environment: Environment, with_models: bool) -> dict[str, str]:
-    variables = {
-        "ENVIRONMENT": environment.name,
-        "TABLE": environment.table,
-        "DATA_BUCKET": environment.data_bucket,
-        "ARTIFACTS_BUCKET": environment.artifacts_bucket,
-        "SECONDS_PER_PLAN_MINUTE": str(environment.seconds_per_plan_minute),
-        "ARRIVAL_SECONDS": str(environment.arrival_seconds),
+    settings = {
+        names.ENVIRONMENT: environment.name,
+        names.TABLE: environment.table,
+        names.DATA_BUCKET: environment.data_bucket,
+        names.ARTIFACTS_BUCKET: environment.artifacts_bucket,
+        names.SECONDS_PER_PLAN_MINUTE: str(environment.seconds_per_plan_minute),
+        names.ARRIVAL_SECONDS: str(environment.arrival_seconds),
         "POWERTOOLS_SERVICE_NAME": name,
         "POWERTOOLS_METRICS_NAMESPACE": environment.metrics,
         "POWERTOOLS_LOG_LEVEL": environment.log_level,
     }
     if with_models:
-        variables["MODELS_PATH"] = "/opt/models"
+        settings[names.MODELS_PATH] = "/opt/models"
     if not environment.tracing:
-        variables["POWERTOOLS_TRACE_DISABLED"] = "true"
-    return variables
+        settings["POWERTOOLS_TRACE_DISABLED"] = "true"
+    return settings

@@ -7,6 +7,7 @@ from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from serin.aws import variables
 from serin.cdk.constructs.alarms import PERIOD, Alarms
 from serin.cdk.constructs.function import ServerlessFunction
 from serin.cdk.environment import Environment
@@ -82,7 +83,7 @@ class WorkQueue(Construct):
         at_once: how many batches are worked on at a time; without a limit, those that Lambda throttles would count as
         tried, and end among the dead letters.
         """
-        reader.function.add_environment("TRIES", str(TRIES))
+        reader.function.add_environment(variables.TRIES, str(TRIES))
         reader.function.add_event_source(
             event_sources.SqsEventSource(
                 self.queue, batch_size=batch_size, report_batch_item_failures=True, max_concurrency=at_once

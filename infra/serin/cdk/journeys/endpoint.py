@@ -10,6 +10,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from serin.cdk.constructs.alarms import PERIOD
 from serin.cdk.constructs.rest_api import RestApi, Routes
 from serin.cdk.journeys.parts import Parts
+from serin.registry import keys
 
 
 class Endpoint:
@@ -28,7 +29,7 @@ class Endpoint:
             with_models=False,
             log_days=parts.environment.days.endpoint_logs,
         )
-        self.function.may_read(parts.environment.artifacts_bucket, "models/")
+        self.function.may_read(parts.environment.artifacts_bucket, keys.MODELS)
         self.function.may_read_table()
         self.http = RestApi(parts.stack, "Http", routes=routes, function=self.function, environment=parts.environment)
         self._tell_people(parts)

@@ -5,8 +5,10 @@ Its resources stand in the stack itself: parts.py says why.
 
 from __future__ import annotations
 
+from serin.aws import variables
 from serin.cdk.journeys.parts import Parts
 from serin.cdk.journeys.training import Training
+from serin.registry import keys
 
 
 class Ingestion:
@@ -19,13 +21,13 @@ class Ingestion:
     def __init__(self, parts: Parts, *, training: Training) -> None:
         data, topic = parts.environment.data_bucket, parts.alarms.topic
         self.queue = parts.queue("Uploads", name="uploads", reader="validate_data")
-        self.queue_variables = {"UPLOADS_QUEUE_URL": self.queue.url}
-        parts.send_objects("UploadArrived", prefix="uploads/", to=self.queue)
+        self.queue_settings = {variables.UPLOADS_QUEUE_URL: self.queue.url}
+        parts.send_objects("UploadArrived", prefix=keys.UPLOADS, to=self.queue)
 
-        variables = {"TOPIC_ARN": topic.topic_arn} | training.queue_variables
-        self.validate_data = parts.function("ValidateData", name="validate_data", bundle="data", variables=variables)
-        self.validate_data.may_read(data, "uploads/", "receipts/", "datasets/")
-        self.validate_data.may_write(data, "receipts/", "datasets/", "quarantine/")
+        settings = {variables.TOPIC_ARN: topic.topic_arn} | training.queue_settings
+        self.validate_data = parts.function("ValidateData", name="validate_data", bundle="data", variables=settings)
+        self.validate_data.may_read(data, keys.UPLOADS, keys.RECEIPTS, keys.DATASETS)
+        self.validate_data.may_write(data, keys.RECEIPTS, keys.DATASETS, keys.QUARANTINE)
         self.validate_data.may_change_table()
         self.validate_data.may_send(training.queue.arn)
         self.validate_data.may_publish(topic.topic_arn)

@@ -5,12 +5,14 @@ Its resources stand in the stack itself: parts.py says why.
 
 from __future__ import annotations
 
+from serin.aws import variables
 from serin.cdk.constructs.capture_pipe import CapturePipe
 from serin.cdk.constructs.function import ServerlessFunction
 from serin.cdk.journeys.ingestion import Ingestion
 from serin.cdk.journeys.parts import Parts
 from serin.cdk.journeys.releases import Releases
 from serin.cdk.journeys.training import Training
+from serin.registry import keys
 
 
 class Monitoring:
@@ -37,22 +39,22 @@ class Monitoring:
         data, artifacts = parts.environment.data_bucket, parts.environment.artifacts_bucket
         CapturePipe(parts.stack, "Captured", source=endpoint, environment=parts.environment, alarms=parts.alarms)
         self.queue = parts.queue("Captures", name="captures", reader="summarise")
-        parts.send_objects("CapturesArrived", prefix="captures/", to=self.queue)
+        parts.send_objects("CapturesArrived", prefix=keys.CAPTURES, to=self.queue)
 
         self.summarise = parts.function("Summarise", name="summarise", bundle="evaluation", with_models=False)
-        self.summarise.may_read(data, "captures/")
-        self.summarise.may_read(artifacts, "models/")
-        self.summarise.may_write(data, "summaries/")
+        self.summarise.may_read(data, keys.CAPTURES)
+        self.summarise.may_read(artifacts, keys.MODELS)
+        self.summarise.may_write(data, keys.SUMMARIES)
         self.summarise.may_read_table()
         self.queue.read_by(self.summarise, batch_size=10, at_once=5)
 
     def _look_for_drift(self, parts: Parts, training: Training) -> None:
         data, topic = parts.environment.data_bucket, parts.alarms.topic
-        variables = {"TOPIC_ARN": topic.topic_arn} | training.queue_variables
-        self.check_drift = parts.function("CheckDrift", name="check_drift", bundle="evaluation", variables=variables)
-        self.check_drift.may_read(data, "summaries/")
-        self.check_drift.may_read(parts.environment.artifacts_bucket, "models/")
-        self.check_drift.may_write(data, "drift/")
+        settings = {variables.TOPIC_ARN: topic.topic_arn} | training.queue_settings
+        self.check_drift = parts.function("CheckDrift", name="check_drift", bundle="evaluation", variables=settings)
+        self.check_drift.may_read(data, keys.SUMMARIES)
+        self.check_drift.may_read(parts.environment.artifacts_bucket, keys.MODELS)
+        self.check_drift.may_write(data, keys.DRIFT)
         self.check_drift.may_change_table()
         self.check_drift.may_publish(topic.topic_arn)
         self.check_drift.may_send(training.queue.arn)
@@ -60,11 +62,13 @@ class Monitoring:
 
     def _do_what_is_due(self, parts: Parts, training: Training, ingestion: Ingestion, releases: Releases) -> None:
         data, topic = parts.environment.data_bucket, parts.alarms.topic
-        queues = training.queue_variables | ingestion.queue_variables
-        variables = queues | training.variables | releases.variables | {"TOPIC_ARN": topic.topic_arn}
-        self.tick = parts.function("Tick", name="tick", bundle="evaluation", variables=variables)
-        self.tick.may_list(data, "uploads/")
-        self.tick.may_read(data, "receipts/")
+        queues = training.queue_settings | ingestion.queue_settings
+        settings = (
+            queues | training.workflow_settings | releases.workflow_settings | {variables.TOPIC_ARN: topic.topic_arn}
+        )
+        self.tick = parts.function("Tick", name="tick", bundle="evaluation", variables=settings)
+        self.tick.may_list(data, keys.UPLOADS)
+        self.tick.may_read(data, keys.RECEIPTS)
         self.tick.may_change_table()
         self.tick.may_start(training.workflow.arn, releases.arn)  # again, what got lost: a name starts once
         self.tick.may_publish(topic.topic_arn)

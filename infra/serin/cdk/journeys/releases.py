@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+from serin.aws import variables
 from serin.cdk.journeys.parts import Parts
+from serin.registry import keys
 
 
 class Releases:
@@ -24,16 +26,16 @@ class Releases:
         here = f"{environment.region}:{environment.account}"
         self.arn = f"arn:aws:states:{here}:stateMachine:{environment.named('release')}"
         self.events_arn = f"arn:aws:events:{here}:event-bus/default"
-        self.variables = {"RELEASE_WORKFLOW_ARN": self.arn}
+        self.workflow_settings = {variables.RELEASE_WORKFLOW_ARN: self.arn}
         self._parts = parts
-        variables = {"TOPIC_ARN": topic.topic_arn} | self.variables
+        settings = {variables.TOPIC_ARN: topic.topic_arn} | self.workflow_settings
 
-        advance = parts.function("AdvanceRelease", name="advance_release", bundle="evaluation", variables=variables)
-        advance.may_read(environment.artifacts_bucket, "models/")
-        advance.may_read(environment.data_bucket, "summaries/", "releases/", "captures/")  # captures: for a replay
-        advance.may_write(environment.data_bucket, "releases/")
-        abort = parts.function("AbortRelease", name="abort_release", bundle="evaluation", variables=variables)
-        start = parts.function("StartRelease", name="start_release", bundle="base", variables=variables)
+        advance = parts.function("AdvanceRelease", name="advance_release", bundle="evaluation", variables=settings)
+        advance.may_read(environment.artifacts_bucket, keys.MODELS)
+        advance.may_read(environment.data_bucket, keys.SUMMARIES, keys.RELEASES, keys.CAPTURES)  # to replay
+        advance.may_write(environment.data_bucket, keys.RELEASES)
+        abort = parts.function("AbortRelease", name="abort_release", bundle="evaluation", variables=settings)
+        start = parts.function("StartRelease", name="start_release", bundle="base", variables=settings)
         for function in (advance, abort, start):
             function.may_change_table()
             function.may_publish(topic.topic_arn)

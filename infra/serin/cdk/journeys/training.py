@@ -5,8 +5,10 @@ Its resources stand in the stack itself: parts.py says why.
 
 from __future__ import annotations
 
+from serin.aws import variables
 from serin.cdk.constructs.function import ServerlessFunction
 from serin.cdk.journeys.parts import Parts
+from serin.registry import keys
 
 
 class Training:
@@ -20,28 +22,28 @@ class Training:
         data, artifacts = parts.environment.data_bucket, parts.environment.artifacts_bucket
         topic = parts.alarms.topic
         self.queue = parts.queue("Training", name="training", reader="start_training")
-        self.queue_variables = {"TRAINING_QUEUE_URL": self.queue.url}
+        self.queue_settings = {variables.TRAINING_QUEUE_URL: self.queue.url}
 
         self.train_model = parts.function("TrainModel", name="train_model", bundle="training")
-        self.train_model.may_read(data, "datasets/", "runs/")
-        self.train_model.may_read(artifacts, "models/")
-        self.train_model.may_write(data, "runs/")
+        self.train_model.may_read(data, keys.DATASETS, keys.RUNS)
+        self.train_model.may_read(artifacts, keys.MODELS)
+        self.train_model.may_write(data, keys.RUNS)
         self.train_model.may_list_table()
 
         self.evaluate_model = parts.function("EvaluateModel", name="evaluate_model", bundle="evaluation")
-        self.evaluate_model.may_read(data, "runs/")
-        self.evaluate_model.may_read(artifacts, "models/")
-        self.evaluate_model.may_write(data, "runs/")
+        self.evaluate_model.may_read(data, keys.RUNS)
+        self.evaluate_model.may_read(artifacts, keys.MODELS)
+        self.evaluate_model.may_write(data, keys.RUNS)
         self.evaluate_model.may_list_table()
 
         self.register_model = parts.function("RegisterModel", name="register_model", bundle="base")
-        self.register_model.may_read(data, "runs/")
-        self.register_model.may_read(artifacts, "models/")
-        self.register_model.may_write(artifacts, "models/")
+        self.register_model.may_read(data, keys.RUNS)
+        self.register_model.may_read(artifacts, keys.MODELS)
+        self.register_model.may_write(artifacts, keys.MODELS)
         self.register_model.may_change_table()
 
-        variables = {"TOPIC_ARN": topic.topic_arn} | self.queue_variables
-        self.close_run = parts.function("CloseRun", name="close_run", bundle="base", variables=variables)
+        settings = {variables.TOPIC_ARN: topic.topic_arn} | self.queue_settings
+        self.close_run = parts.function("CloseRun", name="close_run", bundle="base", variables=settings)
         self.close_run.may_change_table()
         self.close_run.may_publish(topic.topic_arn)
         self.close_run.may_send(self.queue.arn)
@@ -51,10 +53,10 @@ class Training:
             name="training",
             functions=[self.train_model, self.evaluate_model, self.register_model, start_release, self.close_run],
         )
-        self.variables = {"TRAINING_WORKFLOW_ARN": self.workflow.arn}
+        self.workflow_settings = {variables.TRAINING_WORKFLOW_ARN: self.workflow.arn}
 
-        variables = self.variables | {"CODE_DIGEST": code_digest}
-        self.start_training = parts.function("StartTraining", name="start_training", bundle="base", variables=variables)
+        settings = self.workflow_settings | {variables.CODE_DIGEST: code_digest}
+        self.start_training = parts.function("StartTraining", name="start_training", bundle="base", variables=settings)
         self.start_training.may_change_table()
         self.start_training.may_start(self.workflow.arn)
         self.queue.read_by(self.start_training, batch_size=10, at_once=2)
