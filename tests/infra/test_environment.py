@@ -77,6 +77,53 @@ def test_the_account_is_the_callers_unless_the_environment_names_one() -> None:
     assert read("dev", {"account": "444455556666"}, account="111122223333").account == "444455556666"
 
 
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"prefix": "Shop"}, r"prefix is 'Shop', but names take lower-case letters"),
+        ({"prefix": "shop_"}, "lower-case letters, digits, and single hyphens"),
+        ({"prefix": "-shop"}, "a letter first"),
+        ({"prefix": "7shops"}, "a letter first"),
+        ({"prefix": "shop-"}, "hyphens between them"),
+        ({"prefix": ""}, "prefix is ''"),
+        ({"prefix": 7}, "prefix is 7"),
+        ({"prefix": "a-shop-with-a-long-name"}, r"'a-shop-with-a-long-name-dev', .* has 27 characters; at most 24"),
+        ({"tags": {"cost-centre": 7}}, "the value of cost-centre must be a text"),
+        ({"tags": ["shop"]}, "tags"),
+    ],
+)
+def test_a_name_that_aws_would_not_take_is_refused(changed: dict[str, Any], reason: str) -> None:
+    with pytest.raises(BadEnvironment, match=f"'dev': .*{reason}"):
+        read("dev", changed)
+
+
+def test_an_environment_is_called_what_its_resources_can_be_called() -> None:
+    settings = context()
+    settings["environments"]["Dev"] = settings["environments"]["dev"]
+    with pytest.raises(BadEnvironment, match="its name is 'Dev'"):
+        Environment.read("Dev", context=settings, default_account=None)
+
+
+def test_the_longest_prefix_leaves_room_for_a_bucket_in_any_region() -> None:
+    environment = read("dev", {"prefix": "a" * 20, "account": "1" * 12, "region": "ap-southeast-1"})
+    assert len(environment.artifacts_bucket) <= 63  # as S3 has it
+
+
+def test_tags_are_those_of_all_environments_and_its_own() -> None:
+    settings = context()
+    settings["defaults"]["tags"] = {"team": "credit", "stage": "any"}
+    settings["environments"]["dev"]["tags"] = {"stage": "dev"}
+    assert Environment.read("dev", context=settings, default_account=None).tags == {"team": "credit", "stage": "dev"}
+
+
+def test_a_project_from_before_prefixes_is_called_as_it_was() -> None:
+    settings = context()
+    for key in ("prefix", "tags"):
+        del settings["defaults"][key]
+    before = Environment.read("dev", context=settings, default_account=None)
+    assert (before.stack, before.metrics, before.tags) == ("serin-dev", "Serin/dev", {})
+
+
 def test_an_environment_changes_the_size_of_one_function() -> None:
     environment = read("dev", {"sizes": {"api": {"memory_mb": 3008}}})
     assert environment.size_of("api") == Size(memory_mb=3008, timeout_seconds=10)

@@ -65,3 +65,8 @@ def check_environment(name: str) -> str:
     if name not in environments():
         raise AskedWrongly(f"there is no environment {name!r}; cdk.json has {', '.join(environments())}")
     return name
+
+
+def stack_name(environment: str) -> str:
+    """Name an environment's stack, as the stacks themselves do. Its outputs say where everything is."""
+    return f"{environments()[environment].get('prefix', 'serin')}-{environment}"

@@ -96,7 +96,7 @@ def reach(env: str) -> EnvironmentClient:
         return EnvironmentClient(env, twin["outputs"], AtEndpoint(session, found[variables.AWS_ENDPOINT_URL]))
     region = project.environments()[env].get("region")
     session = boto3.session.Session(region_name=region)
-    return EnvironmentClient(env, _stack_outputs(session, f"serin-{env}"), session)
+    return EnvironmentClient(env, _stack_outputs(session, env), session)
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,13 @@ class AtEndpoint:
         return self.session.client(service, endpoint_url=self.endpoint_url, **options)
 
 
-def _stack_outputs(session: Any, stack: str) -> dict[str, str]:
+def _stack_outputs(session: Any, env: str) -> dict[str, str]:
+    stack = project.stack_name(env)
     try:
         described = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:
         if "does not exist" in str(error):
-            raise NotFound(f"the stack {stack} is not deployed; deploy it with: make deploy ENV={stack[6:]}") from error
+            raise NotFound(f"the stack {stack} is not deployed; deploy it with: make deploy ENV={env}") from error
         raise SerinError(f"AWS refused to describe {stack}: {error.response['Error']['Message']}") from error
     except BotoCoreError as error:
         raise Unavailable(f"AWS cannot be asked about {stack}: {error}; check your AWS credentials") from error

@@ -24,19 +24,25 @@ from serin.cdk.stacks.state import StateStack
 from serin.shipped import settings, shipped
 
 PROBLEMS = (UnknownEnvironment, BadEnvironment, TooLarge, NoInstaller, UnsupportedRoute, UnknownTask)
+FLAGS = ("@aws-cdk/", "aws:cdk:")  # context that is for the CDK
 
 
 class Serin(Construct):
     """Both stacks of one environment, as a part of an app that has others too.
 
     project: the folder of cdk.json and models/. context: what cdk.json says, and `env`, the environment; by default as
-    cdk.json there and `cdk -c` say. state, service: the stacks; the app can grant, tag and watch what is in them.
+    cdk.json there and `cdk -c` say. environment: what everything is called. state, service: the stacks, named as in an
+    app of Serin's own, so that the commands find them; the app can grant, tag and watch what is in them.
     Raises one of PROBLEMS.
     """
 
     def __init__(self, scope: Construct, id: str, *, project: Path, context: Mapping[str, Any] | None = None) -> None:
         super().__init__(scope, id)
-        self.environment = read_environment(context or read_context(project))
+        told = context or read_context(project)
+        for name, value in told.items():
+            if name.startswith(FLAGS):  # which only `cdk` gives to an app; run by itself it would not have them
+                self.node.set_context(name, value)
+        self.environment = read_environment(told)
         self.state, self.service = add_stacks(self, environment=self.environment, project=project)
 
 
@@ -79,6 +85,9 @@ def add_stacks(scope: Construct, *, environment: Environment, project: Path) -> 
     service = ServiceStack(
         scope, environment.stack, environment=environment, project=project, routes=chalice_routes(), env=target
     )
+    for stack in (state, service):
+        for key, value in environment.tags.items():
+            cdk.Tags.of(stack).add(key, value)
     service.add_stack_dependency(state)
     return state, service
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
 UNKNOWN_ACCOUNT = "000000000000"  # lets a template be made with no AWS account at hand
+MOST_LETTERS = (
+    24  # of <prefix>-<env>: with account and region, a bucket's name then stays within S3's 63, in any region
+)
+_NAME = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 class UnknownEnvironment(Exception):
@@ -62,7 +67,9 @@ class Size:
 class Environment:
     """One entry of cdk.json's `environments`, filled up from its `defaults`.
 
-    account: twelve digits. retain: whether deleting the stack leaves buckets and table in place.
+    prefix: with what every name here begins; two projects of one account and region need two. account: twelve digits.
+    tags: what every resource is tagged with, those of `defaults` too. retain: whether deleting the stack leaves buckets
+    and table in place, with what is in them.
     bundle: whether third-party packages are built into layers; where they are not, functions run with
     the packages of whoever runs them. arrival_seconds: how long captures take from the endpoint into a
     summary, such as fail once included; a release waits so long until it takes a minute for complete.
@@ -86,6 +93,8 @@ class Environment:
     days: Days
     requests: Requests
     sizes: Mapping[str, Size]
+    prefix: str = "serin"
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, name: str, *, context: Mapping[str, Any], default_account: str | None) -> Self:
@@ -97,10 +106,10 @@ class Environment:
         if name not in known:
             raise UnknownEnvironment(name, list(known))
         settings = {"name": name, **context["defaults"], **known[name]}
-        expected = {field.name for field in fields(cls)}
-        if missing := expected - settings.keys():
+        needed = {setting.name for setting in fields(cls) if setting.default is setting.default_factory is MISSING}
+        if missing := needed - settings.keys():
             raise BadEnvironment(name, f"lacks {', '.join(sorted(missing))}")
-        if unread := settings.keys() - expected:
+        if unread := settings.keys() - {setting.name for setting in fields(cls)}:
             raise BadEnvironment(name, f"nothing reads {', '.join(sorted(unread))}")
         settings["account"] = settings["account"] or default_account or UNKNOWN_ACCOUNT
         exceptions = known[name].get("sizes", {})
@@ -114,28 +123,48 @@ class Environment:
             }
         except TypeError as error:
             raise BadEnvironment(name, str(error)) from error
-        days = settings["days"]
+        tags = [entry.get("tags", {}) for entry in (context["defaults"], known[name])]
+        if not all(isinstance(entry, Mapping) for entry in tags):
+            raise BadEnvironment(name, 'tags: give each a name and a text, as in {"team": "credit"}')
+        settings["tags"] = tags[0] | tags[1]
+        environment = cls(**settings)
+        environment._check_names()
+        environment._check_days()
+        return environment
+
+    def _check_names(self) -> None:
+        for what, value in (("its name", self.name), ("prefix", self.prefix)):
+            if not isinstance(value, str) or not _NAME.fullmatch(value):
+                rule = "lower-case letters, digits, and single hyphens between them; a letter first"
+                raise BadEnvironment(self.name, f"{what} is {value!r}, but names take {rule}")
+        if (letters := len(self.stack)) > MOST_LETTERS:
+            reason = f"{self.stack!r}, with which names begin, has {letters} characters"
+            raise BadEnvironment(self.name, f"{reason}; at most {MOST_LETTERS} let buckets be named: shorten prefix")
+        if wrong := [key for key, value in self.tags.items() if not isinstance(value, str)]:
+            raise BadEnvironment(self.name, f"tags: the value of {', '.join(wrong)} must be a text")
+
+    def _check_days(self) -> None:
+        days = self.days
         if days.old_versions >= days.uploads:
-            raise BadEnvironment(name, "days: old_versions must be fewer than uploads, of which they are the last")
+            raise BadEnvironment(self.name, "days: old_versions must be fewer than uploads, of which they are the last")
         if min(days.runs, days.batches, days.captures, days.summaries) < 2:
-            raise BadEnvironment(name, "days: at least 2, of which the last one is as an old version")
+            raise BadEnvironment(self.name, "days: at least 2, of which the last one is as an old version")
         if days.endpoint_logs > days.captures:
-            raise BadEnvironment(name, "days: endpoint_logs hold captures, so that they must not be more")
-        return cls(**settings)
+            raise BadEnvironment(self.name, "days: endpoint_logs hold captures, so that they must not be more")
 
     @property
     def stack(self) -> str:
-        """Name the stack of everything that can be made again: `serin-<env>`."""
-        return f"serin-{self.name}"
+        """Name the stack of everything that can be made again: `<prefix>-<env>`."""
+        return f"{self.prefix}-{self.name}"
 
     def named(self, what: str) -> str:
-        """Name a resource: `serin-<env>-<what>`."""
+        """Name a resource: `<prefix>-<env>-<what>`."""
         return f"{self.stack}-{what}"
 
     @property
     def metrics(self) -> str:
         """Name the namespace of what functions count: an account's environments must not ring each other's alarms."""
-        return f"Serin/{self.name}"
+        return f"{self.prefix.capitalize()}/{self.name}"
 
     def size_of(self, function: str) -> Size:
         """Look up how large a function is."""

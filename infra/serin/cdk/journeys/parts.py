@@ -108,5 +108,5 @@ class Parts:
         )
 
     def _rule_name(self, id: str) -> str:
-        """Turn `UploadArrived` into `serin-<env>-upload-arrived`."""
+        """Turn `UploadArrived` into `<prefix>-<env>-upload-arrived`."""
         return self.environment.named(re.sub(r"(?<!^)(?=[A-Z])", "-", id).lower())

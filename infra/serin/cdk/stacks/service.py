@@ -42,7 +42,7 @@ class ServiceStack(cdk.Stack):
         routes: Routes,
         env: cdk.Environment,
     ) -> None:
-        super().__init__(scope, id, env=env)
+        super().__init__(scope, id, stack_name=environment.stack, env=env)
         # The CDK lets a function wait for its role by DependsOn too, which is superfluous and harmless.
         self.template_options.metadata = {"cfn-lint": {"config": {"ignore_checks": ["W3005"]}}}
         self.alarms = Alarms(self, "Alarms", environment=environment)

@@ -11,7 +11,8 @@ from serin.cdk.environment import Environment
 
 
 class StateStack(cdk.Stack):
-    """The stateful stack: what is in it is never replaced, and outlives the stack where the environment retains it.
+    """The stateful stack: what is in it is never replaced, and outlives the stack where the environment says
+    `retain`.
 
     artifacts, data, table: what it keeps, which an app can grant (`data.grant_read(role)`) and watch. To a role of
     another stack, grant what `Bucket.from_bucket_name(…, environment.data_bucket)` finds there: by the name alone, so
@@ -19,7 +20,13 @@ class StateStack(cdk.Stack):
     """
 
     def __init__(self, scope: Construct, id: str, *, environment: Environment, env: cdk.Environment) -> None:
-        super().__init__(scope, id, env=env, termination_protection=environment.retain)
+        super().__init__(
+            scope,
+            id,
+            stack_name=environment.named("state"),
+            env=env,
+            termination_protection=environment.retain,
+        )
         self.artifacts = ArtifactsBucket(self, "Artifacts", environment=environment)
         self.data = DataBucket(self, "Data", environment=environment)
         self.table = dynamodb.Table(
