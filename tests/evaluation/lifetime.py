@@ -19,7 +19,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from serin.contract.compile import compile_spec
-from serin.contract.model import Candidate, Contract
+from serin.contract.model import Contract
+from serin.contract.sections import Candidate
 from serin.contract.spec import ServingSpec, label_text
 from serin.data.border import Keys
 from serin.data.receive import Intake, Upload

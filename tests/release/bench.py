@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from serin.contract.model import Release as Section
+from serin.contract.sections import Release as Section
 from serin.monitoring.feedback import Truth, Truths, row_id
 from serin.monitoring.rescore import Score
 from serin.monitoring.summary import Summary, Unit, Units

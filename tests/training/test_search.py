@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from serin.contract.model import Candidate, Contract
+from serin.contract.model import Contract
+from serin.contract.sections import Candidate
 from serin.errors import Refused
 from serin.training.search import (
     FINAL_FITS,

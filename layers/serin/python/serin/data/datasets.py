@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from serin.contract.metrics import Task
-from serin.contract.model import Contract, FeatureType
+from serin.contract.model import Contract
+from serin.contract.sections import FeatureType
 from serin.data.border import Keys, Mask
 from serin.data.cells import as_text, is_text, parse_booleans, parse_categories, parse_numbers, parse_times
 from serin.data.keys import Beside, Earlier, columns_hash, keys_by_row, place_rows

@@ -17,8 +17,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from serin.contract.metrics import Task
-from serin.contract.model import Contract, Feature, FeatureType
+from serin.contract.model import Contract
 from serin.contract.notation import is_number
+from serin.contract.sections import Feature, FeatureType
 from serin.contract.spec import ServingSpec, SpecFeature, label_text
 from serin.data.cells import Mask, Parsed, as_text, parse_booleans, parse_categories, parse_numbers, parse_times
 from serin.data.read import RawTable, name_some

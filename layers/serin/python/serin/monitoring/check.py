@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from serin.contract.durations import scale_duration
 from serin.contract.load import Contracts
 from serin.contract.model import Contract
 from serin.contract.spec import ServingSpec
@@ -25,7 +26,7 @@ from serin.registry.keys import drift_report_key
 from serin.registry.ports import Clock, Notifier, Objects, Queue
 from serin.registry.records import DriftState, HistoryEntry, ModelVersion
 from serin.registry.registry import Found, Registry, put, put_drift
-from serin.training.start import BY_DRIFT, BY_HAND, plan_duration
+from serin.training.start import BY_DRIFT, BY_HAND
 
 TOLD = 5  # columns in a message and in the history; the report has them all
 
@@ -71,7 +72,7 @@ class Checker:
         if route is None or (by != BY_HAND and not self._is_past(state.value.checked_at, plan.every, at)):
             return None
         version = self.registry.version(model, route.value.champion.version).value
-        since = at - plan_duration(plan.window, self.seconds_per_minute)
+        since = at - self._lasts(plan.window)
         return Due(contract, version, state, since=since, at=at)
 
     def served(self, checks: Collection[Due]) -> dict[str, Served]:
@@ -105,12 +106,15 @@ class Checker:
             self._tell(report, retrains=retrains)
         return report
 
+    def _lasts(self, duration: timedelta) -> timedelta:
+        return scale_duration(duration, seconds_per_minute=self.seconds_per_minute)
+
     def _is_past(self, since: str | None, duration: timedelta, at: datetime) -> bool:
         """Tell whether a duration of the contract has gone by, or never began.
 
         One that began in a future further off than it lasts was noted by a clock that was fast.
         """
-        lasts = plan_duration(duration, self.seconds_per_minute)
+        lasts = self._lasts(duration)
         return not since or not -lasts < at - datetime.fromisoformat(since) < lasts
 
     def _report(self, due: Due, served: Served) -> Report:
@@ -126,7 +130,7 @@ class Checker:
         answers = compare_columns(self._expected(version, layout.spec), served.scores, tests=tests)
         verdict, reason = sum_up(shifts, answers)
         age = at - datetime.fromisoformat(version.created_at)
-        is_stale = plan.max_age is not None and age >= plan_duration(plan.max_age, self.seconds_per_minute)
+        is_stale = plan.max_age is not None and age >= self._lasts(plan.max_age)
         return Report(
             model=version.model,
             version=version.number,

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
-from serin.contract.model import Strategy
+from serin.contract.sections import Strategy
 from serin.monitoring.minutes import Minute
 from serin.registry.records import Release, VersionStatus
 from serin.release.compare import (

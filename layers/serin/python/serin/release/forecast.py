@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from math import inf, log
 
-from serin.contract.model import Strategy
+from serin.contract.sections import Strategy
 from serin.registry.records import Release
 from serin.release.compare import PASS_LEVEL, units_needed
 from serin.release.evidence import step_began

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil, isfinite
 
-from serin.contract.model import NoTraffic
+from serin.contract.sections import NoTraffic
 from serin.registry.records import Release, ReleaseStatus
 from serin.release.admit import objection
 from serin.release.compare import Finding, Verdict, is_surely_allowed, is_too_much, unknown

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from serin.contract.model import NoTraffic, Question, Strategy
-from serin.contract.model import Release as ReleaseSection
+from serin.contract.durations import scale_duration
+from serin.contract.sections import NoTraffic, Question, Strategy
+from serin.contract.sections import Release as ReleaseSection
 from serin.release.compare import units_needed
 
 HOLDBACK = 0.1
@@ -80,11 +81,13 @@ class Plan:
 def resolve_plan(
     section: Mapping[str, Any], *, seconds_per_plan_minute: float, arrival_seconds: float = ARRIVAL_SECONDS
 ) -> Plan:
-    """Make a plan of a contract's `release` section. Here, and nowhere else, its durations are scaled."""
+    """Make a plan of a contract's `release` section, with its durations as they last here."""
     said = ReleaseSection.model_validate(section)
 
     def seconds(duration: timedelta | None) -> float:
-        return duration.total_seconds() / 60 * seconds_per_plan_minute if duration else 0.0
+        if duration is None:
+            return 0.0
+        return scale_duration(duration, seconds_per_minute=seconds_per_plan_minute).total_seconds()
 
     match said.strategy:
         case Strategy.CANARY:

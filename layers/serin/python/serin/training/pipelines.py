@@ -23,7 +23,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from serin.contract.metrics import Task
-from serin.contract.model import Candidate, Contract
+from serin.contract.model import Contract
+from serin.contract.sections import Candidate
 
 MISSING = "(missing)"
 MAX_CATEGORIES = 64

@@ -29,7 +29,8 @@ from sklearn.model_selection import (
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # a part of scikit-learn
 
 from serin.contract.metrics import Task
-from serin.contract.model import Candidate, Contract
+from serin.contract.model import Contract
+from serin.contract.sections import Candidate
 from serin.errors import Refused
 from serin.training.measure import measure
 from serin.training.pipelines import SETTINGS, Params, build_estimator, build_transform

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from serin.contract.durations import SECONDS_PER_MINUTE, scale_duration
 from serin.contract.load import Contracts
 from serin.contract.model import Contract
 from serin.errors import ContractError, NotFound
@@ -45,7 +46,7 @@ def decide(
     by: str,
     last_started_at: datetime | None,
     now: datetime,
-    seconds_per_minute: float = 60.0,
+    seconds_per_minute: float = SECONDS_PER_MINUTE,
 ) -> Train | Rest:
     """Say whether to train, and why.
 
@@ -82,7 +83,8 @@ def decide(
         return Train(usable, f"{new_rows:,} new rows, at least {plan.min_new_rows:,}")
     if plan.on_drift and by == BY_DRIFT:
         return Train(usable, f"what is asked has drifted, and there are {new_rows:,} new rows")
-    if plan.every and last_started_at and now - last_started_at >= plan_duration(plan.every, seconds_per_minute):
+    every = plan.every and scale_duration(plan.every, seconds_per_minute=seconds_per_minute)
+    if every and last_started_at and now - last_started_at >= every:
         return Train(usable, f"{new_rows:,} new rows, and the last training is older than training.retrain.every")
     if not plan.on_upload:
         return Rest(f"{new_rows:,} new rows; training.retrain.on_upload is off, start it with: serin train")
@@ -99,11 +101,6 @@ def trained_on(runs: Sequence[Run]) -> set[str]:
     return {dataset for run in runs if run.status is not RunStatus.FAILED for dataset in run.datasets}
 
 
-def plan_duration(duration: timedelta, seconds_per_minute: float) -> timedelta:
-    """Resolve a duration of a contract to real time."""
-    return duration * (seconds_per_minute / 60.0)
-
-
 @dataclass(frozen=True, slots=True)
 class Starter:
     """Starts trainings."""
@@ -114,7 +111,7 @@ class Starter:
     now: Clock
     patience: Patience
     code_digest: str
-    seconds_per_minute: float = 60.0
+    seconds_per_minute: float = SECONDS_PER_MINUTE
 
     def consider(self, model: str, by: str, request: str = "") -> TrainingState:
         """Decide whether `model` is to be trained, start it if so, and remember the decision with its reason.
