@@ -17,7 +17,7 @@ from serin.local.twin import Twin
 from serin.registry.records import Release
 from serin.registry.registry import put
 from serin.release.rollback import take_back
-from serin.serving.capture.recorder import short_hash
+from serin.serving.rows.mask import short_hash
 from tests.e2e.conftest import upload, write_contract
 from tests.serving.asking import FEATURES, a_table
 from tests.serving.test_forms import ROW, tensors

@@ -10,7 +10,8 @@ import pytest
 from serin.contract.compile import compile_spec
 from serin.contract.model import Contract
 from serin.contract.spec import CaptureSpec, ServingSpec, SpecFeature
-from serin.serving.capture.recorder import MAX_LINE_BYTES, CaptureMask, short_hash
+from serin.serving.capture.recorder import MAX_LINE_BYTES
+from serin.serving.rows.mask import CaptureMask, short_hash
 from tests.builders import a_contract
 from tests.serving.asking import NAN, TURNED, VERSION, World
 from tests.serving.test_forms import FORMS, ROW, send
@@ -19,7 +20,7 @@ PREDICT = "/models/loans/predict"
 AT = 1_767_225_600_000
 
 
-def veil(world: World, **said: Any) -> None:
+def mask(world: World, **said: Any) -> None:
     """Change what the champion's spec says of captures."""
     key = f"models/loans/{VERSION}/spec.json"
     world.files[key] = json.dumps({**json.loads(world.files[key]), "capture": said}).encode()
@@ -160,7 +161,7 @@ def test_a_line_is_whole_within_the_64_kib_at_which_lambda_may_divide_it(world: 
 
 
 def test_masked_and_hashed_columns_are_not_kept_plain(world: World) -> None:
-    veil(world, masked=["salary"], hashed=["education", "age"])
+    mask(world, masked=["salary"], hashed=["education", "age"])
     lines = ask(world, ROW, {**ROW, "education": None})
     education, age = short_hash("loans\0education\0degree"), short_hash("loans\0age\x0041")
     assert lines[0]["rows"] == [[age, None, True, education], [age, None, True, None]]
@@ -181,7 +182,7 @@ def test_a_row_of_one_feature_is_a_row(kind: str) -> None:
 
 
 def test_an_entity_is_captured_with_all_its_predictions_or_with_none(world: World) -> None:
-    veil(world, share=0.5)
+    mask(world, share=0.5)
     kept = {
         entity: [len(ask(world, {**ROW, "applicant": entity})) for _ in range(3)]
         for entity in (f"A{number}" for number in range(60))
@@ -189,7 +190,7 @@ def test_an_entity_is_captured_with_all_its_predictions_or_with_none(world: Worl
     assert all(counts in ([0, 0, 0], [1, 1, 1]) for counts in kept.values())
     assert 15 <= sum(counts[0] for counts in kept.values()) <= 45
     world.later()
-    veil(world, share=0.0)
+    mask(world, share=0.0)
     assert [line for entity in kept for line in ask(world, {**ROW, "applicant": entity})] == []
 
 

@@ -28,8 +28,9 @@ from serin.registry.keys import MODELS
 from serin.registry.ports import KeptAnswer
 from serin.registry.records import ModelVersion, Route
 from serin.registry.registry import answer_key, decode, number_key, partition
-from serin.serving.capture.recorder import Recorder, Report
+from serin.serving.capture.recorder import Recorder
 from serin.serving.endpoint import Endpoint
+from serin.serving.report import Report
 from serin.serving.routing.router import Router
 
 _TABLE_TIMEOUT = urllib3.Timeout(connect=0.5, read=1.0)

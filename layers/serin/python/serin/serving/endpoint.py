@@ -7,68 +7,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from serin.contract.spec import ServingSpec
 from serin.errors import BadRequest, ModelOutput, NotFound, loggable
 from serin.registry.ports import KeptAnswer
 from serin.registry.records import Champion
-from serin.serving.answer import EXPLANATION, answers, count_unsure, extras
-from serin.serving.capture.recorder import Recorder, Report, say_nothing
+from serin.serving.answer import EXPLANATION, Answered, Scores, extras
+from serin.serving.capture.recorder import Recorder
+from serin.serving.report import Report, say_nothing
 from serin.serving.routing.router import Router, Serving, check_name
 from serin.serving.routing.trial import DEADLINE_SECONDS, Arm, Fault, Trial
 from serin.serving.rows.body import MAX_BODY_BYTES, check_count, check_keys, read_json, shorten
 from serin.serving.rows.encode import Encoded, encode, entity_text
 from serin.serving.runtime.model import LoadedModel
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # few requests ask for it
     from serin.serving.runtime.explain import Explained
 
 Read = Callable[[LoadedModel], Encoded]
-Scores = NDArray[np.float64]
-
-
-class Answered(msgspec.Struct, frozen=True):  # made for every request, and a frozen dataclass takes three times as long
-    """What one version answers to the rows of one request, in whatever form they came. scores: as its spec says.
-
-    asked: the version that was to answer, `version` and `model` the one that did. fault: what `asked` did wrong.
-    failure: why there are no scores. entity: None where the request names none, or several. share: of the entities,
-    which are captured.
-    """
-
-    id: str
-    version: int
-    model: LoadedModel
-    encoded: Encoded
-    scores: Scores
-    is_degraded: bool
-    arm: Arm
-    asked: int
-    release: str | None
-    entity: str | None
-    share: float
-    fault: Fault | None = None
-    failure: str = ""
-    explained: Explained | None = None
-
-    @property
-    def spec(self) -> ServingSpec:
-        return self.model.spec
-
-    @property
-    def notes(self) -> tuple[tuple[str, ...], ...]:
-        return self.encoded.notes
-
-    @property
-    def unsure(self) -> int:
-        """How many rows a person must decide."""
-        return count_unsure(self.scores, self.spec)
-
-    def answers(self) -> list[dict[str, Any]]:
-        """Write one answer for each row."""
-        return answers(self.scores, self.spec, prediction_id=self.id, notes=self.notes, explained=self.explained)
 
 
 class AnswerSource(Protocol):
@@ -203,73 +159,48 @@ class Endpoint:
     def _answer(self, serving: Serving, read: Read, entity: str | None, needs: Collection[str]) -> Answered:
         """Ask the version whose turn it is, and where a challenger fails the champion, by whom the rows are judged."""
         encoded = read(serving.model)
-        if needs and not EXPLANATION.isdisjoint(needs):
-            from serin.serving.runtime.explain import check_explainable  # few requests ask for it
-
-            check_explainable(serving.model.spec, len(encoded))
+        if needs:
+            _check_explainable(serving.model, needs, rows=len(encoded))
         is_split = entity is not None or not encoded.is_mixed
         entity = entity or encoded.entity
-        name, trial = self.new_id(), serving.trial
+        prediction, trial = self.new_id(), serving.trial
         version, model, asked = serving.version, serving.model, serving.version
         arm = Arm.CHAMPION if is_split and not serving.is_direct else Arm.DIRECT
-        said = _NOTHING
-        if trial is not None and is_split and trial.takes(entity or name, self.router.wall_clock()):
+        result = _NO_RESULT
+        if trial is not None and is_split and trial.takes(entity or prediction, self.router.wall_clock()):
             arm, asked = Arm.CHALLENGER, trial.challenger.version
-            other, said = self._try_challenger(trial, encoded, read, needs)
-            if said.scores is not None and trial.model is not None:
-                version, model, encoded = asked, trial.model, other
-        fault = said.fault
-        if said.scores is None:
-            said = _score(model, encoded, needs)
-            fault = fault or said.fault
-        scores, failure = (np.empty((0, 1)), said.reason) if said.scores is None else (said.scores, "")
+            by_challenger, result = self._ask_challenger(trial, encoded, read, needs)
+            if result.scores is not None and trial.model is not None:
+                version, model, encoded = asked, trial.model, by_challenger
+        fault = result.fault
+        if result.scores is None:
+            result = _score(model, encoded, needs)
+            fault = fault or result.fault
+        scores, failure = (_NO_SCORES, result.reason) if result.scores is None else (result.scores, "")
         return Answered(
-            name,
-            version,
-            model,
-            encoded,
-            scores,
-            serving.is_degraded,
-            arm,
-            asked,
-            serving.release,
-            entity,
-            serving.share,
-            fault,
-            failure,
-            said.explained,
+            prediction, serving, version, model, encoded, scores, arm, asked, entity, fault, failure, result.explained
         )
 
-    def _try_challenger(
+    def _ask_challenger(
         self, trial: Trial, encoded: Encoded, read: Read, needs: Collection[str]
-    ) -> tuple[Encoded, _Said]:
-        """Ask the challenger, unless this process gave it up."""
+    ) -> tuple[Encoded, _Result]:
+        """Ask the challenger, unless this process gave it up. encoded: for the champion; given back as it was read."""
         if trial.model is None or trial.is_stopped:
-            return encoded, _Said(None, fault=trial.fault)
+            return encoded, _Result(None, fault=trial.fault)
         begun = self.router.monotonic()
-        lacking = sorted(set(needs).difference(extras(trial.model.spec))) if needs else ()
-        try:
-            encoded = encoded if trial.reads_alike else read(trial.model)
-            lacks = f"it does not give {' and '.join(lacking)}, which the champion gives"
-            said = _Said(None, fault=Fault.RAISED, reason=lacks) if lacking else _score(trial.model, encoded, needs)
-        except Exception as error:  # the champion can do it, so that whatever is wrong is the challenger's
-            said = _Said(None, fault=Fault.RAISED, reason=f"it does not do what the champion does: {loggable(error)}")
+        encoded, result = _score_challenger(trial.model, encoded, None if trial.reads_alike else read, needs)
         # An explanation runs hundreds of rows; what that takes is no fault of a version's.
-        if (
-            said.fault is None
-            and not said.explained
-            and (seconds := self.router.monotonic() - begun) > DEADLINE_SECONDS
-        ):
-            said = _Said(None, fault=Fault.LATE, reason=f"it took {seconds:.3f} s, and has {DEADLINE_SECONDS} s")
-        if said.fault is None:
+        is_timed = result.fault is None and result.explained is None
+        if is_timed and (seconds := self.router.monotonic() - begun) > DEADLINE_SECONDS:
+            result = _Result(None, fault=Fault.LATE, reason=f"it took {seconds:.3f} s, and has {DEADLINE_SECONDS} s")
+        if result.fault is None:
             trial.strikes = 0
-            return encoded, said
-        trial.note(said.fault, said.reason)
+            return encoded, result
+        trial.note(result.fault, result.reason)
         with suppress(Exception):  # the answer comes before the word about it
-            who = f"{trial.model.spec.model}@{trial.challenger.version}"
-            told = f"the challenger {who} was answered for by the champion: {said.reason}"
-            self.report("ChallengerFault", said.fault, told)
-        return encoded, said
+            who = f"the challenger {trial.model.spec.model}@{trial.challenger.version}"
+            self.report("ChallengerFault", result.fault, f"{who} was answered for by the champion: {result.reason}")
+        return encoded, result
 
     def _settle(self, model: str, answered: Answered, begun: float, loads: int) -> None:
         """Capture an answer, and raise ModelOutput where it is none."""
@@ -286,8 +217,8 @@ def _read(body: bytes, model: LoadedModel) -> Encoded:
     return encode(read_rows(body), model.spec) if fast is None else fast
 
 
-class _Said(NamedTuple):
-    """What a version said; where it said nothing, what it did wrong, and how."""
+class _Result(NamedTuple):
+    """What a version gave; where it gave no scores, what it did wrong, and how."""
 
     scores: Scores | None
     explained: Explained | None = None
@@ -295,19 +226,44 @@ class _Said(NamedTuple):
     reason: str = ""
 
 
-_NOTHING = _Said(None)
+_NO_RESULT = _Result(None)
+_NO_SCORES: Scores = np.empty((0, 1))
 
 
-def _score(model: LoadedModel, encoded: Encoded, needs: Collection[str]) -> _Said:
+def _score(model: LoadedModel, encoded: Encoded, needs: Collection[str]) -> _Result:
     """Run a model, and explain what it says where that is needed."""
     try:
         scores = model.predict(encoded)
         is_explained = needs and not EXPLANATION.isdisjoint(needs)
-        return _Said(scores, model.explain(encoded, scores) if is_explained else None)
+        return _Result(scores, model.explain(encoded, scores) if is_explained else None)
     except ModelOutput as error:
-        return _Said(None, fault=Fault.NOT_A_NUMBER, reason=error.message)
+        return _Result(None, fault=Fault.NOT_A_NUMBER, reason=error.message)
     except Exception as error:  # onnxruntime's exceptions have no common ancestor but this
-        return _Said(None, fault=Fault.RAISED, reason=f"the model failed: {loggable(error)}")
+        return _Result(None, fault=Fault.RAISED, reason=f"the model failed: {loggable(error)}")
+
+
+def _score_challenger(
+    model: LoadedModel, encoded: Encoded, read: Read | None, needs: Collection[str]
+) -> tuple[Encoded, _Result]:
+    """Run a challenger on what its champion answers. read: None where it reads rows as the champion does."""
+    lacking = sorted(set(needs).difference(extras(model.spec))) if needs else ()
+    try:
+        encoded = read(model) if read else encoded
+    except Exception as error:  # the champion can do it, so that whatever is wrong is the challenger's
+        reason = f"it does not do what the champion does: {loggable(error)}"
+        return encoded, _Result(None, fault=Fault.RAISED, reason=reason)
+    if lacking:
+        reason = f"it does not give {' and '.join(lacking)}, which the champion gives"
+        return encoded, _Result(None, fault=Fault.RAISED, reason=reason)
+    return encoded, _score(model, encoded, needs)
+
+
+def _check_explainable(model: LoadedModel, needs: Collection[str], *, rows: int) -> None:
+    """Raise Refused or TooLarge where an explanation is needed that there is none of."""
+    if not EXPLANATION.isdisjoint(needs):
+        from serin.serving.runtime.explain import check_explainable  # few requests ask for it
+
+        check_explainable(model.spec, rows)
 
 
 def read_rows(body: bytes) -> list[dict[str, Any]]:

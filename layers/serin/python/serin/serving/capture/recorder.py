@@ -7,27 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from hashlib import blake2b
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from serin.contract.spec import ServingSpec
 from serin.errors import Unavailable, loggable
-from serin.serving.rows.encode import MOST_SENT, entity_text
-
-if TYPE_CHECKING:
-    from serin.serving.endpoint import Answered
+from serin.serving.answer import Answered
+from serin.serving.report import Report
+from serin.serving.rows.mask import short_hash
 
 # Lambda is said to divide what a function prints at 64 KiB, and neither part would be a line of JSON.
 MAX_LINE_BYTES = 60_000
-
-Report = Callable[[str, str, str], None]
-
-
-def say_nothing(metric: str, code: str, reason: str) -> None:
-    """Report to nobody."""
 
 
 class _Line(msgspec.Struct):
@@ -53,37 +43,6 @@ class _Line(msgspec.Struct):
     scores: Sequence[Any]
 
 
-class CaptureMask:
-    """Writes the rows of one version for capture: features in the spec's order, and no value that is not to be kept."""
-
-    def __init__(self, spec: ServingSpec) -> None:
-        names = [feature.name for feature in spec.features]
-        read = [feature.name for feature in (*spec.numeric, *spec.categories)]
-        self.share = spec.capture.share
-        self._pick = itemgetter(*map(read.index, names)) if len(names) > 1 else itemgetter(slice(0, 1))
-        hidden = {*spec.capture.masked, *([spec.entity] if spec.entity else [])}
-        self._masked = [place for place, name in enumerate(names) if name in hidden]
-        self._hashed = [
-            (place, f"{spec.model}\0{name}\0")
-            for place, name in enumerate(names)
-            if name in spec.capture.hashed and name not in hidden
-        ]
-
-    def rows(self, sent: Sequence[tuple[Any, ...]]) -> list[Sequence[Any]]:
-        """Write the first rows of a request."""
-        picked = [self._pick(row) for row in sent[:MOST_SENT]]
-        return [self._cover(row) for row in picked] if self._masked or self._hashed else picked
-
-    def _cover(self, row: tuple[Any, ...]) -> list[Any]:
-        values = list(row)
-        for place in self._masked:
-            values[place] = None
-        for place, name in self._hashed:
-            text = entity_text(values[place])
-            values[place] = None if text is None else short_hash(name + text)
-        return values
-
-
 class Recorder:
     """Writes a line for each answer. write: takes it, with its newline. wall_clock: seconds since 1970.
 
@@ -102,7 +61,8 @@ class Recorder:
         """Write what was answered, where its entity is in the share that is kept. Never raises."""
         try:
             unit = short_hash(f"{model}\0{answered.entity or answered.id}")
-            if answered.share < 1 and int(unit, 16) >= answered.share * 2**64:
+            share = answered.serving.share
+            if share < 1 and int(unit, 16) >= share * 2**64:
                 return
             self._write(self._line(model, answered, unit, seconds, is_cold))
         except Exception as error:  # whatever it is, the prediction is made, and its answer must arrive
@@ -123,7 +83,7 @@ class Recorder:
 
     def _line(self, model: str, answered: Answered, unit: str, seconds: float, is_cold: bool) -> bytes:
         is_answered = not answered.failure
-        rows = answered.model.veil.rows(answered.encoded.sent) if is_answered else []
+        rows = answered.model.mask.rows(answered.encoded.sent) if is_answered else []
         line = _Line(
             "capture",
             1,
@@ -133,7 +93,7 @@ class Recorder:
             answered.asked,
             answered.version if is_answered else None,
             answered.arm,
-            answered.release,
+            answered.serving.release,
             unit,
             answered.entity is not None,
             int(seconds * 1e6) / 1000,
@@ -152,8 +112,3 @@ class Recorder:
         if rows and not line.rows:
             self._lose("TOO_LONG", f"the first row of {answered.id} takes more than {MAX_LINE_BYTES:,} bytes")
         return encoded + b"\n"
-
-
-def short_hash(text: str) -> str:
-    """Name a text by 16 hexadecimal digits: a pseudonym, for whoever guesses the text can tell."""
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -14,7 +14,7 @@ from serin.serving.http.errors import body_of, status_of
 from serin.serving.http.protocols import scoring, v2
 from serin.serving.rows.body import dump_json, read_flag
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # who only reads the routes, as a synthesis does, loads nothing that answers
     from serin.serving.endpoint import Endpoint
 
 

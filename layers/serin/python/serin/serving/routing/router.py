@@ -15,7 +15,7 @@ from serin.errors import NotFound, SerinError, Unavailable, Unverified, loggable
 from serin.registry.ids import read_verified
 from serin.registry.keys import version_prefix
 from serin.registry.records import Champion, ModelVersion, Route
-from serin.serving.capture.recorder import Report, say_nothing
+from serin.serving.report import Report, say_nothing
 from serin.serving.routing.trial import Fault, Trial
 from serin.serving.rows.body import shorten
 from serin.serving.runtime.model import FILES, LoadedModel
@@ -75,8 +75,8 @@ class Serving:
     @property
     def share(self) -> float:
         """Which share of the entities is captured: in a trial one for both arms, which are compared by it."""
-        share = self.model.veil.share
-        return share if self.trial is None or self.trial.model is None else min(share, self.trial.model.veil.share)
+        share = self.model.mask.share
+        return share if self.trial is None or self.trial.model is None else min(share, self.trial.model.mask.share)
 
 
 @dataclass(slots=True)

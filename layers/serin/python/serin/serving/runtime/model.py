@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from serin.contract.spec import ServingSpec
 from serin.errors import ModelOutput, Unverified
-from serin.serving.capture.recorder import CaptureMask
 from serin.serving.rows.body import MAX_ROWS
 from serin.serving.rows.columns import COLUMNS, Columns, RowPacker
 from serin.serving.rows.decode import RowDecoder
 from serin.serving.rows.encode import Arrays, Encoded, PlainRow
+from serin.serving.rows.mask import CaptureMask
 from serin.serving.runtime.operators import check_operators
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # few requests ask for it
     from serin.serving.runtime.explain import Explained
 
 FILES = ("model.onnx", "spec.json")  # of a version, what is loaded
@@ -35,7 +35,7 @@ class LoadedModel:
 
     spec: ServingSpec
     decoder: RowDecoder
-    veil: CaptureMask
+    mask: CaptureMask
     columns: Columns
     usual: Arrays | None
     _session: Any

@@ -11,7 +11,7 @@ from serin.contract.spec import NO_CATEGORY
 from serin.errors import BadRequest
 from serin.serving.rows.body import check_count, check_keys, read_json, read_text, shorten
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # as in dispatch
     from serin.serving.endpoint import Endpoint
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from serin.contract.spec import ServingSpec, label_text
 from serin.errors import BadRequest
-from serin.serving.answer import EXPLANATION, FULL, covered, extras
+from serin.serving.answer import EXPLANATION, FULL, Answered, covered, extras
 from serin.serving.rows.body import check_count, check_keys, read_json, shorten
 from serin.serving.rows.encode import entity_text
 
-if TYPE_CHECKING:
-    from serin.serving.endpoint import Answered, Endpoint
+if TYPE_CHECKING:  # as in dispatch
+    from serin.serving.endpoint import Endpoint
 
 # Of each datatype: the Python types of its values in JSON, and the largest magnitudes that it holds.
 DATATYPES: dict[str, tuple[tuple[type, ...], float, float]] = {
