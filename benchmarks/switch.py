@@ -27,10 +27,11 @@ from serin.aws.cloud import Cloud, utc_now
 from serin.aws.wiring import releaser_in
 from serin.cli.drill import enough_by
 from serin.cli.faulty import answering_nan_above, register, slowed
-from serin.monitoring.captures import Capture, read_lines
+from serin.monitoring.captures import read_lines
 from serin.registry.ids import sha256
 from serin.registry.records import Release, ReleaseStatus, Run, RunStatus, TrainingState
 from serin.registry.registry import put, put_training
+from serin.serving.lines import Capture
 
 CLIENTS = 8
 PAUSE_SECONDS = 0.04  # of a client between two requests

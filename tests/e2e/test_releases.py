@@ -23,8 +23,9 @@ from serin.cli.reach import EnvironmentClient
 from serin.cli.show import Output
 from serin.cli.traffic import Traffic, ever_new
 from serin.local.twin import Twin
-from serin.monitoring.captures import Capture, read_lines
+from serin.monitoring.captures import read_lines
 from serin.registry.records import Release, ReleaseStatus
+from serin.serving.lines import Capture
 from tests.e2e.conftest import upload, write_contract
 from tests.serving.asking import FEATURES, a_table
 from tests.serving.test_forms import ROW

@@ -11,6 +11,7 @@ import pytest
 from serin.errors import Refused, TooLarge
 from serin.monitoring import captures as module
 from serin.monitoring.captures import read_lines
+from serin.serving.lines import Capture
 from tests.builders import a_capture, a_capture_file
 
 
@@ -63,7 +64,7 @@ def test_what_grows_without_end_is_stopped_at_the_budget(monkeypatch: pytest.Mon
         list(read_lines(bomb))
 
 
-def capture(**changes: Any) -> module.Capture:
+def capture(**changes: Any) -> Capture:
     found = next(read_lines(a_capture_file(a_capture(**changes))))
     assert found is not None
     return found

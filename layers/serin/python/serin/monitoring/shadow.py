@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from serin.errors import SerinError
-from serin.monitoring.captures import Capture
 from serin.monitoring.rescore import Challenger, Score, rescore
 from serin.monitoring.summarise import Layout, LayoutOf, captures_once
 from serin.monitoring.summary import DisagreementExample, Flips, Summary
+from serin.serving.lines import Capture
 
 MAX_ROWS = 5_000  # compared of one release in one file
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature, label_text
-from serin.monitoring.captures import Capture, Feedback, Value, read_lines
+from serin.monitoring.captures import read_lines
 from serin.monitoring.feedback import Truth, Truths, earlier, row_id
 from serin.monitoring.summary import (
     MS_PER_MINUTE,
@@ -29,6 +29,7 @@ from serin.monitoring.summary import (
     first_of,
 )
 from serin.profile.profile import profile_columns, profile_numbers
+from serin.serving.lines import Capture, Feedback, Value
 
 AT_ONCE = 20_000  # captures and rows held in memory before they are counted
 MAX_SLICES = 50

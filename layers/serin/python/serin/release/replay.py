@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from serin.errors import NotFound, Refused, Unverified
-from serin.monitoring.captures import Capture
 from serin.monitoring.files import read_challenger, read_layout
 from serin.monitoring.replay import Replay, Window, replay
 from serin.monitoring.rescore import Score
@@ -18,6 +17,7 @@ from serin.registry.keys import captures_prefix, release_prefix
 from serin.registry.ports import Clock, Objects, StoredObject
 from serin.registry.records import ModelVersion, Release
 from serin.registry.registry import Registry
+from serin.serving.lines import Capture
 
 # What a turn has time and memory for, whatever was captured.
 MAX_ROWS = 5_000

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serin.contract.spec import ServingSpec, label_text
+from serin.serving.lines import Arm, Fault
 from serin.serving.rows.encode import Encoded
 
 if TYPE_CHECKING:  # who only reads the routes of the API loads nothing that runs a graph
     from serin.serving.routing.router import Serving
-    from serin.serving.routing.trial import Arm, Fault
     from serin.serving.runtime.explain import Explained
     from serin.serving.runtime.model import LoadedModel
 

@@ -14,9 +14,10 @@ from serin.registry.ports import KeptAnswer
 from serin.registry.records import Champion
 from serin.serving.answer import EXPLANATION, Answered, Scores, extras
 from serin.serving.capture.recorder import Recorder
+from serin.serving.lines import Arm, Fault
 from serin.serving.report import Report, say_nothing
 from serin.serving.routing.router import Router, Serving, check_name
-from serin.serving.routing.trial import DEADLINE_SECONDS, Arm, Fault, Trial
+from serin.serving.routing.trial import DEADLINE_SECONDS, Trial
 from serin.serving.rows.body import MAX_BODY_BYTES, check_count, check_keys, read_json, shorten
 from serin.serving.rows.encode import Encoded, encode, entity_text
 from serin.serving.runtime.model import LoadedModel

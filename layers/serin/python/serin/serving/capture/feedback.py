@@ -14,6 +14,7 @@ import msgspec
 
 from serin.contract.spec import Label, ServingSpec, label_text
 from serin.errors import BadRequest, InvalidRows, RowProblem, TooLarge
+from serin.serving.lines import Feedback
 from serin.serving.rows.body import MAX_ROWS, check_keys, read_json, shorten
 from serin.serving.rows.encode import MAX_MAGNITUDE
 
@@ -27,18 +28,6 @@ _ID = re.compile(ID, re.ASCII)
 class Truth:
     """What turned out of one row of a prediction. id: the prediction's, without the row."""
 
-    id: str
-    row: int
-    truth: Label | float
-
-
-class _Line(msgspec.Struct):
-    """A feedback line, its keys in this order. at: milliseconds since 1970."""
-
-    serin: str
-    v: int
-    at: int
-    model: str
     id: str
     row: int
     truth: Label | float
@@ -83,8 +72,8 @@ def read_feedback(body: bytes, specs: Sequence[ServingSpec]) -> list[Truth]:
 
 def feedback_lines(model: str, truths: Iterable[Truth], *, at: int) -> Iterator[bytes]:
     """Write a line for each, with its newline. at: milliseconds since 1970."""
-    for each in truths:
-        yield msgspec.json.encode(_Line("feedback", 1, at, model, each.id, each.row, each.truth)) + b"\n"
+    for truth in truths:
+        yield msgspec.json.encode(Feedback(1, at, model, truth.id, truth.row, truth.truth)) + b"\n"
 
 
 def _read(item: Mapping[str, Any], labels: Mapping[str, Label]) -> Truth:

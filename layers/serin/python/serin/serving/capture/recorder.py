@@ -5,42 +5,19 @@ Writing it must cost the answer little and must never cost it everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 
 from serin.errors import Unavailable, loggable
 from serin.serving.answer import Answered
+from serin.serving.lines import Capture
 from serin.serving.report import Report
 from serin.serving.rows.mask import short_hash
 
 # Lambda is said to divide what a function prints at 64 KiB, and neither part would be a line of JSON.
 MAX_LINE_BYTES = 60_000
-
-
-class _Line(msgspec.Struct):
-    """A capture line, its keys in this order."""
-
-    serin: str
-    v: int
-    id: str
-    at: int
-    model: str
-    version: int
-    answered: int | None
-    arm: str
-    release: str | None
-    unit: str
-    entity: bool
-    ms: float
-    cold: bool
-    fault: str | None
-    unsure: int
-    n: int
-    rows: Sequence[Any]
-    scores: Sequence[Any]
 
 
 class Recorder:
@@ -84,8 +61,7 @@ class Recorder:
     def _line(self, model: str, answered: Answered, unit: str, seconds: float, is_cold: bool) -> bytes:
         is_answered = not answered.failure
         rows = answered.model.mask.rows(answered.encoded.sent) if is_answered else []
-        line = _Line(
-            "capture",
+        line = Capture(
             1,
             answered.id,
             int(self._wall_clock() * 1000),
@@ -107,7 +83,7 @@ class Recorder:
         encoded = self._encode(line)
         while len(encoded) >= MAX_LINE_BYTES and line.rows:
             fitting = len(line.rows) * MAX_LINE_BYTES // (len(encoded) + 1)
-            line.rows, line.scores = line.rows[:fitting], line.scores[:fitting]
+            line = msgspec.structs.replace(line, rows=line.rows[:fitting], scores=line.scores[:fitting])
             encoded = self._encode(line)
         if rows and not line.rows:
             self._lose("TOO_LONG", f"the first row of {answered.id} takes more than {MAX_LINE_BYTES:,} bytes")

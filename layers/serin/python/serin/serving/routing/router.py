@@ -15,8 +15,9 @@ from serin.errors import NotFound, SerinError, Unavailable, Unverified, loggable
 from serin.registry.ids import read_verified
 from serin.registry.keys import version_prefix
 from serin.registry.records import Champion, ModelVersion, Route
+from serin.serving.lines import Fault
 from serin.serving.report import Report, say_nothing
-from serin.serving.routing.trial import Fault, Trial
+from serin.serving.routing.trial import Trial
 from serin.serving.rows.body import shorten
 from serin.serving.runtime.model import FILES, LoadedModel
 

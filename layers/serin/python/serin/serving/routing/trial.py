@@ -9,32 +9,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
 from serin.registry.records import Challenger
+from serin.serving.lines import Fault
 from serin.serving.runtime.model import LoadedModel
 
 STRIKES = 3
 # Measured after the call, in which nothing else can run. Whether it is merely slow is for the release to judge.
 DEADLINE_SECONDS = 0.25
-
-
-class Arm(StrEnum):
-    """Which side of a trial a request is on. direct: on none, for it was not split."""
-
-    CHAMPION = "champion"
-    CHALLENGER = "challenger"
-    DIRECT = "direct"
-
-
-class Fault(StrEnum):
-    """What a version did wrong instead of answering."""
-
-    RAISED = "raised"
-    NOT_A_NUMBER = "not_a_number"
-    LATE = "late"
 
 
 @dataclass(slots=True)

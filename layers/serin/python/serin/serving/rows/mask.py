@@ -27,7 +27,7 @@ class CaptureMask:
             if name in spec.capture.hashed and name not in hidden
         ]
 
-    def rows(self, sent: Sequence[tuple[Any, ...]]) -> list[Sequence[Any]]:
+    def rows(self, sent: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Write the first rows of a request."""
         picked = [self._pick(row) for row in sent[:MOST_SENT]]
         return [self._cover(row) for row in picked] if self._masked or self._hashed else picked
