@@ -24,6 +24,8 @@ from queue import SimpleQueue
 ROOT = Path(__file__).parent.parent
 LIBRARY = "layers/serin/python/serin"
 SOURCES = (LIBRARY, "functions", "cli")
+ROOTS = (".", "layers/serin/python", "infra", "local", "cli")
+"""The folders that code is imported from: `serin` has its parts in four of them."""
 LEFT_OUT = (".*", "build", "cdk.out", "node_modules", "__pycache__")
 LAST_TIME = ROOT / "build" / "mutate.json"
 """Which test went red for which condition the last time: it is asked first."""
@@ -104,7 +106,8 @@ def _conditions_of(file: Path) -> Iterator[Condition]:
             continue
         called = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
         if called == "Write":
-            yield found(node.args[3], f"{ANY_REVISION}({ast.unparse(node.args[3])})", of=node)
+            revision = node.args[-1]
+            yield found(revision, f"{ANY_REVISION}({ast.unparse(revision)})", of=node)
         if called == "put_once":
             yield found(node.func, ast.unparse(node.func).removesuffix("_once"), of=node)
         if called == "start" and ast.unparse(node.func).endswith("workflow.start"):
@@ -157,7 +160,8 @@ class Copies:
 def red(project: Path, tests: tuple[str, ...]) -> str | None:
     """Run tests in their order, and name the first that goes red."""
     command = [sys.executable, "-m", "pytest", "-x", "-rfE", "-p", "no:cacheprovider", *tests]
-    environment = {**os.environ, "PYTHONPATH": f"{project}:{project / 'layers/serin/python'}"}
+    path = os.pathsep.join(str(project / root) for root in ROOTS)
+    environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return None
