@@ -19,8 +19,8 @@ from serin.release.start import ReleaseStarter
 @cache
 def starter() -> ReleaseStarter:
     cloud = Cloud.from_environment()
-    chronicle = ReleaseLog(cloud.events, cloud.notifier, new_ulid, utc_now, "start_release")
-    return ReleaseStarter(cloud.registry, cloud.release_workflow, chronicle, utc_now, PATIENCE)
+    release_log = ReleaseLog(cloud.events, cloud.notifier, new_ulid, utc_now, "start_release")
+    return ReleaseStarter(cloud.registry, cloud.release_workflow, release_log, utc_now, PATIENCE)
 
 
 @watched

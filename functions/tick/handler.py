@@ -12,7 +12,7 @@ from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.observability import count, each_in_turn, watched
 from serin.aws.wiring import releaser_in
 from serin.errors import Conflict
-from serin.registry.reconcile import Dead, LostUploads
+from serin.registry.reconcile import LostUploads, OrphanFinder
 from serin.registry.registry import put_upload_search
 from serin.training.close import Closer
 
@@ -25,13 +25,13 @@ def cloud() -> Cloud:
 def look_after(model: str) -> None:
     """Put back what got lost of one model, end what died, and let it ask whether a training is due."""
     here, now = cloud(), utc_now()
-    dead = Dead(here.registry, here.training_workflow, here.release_workflow, now)
+    orphans = OrphanFinder(here.registry, here.training_workflow, here.release_workflow, now)
     closer = Closer(here.registry, here.training_requests, here.notifier, utc_now, PATIENCE)
     releaser = releaser_in(here, actor="tick")
-    for run in dead.runs(model):
+    for run in orphans.runs(model):
         error = "its workflow ended without closing it"
         closer.close(model, run.id, attempt=run.attempt, version=run.version, passed=False, error=error)
-    for release in dead.releases(model):
+    for release in orphans.releases(model):
         releaser.abandon(model, release.id, error="its workflow ended, or took no turn, without ending it")
     releaser.start_next(model)
     here.training_requests.send({"model": model, "by": "tick"})

@@ -14,7 +14,7 @@ from serin.cli.releases import bar, follow_release, tell_releases, view, ways_to
 from serin.cli.show import Output
 from serin.errors import Unavailable
 from serin.registry.records import Approval, Release, ReleaseStatus
-from serin.release.rollback import take_back
+from serin.release.rollback import rollback
 from tests.release.bench import CANARY, Bench
 
 
@@ -74,7 +74,7 @@ def test_a_promoted_version_that_was_taken_back_since_is_told_so(capsys: pytest.
         bench.start(number)
         bench.turn(number)
     bench.clock.advance(days=3)
-    take_back(bench.releaser, "loans", "people complain")
+    rollback(bench.releaser, "loans", "people complain")
     bench.starter.start_by_hand("loans", 2, unblocked_by="ann")
     bench.turn(2)
     told = tell_releases(Output(), cloud_of(bench), "loans")

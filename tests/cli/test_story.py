@@ -16,7 +16,7 @@ from serin.cli.render import (
     tell_reasons,
 )
 from serin.cli.show import Output
-from serin.monitoring.drift import Report, Shift, Verdict
+from serin.monitoring.drift import DriftVerdict, Report, Shift
 
 
 def test_a_leaderboard_says_which_way_is_better_and_marks_what_cannot_be_chosen(
@@ -41,10 +41,10 @@ def test_drift_is_told_with_what_moved(capsys: pytest.CaptureFixture[str]) -> No
         since="2026-01-01T00:00:00+00:00",
         until="2026-01-02T00:00:00+00:00",
         rows=1234,
-        verdict=Verdict.DRIFTED,
+        verdict=DriftVerdict.DRIFTED,
         reason="drifted: age",
-        features=(Shift("age", Verdict.DRIFTED, 1.25, (0.0, 0.5), "median 44 → 69", importance=0.03),),
-        predictions=(Shift("score", Verdict.NOT_ENOUGH, None, (0.0, 0.0), "12 rows"),),
+        features=(Shift("age", DriftVerdict.DRIFTED, 1.25, (0.0, 0.5), "median 44 → 69", importance=0.03),),
+        predictions=(Shift("score", DriftVerdict.NOT_ENOUGH, None, (0.0, 0.0), "12 rows"),),
         left_out=("zipcode",),
     )
     tell_drift(Output(), report)

@@ -23,7 +23,7 @@ from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatu
 from serin.registry.register import Registrar
 from serin.registry.registry import Registry
 from serin.release.release_log import ReleaseLog
-from serin.release.rollback import take_back
+from serin.release.rollback import rollback
 from serin.release.turn import Releaser
 from serin.serving.endpoint import Endpoint
 from serin.serving.routing.router import Router
@@ -67,7 +67,7 @@ class House:
             data=self.data,
             artifacts=self.artifacts,
             workflow=self.releasing,
-            chronicle=ReleaseLog(FakeEvents(), self.notifier, new_id, self.clock, "test"),
+            release_log=ReleaseLog(FakeEvents(), self.notifier, new_id, self.clock, "test"),
             now=self.clock,
             patience=RESTLESS,
         )
@@ -161,7 +161,7 @@ def test_from_an_upload_to_an_answer_and_back(house: House) -> None:
     house.run_what_is_asked("tumours")
     house.clock.advance(seconds=6)
     assert house.predict("tumours", [row])["version"] == 2
-    take_back(house.releaser, "tumours", "a person said so")
+    rollback(house.releaser, "tumours", "a person said so")
     house.clock.advance(seconds=6)
     assert house.predict("tumours", [row])["version"] == 1
 

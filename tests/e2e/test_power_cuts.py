@@ -153,7 +153,7 @@ def fuse_house(house: House, fuse: Fuse) -> None:
             house.evaluator,
             house.registrar,
             house.releaser,
-            house.releaser.chronicle,
+            house.releaser.release_log,
             house.closer,
         ):
             for name in part.__slots__:

@@ -29,7 +29,7 @@ from serin.registry.ids import dataset_id, sha256, ulid
 from serin.registry.lineage import explain_version
 from serin.registry.ports import Write
 from serin.registry.records import Dataset, ModelVersion, ReceiptStatus, ReleaseStatus, VersionStatus
-from serin.release.rollback import take_back
+from serin.release.rollback import rollback
 from serin.training.start import BY_HAND
 from tests.e2e.test_journey_on_fakes import House, as_csv
 from tests.fakes import RESTLESS
@@ -187,7 +187,7 @@ def test_the_way_back_leads_to_the_bytes_of_before(house: Inherited) -> None:
     before = house.answers("rents")
     house.learn("rents", "more", rents(240, 5))
     assert house.answers("rents") != before
-    take_back(house.releaser, "rents", "a person said so")
+    rollback(house.releaser, "rents", "a person said so")
     assert house.answers("rents") == before
     fourth = house.learn("rents", "yet-more", rents(240, 6))
     assert "(version 2, fitted again)" in fourth.gates[-2]["message"]
@@ -260,7 +260,7 @@ def test_a_dataset_of_before_can_be_taken_back(house: Inherited, model: str) -> 
 
 @pytest.mark.parametrize(("model", "rows"), [("loans", 110 + 91), ("rents", 110)])
 def test_summaries_of_before_are_read(house: Inherited, model: str, rows: int) -> None:
-    take_back(house.releaser, model, "the first one was asked more")
+    rollback(house.releaser, model, "the first one was asked more")
     report = house.checker.check(model, BY_HAND)
     assert report is not None
     assert (report.version, report.rows, report.verdict) == (1, rows, "steady")

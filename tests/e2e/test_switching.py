@@ -16,7 +16,7 @@ from serin.errors import SerinError
 from serin.local.twin import Twin
 from serin.registry.records import Release
 from serin.registry.registry import put
-from serin.release.rollback import take_back
+from serin.release.rollback import rollback
 from serin.serving.rows.mask import short_hash
 from tests.e2e.conftest import upload, write_contract
 from tests.serving.asking import FEATURES, a_table
@@ -60,7 +60,7 @@ def test_a_warm_function_follows_the_route_and_leaves_lines(served: EnvironmentC
     time.sleep(5)  # the age that a route may have, in real seconds
     answer = predict(served, applicant="A1")
     assert answer["version"] == second
-    take_back(releaser_in(served.cloud, actor="a test"), MODEL, "to see it switch", version=second)
+    rollback(releaser_in(served.cloud, actor="a test"), MODEL, "to see it switch", version=second)
     time.sleep(5)
     assert predict(served, applicant="A1")["version"] == 1
     direct = served.call("POST", f"/v2/models/{MODEL}/versions/{second}/infer", {"inputs": tensors([ROW])})

@@ -272,7 +272,7 @@ class Lifetime:
             data=self.data,
             artifacts=self.artifacts,
             workflow=FakeWorkflow(),
-            chronicle=ReleaseLog(FakeEvents(), notifier, self.new_id, self.clock, actor),
+            release_log=ReleaseLog(FakeEvents(), notifier, self.new_id, self.clock, actor),
             now=self.clock,
             patience=RESTLESS,
         )

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from serin.registry.records import DatasetState, ModelVersion, ReleaseStatus, VersionStatus
-from serin.release.rollback import take_back
+from serin.release.rollback import rollback
 from tests.evaluation.lifetime import MODEL, POPULATION, FakeModel, Lifetime, Numbers
 
 PARTS, WALKS, ENDS = 4, 12, 42
@@ -121,7 +121,7 @@ class Walk:
     def rolls_back(self) -> None:
         route = self.life.registry.route(MODEL)
         if route is not None and route.value.champion.replaced is not None:
-            take_back(self.life.by_hand, MODEL, "a person said so", version=route.value.champion.version)
+            rollback(self.life.by_hand, MODEL, "a person said so", version=route.value.champion.version)
             self.life.turn()
 
     def releases_by_hand(self) -> None:
@@ -347,7 +347,7 @@ def test_a_version_is_released_by_itself_only_beside_the_champion_that_it_was_co
     assert watched is not None
     assert waiting is not None
     assert (life.champion, waiting.compared_with) == (watched.number, watched.number)
-    take_back(life.by_hand, MODEL, "a person said so", version=watched.number)
+    rollback(life.by_hand, MODEL, "a person said so", version=watched.number)
     life.turn()
     release = life.registry.releases_of(MODEL, waiting.number)[-1]
     assert (life.champion, release.status) == (before, ReleaseStatus.REFUSED)
@@ -368,7 +368,7 @@ def test_a_version_is_released_by_itself_only_beside_the_champion_that_it_was_co
 def test_where_the_champion_is_another_one_when_a_version_is_judged_it_is_trained_again() -> None:
     life = a_life(0, rows=150)
     life.upload(life.fresh(100))
-    held = life.train(0.9, meanwhile=lambda: take_back(life.by_hand, MODEL, "a person said so"))
+    held = life.train(0.9, meanwhile=lambda: rollback(life.by_hand, MODEL, "a person said so"))
     assert held is not None
     assert (held.status, life.champion) == (VersionStatus.HELD, 1)
     again = life.train(0.9, by="hand")

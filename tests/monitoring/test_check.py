@@ -19,7 +19,7 @@ from serin.aws.cloud import Cloud, utc_now
 from serin.contract.load import Contracts
 from serin.errors import SerinError, Unavailable, Unverified
 from serin.monitoring.check import Checker
-from serin.monitoring.drift import Report, Verdict
+from serin.monitoring.drift import DriftVerdict, Report
 from serin.monitoring.files import Summariser
 from serin.monitoring.summary import Summary
 from serin.registry.registry import Registry
@@ -76,7 +76,7 @@ def bench(tmp_path: Path) -> Bench:
 def test_traffic_as_in_training_is_steady_and_nobody_is_told(bench: Bench) -> None:
     bench.serve(400)
     report = bench.check()
-    assert (report.verdict, report.rows) == (Verdict.STEADY, 400)
+    assert (report.verdict, report.rows) == (DriftVerdict.STEADY, 400)
     assert {shift.column for shift in report.features} == {"age", "salary", "education"}
     assert {shift.column for shift in report.predictions} == {"score", "label"}
     assert (bench.requests.messages, bench.notifier.told, bench.registry.history("loans")) == ([], [], [])
@@ -90,8 +90,8 @@ def test_drift_names_the_feature_tells_people_and_asks_for_a_training(bench: Ben
         bench.registry.history("loans"),
         bench.notifier.told,
     )
-    assert report.verdict is Verdict.DRIFTED
-    assert {shift.column for shift in report.features if shift.verdict is Verdict.DRIFTED} == {"age", "salary"}
+    assert report.verdict is DriftVerdict.DRIFTED
+    assert {shift.column for shift in report.features if shift.verdict is DriftVerdict.DRIFTED} == {"age", "salary"}
     assert bench.requests.messages == [{"model": "loans", "by": "drift", "id": "drift of 1 since ever"}]
     assert subject == "loans@1: what it is asked has drifted"
     assert "age: median" in text
@@ -105,7 +105,7 @@ def test_a_column_that_was_empty_in_training_and_is_filled_is_a_finding_and_no_a
     bench = Bench(tmp_path, empty=("salary",))
     bench.serve(400)
     report = bench.check()
-    assert (report.verdict, report.features[0].column) == (Verdict.INTEGRITY, "salary")
+    assert (report.verdict, report.features[0].column) == (DriftVerdict.INTEGRITY, "salary")
     assert "salary was always missing in training" in bench.registry.drift("loans").value.reason
     assert (bench.requests.messages, bench.notifier.told, bench.registry.history("loans")) == ([], [], [])
 
@@ -125,7 +125,7 @@ def test_one_check_by_a_clock_that_was_fast_keeps_no_others_away(bench: Bench) -
     bench.check()
     bench.clock.advance(hours=-20)
     bench.serve(400, older=25)
-    assert bench.check().verdict is Verdict.DRIFTED
+    assert bench.check().verdict is DriftVerdict.DRIFTED
     assert len(bench.notifier.told) == 1
     assert bench.checker.check("loans", CLOCK) is None
 
@@ -143,12 +143,12 @@ def test_what_was_served_before_the_window_does_not_count(bench: Bench) -> None:
     bench.clock.advance(hours=25)
     bench.serve(50)
     report = bench.check()
-    assert (report.rows, report.verdict) == (50, Verdict.NOT_ENOUGH)
+    assert (report.rows, report.verdict) == (50, DriftVerdict.NOT_ENOUGH)
 
 
 def test_without_traffic_there_is_not_enough(bench: Bench) -> None:
     report = bench.check()
-    assert (report.rows, report.verdict, report.features) == (0, Verdict.NOT_ENOUGH, ())
+    assert (report.rows, report.verdict, report.features) == (0, DriftVerdict.NOT_ENOUGH, ())
 
 
 def test_a_contract_may_leave_the_training_to_people(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_people_out_of_reach_do_not_undo_what_was_found(bench: Bench, monkeypatc
 
     monkeypatch.setattr(bench.notifier, "tell", fail)
     bench.serve(400, older=25)
-    assert bench.check().verdict is Verdict.DRIFTED
+    assert bench.check().verdict is DriftVerdict.DRIFTED
     assert len(bench.registry.history("loans")) == 1
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from serin.monitoring.drift import (
     CELLS,
+    DRIFTED_FROM,
     FALSE_ALARMS,
-    LARGE,
+    DriftVerdict,
     Shift,
-    Verdict,
     compare_column,
     compare_columns,
     index_by_chance,
@@ -62,7 +62,7 @@ def rounded(rows: int) -> Any:
 def test_a_window_drawn_from_the_reference_does_not_alarm(draw: Any, rows: int) -> None:
     reference = draw(5000)
     shifts = [compare_column("x", reference, draw(rows), tests=1) for _ in range(300)]
-    assert {shift.verdict for shift in shifts} == {Verdict.STEADY}
+    assert {shift.verdict for shift in shifts} == {DriftVerdict.STEADY}
     assert np.mean([shift.effect for shift in shifts]) < 0.03, "what chance gives is taken off"
 
 
@@ -97,8 +97,8 @@ def test_the_index_that_chance_gives_is_exceeded_as_seldom_as_it_says() -> None:
 )
 def test_what_moved_far_is_told(reference: Any, window: Any) -> None:
     shift = compare_column("x", reference, window, tests=15)
-    assert shift.verdict is Verdict.DRIFTED
-    assert (shift.effect or 0) > LARGE
+    assert shift.verdict is DriftVerdict.DRIFTED
+    assert (shift.effect or 0) > DRIFTED_FROM
 
 
 SEVEN, EMPTY = np.full(5000, 7.0), np.full(5000, np.nan)
@@ -129,15 +129,15 @@ def test_what_had_no_spread_cannot_drift_and_is_a_finding_about_integrity(
     reference: Any, window: Any, detail: str
 ) -> None:
     shift = compare_column("x", reference, window, tests=1)
-    assert (shift.verdict, shift.effect) == (Verdict.INTEGRITY, None)
+    assert (shift.verdict, shift.effect) == (DriftVerdict.INTEGRITY, None)
     assert shift.detail == f"{detail} in training, and is not any more"
     verdict, reason = sum_up((shift,), ())
-    assert (verdict, reason.startswith(f"x {detail} in training")) == (Verdict.INTEGRITY, True)
+    assert (verdict, reason.startswith(f"x {detail} in training")) == (DriftVerdict.INTEGRITY, True)
 
 
 @pytest.mark.parametrize("column", [numbers(SEVEN), numbers(EMPTY), texts([None] * 5000), texts(["a"] * 5000)])
 def test_what_has_no_spread_still_is_steady(column: Any) -> None:
-    assert compare_column("x", column, column, tests=1).verdict is Verdict.STEADY
+    assert compare_column("x", column, column, tests=1).verdict is DriftVerdict.STEADY
 
 
 @settings(deadline=None, max_examples=30)
@@ -152,7 +152,7 @@ def test_the_index_is_never_negative_and_the_same_both_ways(one: list[int], othe
 @pytest.mark.parametrize(("before", "now"), [(5000, 99), (99, 5000), (5000, 0)])
 def test_too_little_is_no_verdict(before: int, now: int) -> None:
     shift = compare_column("x", normal(before), normal(now), tests=1)
-    assert (shift.verdict, shift.effect) == (Verdict.NOT_ENOUGH, None)
+    assert (shift.verdict, shift.effect) == (DriftVerdict.NOT_ENOUGH, None)
 
 
 def test_what_drifted_comes_first_and_of_that_what_the_model_leans_on_most() -> None:
@@ -176,27 +176,27 @@ def test_a_detail_says_what_moved() -> None:
     assert compare_column("x", normal(500), normal(500, missing=0.999999), tests=1).detail == ""
 
 
-def a_shift(column: str, verdict: Verdict) -> Shift:
-    return Shift(column, verdict, None if verdict is Verdict.NOT_ENOUGH else 0.5, (0.0, 0.0), "")
+def a_shift(column: str, verdict: DriftVerdict) -> Shift:
+    return Shift(column, verdict, None if verdict is DriftVerdict.NOT_ENOUGH else 0.5, (0.0, 0.0), "")
 
 
 @pytest.mark.parametrize(
     ("verdicts", "expected"),
     [
-        ((), Verdict.NOT_ENOUGH),
-        ((Verdict.NOT_ENOUGH, Verdict.NOT_ENOUGH), Verdict.NOT_ENOUGH),
-        ((Verdict.NOT_ENOUGH, Verdict.STEADY), Verdict.STEADY),
-        ((Verdict.STEADY, Verdict.MOVED), Verdict.MOVED),
-        ((Verdict.MOVED, Verdict.DRIFTED, Verdict.NOT_ENOUGH), Verdict.DRIFTED),
-        ((Verdict.INTEGRITY, Verdict.DRIFTED), Verdict.DRIFTED),
-        ((Verdict.MOVED, Verdict.INTEGRITY, Verdict.STEADY), Verdict.INTEGRITY),
+        ((), DriftVerdict.NOT_ENOUGH),
+        ((DriftVerdict.NOT_ENOUGH, DriftVerdict.NOT_ENOUGH), DriftVerdict.NOT_ENOUGH),
+        ((DriftVerdict.NOT_ENOUGH, DriftVerdict.STEADY), DriftVerdict.STEADY),
+        ((DriftVerdict.STEADY, DriftVerdict.MOVED), DriftVerdict.MOVED),
+        ((DriftVerdict.MOVED, DriftVerdict.DRIFTED, DriftVerdict.NOT_ENOUGH), DriftVerdict.DRIFTED),
+        ((DriftVerdict.INTEGRITY, DriftVerdict.DRIFTED), DriftVerdict.DRIFTED),
+        ((DriftVerdict.MOVED, DriftVerdict.INTEGRITY, DriftVerdict.STEADY), DriftVerdict.INTEGRITY),
     ],
 )
-def test_all_in_all_the_worst_counts_and_is_named(verdicts: tuple[Verdict, ...], expected: Verdict) -> None:
+def test_all_in_all_the_worst_counts_and_is_named(verdicts: tuple[DriftVerdict, ...], expected: DriftVerdict) -> None:
     shifts = tuple(a_shift(f"f{place}", verdict) for place, verdict in enumerate(verdicts))
     verdict, reason = sum_up(shifts, ())
     assert verdict is expected
-    if expected is Verdict.DRIFTED:
+    if expected is DriftVerdict.DRIFTED:
         assert reason == "drifted: f1"
 
 
@@ -219,7 +219,7 @@ def kelvin(rows: int, mean: float, *, outliers: int = 0) -> Any:
     ids=["kelvin", "kelvin by little", "kelvin with outliers", "years", "seconds since 1970"],
 )
 def test_numbers_far_from_zero_drift_by_their_own_spread(before: Any, now: Any) -> None:
-    assert compare_column("x", before(), now(), tests=5).verdict is Verdict.DRIFTED
+    assert compare_column("x", before(), now(), tests=5).verdict is DriftVerdict.DRIFTED
 
 
 def as_before(column: Any) -> Any:
@@ -230,19 +230,23 @@ def as_before(column: Any) -> Any:
 def test_where_the_bins_of_one_side_are_too_coarse_it_is_not_called_steady() -> None:
     reference = as_before(kelvin(20_000, 290.5))
     shift = compare_column("x", reference, kelvin(5000, 294), tests=5)
-    assert (shift.verdict, shift.effect) == (Verdict.NOT_ENOUGH, None)
+    assert (shift.verdict, shift.effect) == (DriftVerdict.NOT_ENOUGH, None)
     assert "too coarse to tell" in shift.detail
-    assert compare_column("x", reference, kelvin(5000, 350), tests=5).verdict is Verdict.DRIFTED
+    assert compare_column("x", reference, kelvin(5000, 350), tests=5).verdict is DriftVerdict.DRIFTED
     assert compare_column("x", kelvin(20_000, 290.5), kelvin(5000, 294, outliers=2000), tests=5).verdict is not (
-        Verdict.STEADY
+        DriftVerdict.STEADY
     )
 
 
 @pytest.mark.parametrize("draw", [normal, rounded], ids=["normal", "few values"])
 def test_coarse_bins_are_enough_for_what_lies_in_many_or_has_few_values(draw: Any) -> None:
-    assert compare_column("x", as_before(draw(5000)), draw(1000), tests=5).verdict is Verdict.STEADY
+    assert compare_column("x", as_before(draw(5000)), draw(1000), tests=5).verdict is DriftVerdict.STEADY
 
 
 def test_a_steady_report_names_the_columns_of_which_there_is_not_enough_to_tell() -> None:
-    shifts = a_shift("age", Verdict.STEADY), a_shift("heat", Verdict.NOT_ENOUGH), a_shift("year", Verdict.NOT_ENOUGH)
+    shifts = (
+        a_shift("age", DriftVerdict.STEADY),
+        a_shift("heat", DriftVerdict.NOT_ENOUGH),
+        a_shift("year", DriftVerdict.NOT_ENOUGH),
+    )
     assert sum_up(shifts, ())[1].endswith("; too little is known of heat, year")

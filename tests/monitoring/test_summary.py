@@ -13,7 +13,7 @@ from serin.errors import Unverified
 from serin.monitoring import summary as module
 from serin.monitoring.minutes import Counts, Minute
 from serin.monitoring.summarise import AT_ONCE, Layout, score_columns, summarise
-from serin.monitoring.summary import Cut, DisagreementExample, Flips, Summary, TrafficKey, minutes
+from serin.monitoring.summary import DisagreementExample, Flips, SliceKey, Summary, TrafficKey, minutes
 from serin.profile.profile import Categories
 from tests.builders import a_capture, a_capture_file, a_release, a_spec
 
@@ -174,7 +174,10 @@ def test_slices_of_sensitive_features_count_rows_failures_and_scores() -> None:
     slices = summary_of(a_capture(1, n=4, rows=rows, scores=scores), failed).slices
     assert {cut.value for cut in slices} == {"college", "school", "(missing)", "(others)"}
     assert {cut.feature for cut in slices} == {"education"}, "age has too many values"
-    college, other = slices[Cut("loans", 1, "education", "college")], slices[Cut("loans", 2, "education", "college")]
+    college, other = (
+        slices[SliceKey("loans", 1, "education", "college")],
+        slices[SliceKey("loans", 2, "education", "college")],
+    )
     assert (college.rows, college.failed, college.scores.maximum) == (1, 0, 0.75)
     assert (other.rows, other.failed, other.scores.maximum) == (1, 1, None)
 

@@ -12,7 +12,7 @@ from serin.registry.ids import receipt_id, run_id, ulid
 from serin.registry.keys import model_of_upload, receipt_key
 from serin.registry.lineage import resolve_version
 from serin.registry.receipts import read_receipt, write_receipt
-from serin.registry.reconcile import Dead, LostUploads
+from serin.registry.reconcile import LostUploads, OrphanFinder
 from serin.registry.records import (
     Approval,
     HistoryEntry,
@@ -225,9 +225,9 @@ def test_what_died_is_found_what_never_started_is_started_and_the_young_are_left
     )
     training.started["dead-1"] = {}
     releasing.started["loans-00000001-1"] = {}
-    dead = Dead(registry, training, releasing, now)
-    assert [run.id for run in dead.runs("loans")] == ["dead"]
-    assert [release.version for release in dead.releases("loans")] == [1]
+    orphans = OrphanFinder(registry, training, releasing, now)
+    assert [run.id for run in orphans.runs("loans")] == ["dead"]
+    assert [release.version for release in orphans.releases("loans")] == [1]
     assert training.started["never-1"] == {"model": "loans", "run": "never", "attempt": 1}
     assert "young-1" not in training.started
 

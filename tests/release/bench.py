@@ -66,7 +66,7 @@ class Bench:
             data=self.data,
             artifacts=self.artifacts,
             workflow=self.workflow,
-            chronicle=ReleaseLog(self.events, self.notifier, self._new_id, self.clock, actor),
+            release_log=ReleaseLog(self.events, self.notifier, self._new_id, self.clock, actor),
             now=self.clock,
             patience=RESTLESS,
             score=lambda *asked: self.score(*asked),

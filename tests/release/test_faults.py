@@ -13,14 +13,14 @@ from serin.registry.ids import sha256
 from serin.registry.lineage import explain_version
 from serin.registry.ports import Write
 from serin.registry.receipts import write_receipt
-from serin.registry.reconcile import DEAD_AFTER, Dead
+from serin.registry.reconcile import ORPHANED_AFTER, OrphanFinder
 from serin.registry.records import Receipt, ReceiptStatus, ReleaseStatus, VersionStatus
 from serin.registry.registry import put
 from serin.release import verified
 from serin.release.evidence import LEASE
 from serin.release.move import MAX_TURNS, Move
 from serin.release.plan import HOLDBACK
-from serin.release.rollback import take_back
+from serin.release.rollback import rollback
 from tests.builders import a_dataset, a_version
 from tests.fakes import FakeObjects, FakeRows
 from tests.release.bench import CANARY, Bench
@@ -155,23 +155,23 @@ def test_the_watchdog_ends_what_is_stuck(bench: Bench, section: dict[str, object
             bench.turn(2)
     bench.clock.advance(seconds=LEASE.total_seconds() + 400)
     assert bench.weight == 0.0, "the weight lapses by itself"
-    dead = Dead(bench.registry, bench.workflow, bench.workflow, bench.clock())
-    for release in dead.releases("loans"):
+    orphans = OrphanFinder(bench.registry, bench.workflow, bench.workflow, bench.clock())
+    for release in orphans.releases("loans"):
         bench.releaser.abandon("loans", release.id, "no turn was taken")
     is_watched = section is WATCHED
     assert bench.last(2).status is (ReleaseStatus.PROMOTED if is_watched else ReleaseStatus.ABORTED)
     assert bench.champion == (2 if is_watched else 1)
     assert bench.route is not None
     assert bench.route.challenger is None
-    assert dead.releases("loans") == []
+    assert orphans.releases("loans") == []
 
 
 def test_an_execution_that_is_over_is_noticed_before_the_lease_ends(bench: Bench) -> None:
     release = bench.champion_and_trial(CANARY)
-    bench.clock.advance(seconds=DEAD_AFTER.total_seconds() + 1)
-    assert Dead(bench.registry, bench.workflow, bench.workflow, bench.clock()).releases("loans") == []
+    bench.clock.advance(seconds=ORPHANED_AFTER.total_seconds() + 1)
+    assert OrphanFinder(bench.registry, bench.workflow, bench.workflow, bench.clock()).releases("loans") == []
     bench.workflow.running.clear()
-    found = Dead(bench.registry, bench.workflow, bench.workflow, bench.clock()).releases("loans")
+    found = OrphanFinder(bench.registry, bench.workflow, bench.workflow, bench.clock()).releases("loans")
     assert [each.id for each in found] == [release.id]
 
 
@@ -262,7 +262,7 @@ def test_a_champion_taken_back_in_mid_canary_halts_the_trial(bench: Bench) -> No
     bench.section = CANARY
     bench.start(3)
     bench.turn(3)
-    take_back(bench.releaser, "loans", "it is bad")
+    rollback(bench.releaser, "loans", "it is bad")
     assert (bench.last(3).status, bench.weight, bench.champion) == (ReleaseStatus.HALTED, 0.0, 1)
     assert bench.turn(3).is_done
     assert bench.champion == 1
@@ -277,10 +277,10 @@ def test_a_champion_is_taken_back_after_a_challenger_was_and_not_twice(bench: Be
     bench.turn(3)
     finish(bench, 3, bad={3: 0.6})
     assert (bench.last(3).status, bench.champion) == (ReleaseStatus.ROLLED_BACK, 2)
-    take_back(bench.releaser, "loans", "2 is bad too")
+    rollback(bench.releaser, "loans", "2 is bad too")
     assert bench.champion == 1
     with pytest.raises(Conflict, match="was rolled back to version 1 already"):
-        take_back(bench.releaser, "loans", "the same command again")
+        rollback(bench.releaser, "loans", "the same command again")
 
 
 def test_after_a_rollback_by_itself_a_person_must_name_what_to_take_back(bench: Bench) -> None:
@@ -296,8 +296,8 @@ def test_after_a_rollback_by_itself_a_person_must_name_what_to_take_back(bench: 
     finish(bench, 3, bad={3: 0.5}, a_minute=200)
     assert bench.champion == 2
     with pytest.raises(Conflict, match="was rolled back to version 2 already"):
-        take_back(bench.releaser, "loans", "meant 3")
-    take_back(bench.releaser, "loans", "means 2", version=2)
+        rollback(bench.releaser, "loans", "meant 3")
+    rollback(bench.releaser, "loans", "means 2", version=2)
     assert bench.champion == 1
 
 
@@ -344,7 +344,7 @@ def test_a_way_back_that_does_not_verify_is_not_taken(bench: Bench) -> None:
 
 def test_taking_the_watched_champion_back_by_hand_ends_its_release(bench: Bench) -> None:
     watch(bench)
-    take_back(bench.releaser, "loans", "people complain")
+    rollback(bench.releaser, "loans", "people complain")
     assert (bench.champion, bench.weight, bench.last(2).status) == (1, 0.0, ReleaseStatus.ROLLED_BACK)
     assert bench.registry.releasing("loans").value.live is None
 
@@ -373,7 +373,7 @@ def test_what_may_not_be_released_takes_nobodys_place(bench: Bench, version: dic
     bench.turn(1)
     bench.start(2, content=b"bad")
     bench.turn(2)
-    take_back(bench.releaser, "loans", "worse")
+    rollback(bench.releaser, "loans", "worse")
     bench.section = CANARY
     bench.start(3)
     bench.turn(3)
@@ -603,7 +603,7 @@ def test_an_approval_does_not_outlive_the_champion_that_it_was_given_against(ben
     bench.turn(3)
     seen = shown(bench, 3)
     bench.answer(3, is_approved=True, seen=seen)
-    take_back(bench.releaser, "loans", "2 is bad")
+    rollback(bench.releaser, "loans", "2 is bad")
     bench.turn(3)
     assert (bench.champion, "STALE" in bench.last(3).reason) == (1, True)
     assert bench.last(3).is_asking
@@ -669,7 +669,7 @@ def test_who_takes_a_champion_back_tells_of_it_and_of_the_trial_that_ends(bench:
     bench.section = CANARY
     bench.start(3)
     bench.turn(3)
-    take_back(bench.releaser, "loans", "people complain")
+    rollback(bench.releaser, "loans", "people complain")
     assert events_of(bench)[-2:] == [(2, "roll back", None, 1, 0.0), (3, "halted", "halted", 1, 0.0)]
     assert [subject for subject, _ in bench.notifier.told[-2:]] == [
         "loans: rolled back to version 1",
@@ -679,7 +679,7 @@ def test_who_takes_a_champion_back_tells_of_it_and_of_the_trial_that_ends(bench:
 
 def test_who_takes_a_watched_champion_back_ends_its_release(bench: Bench) -> None:
     watch(bench)
-    take_back(bench.releaser, "loans", "people complain")
+    rollback(bench.releaser, "loans", "people complain")
     assert events_of(bench)[-1] == (2, "roll back", "rolled_back", 1, 0.0)
     last = bench.registry.history("loans")[-1]
     assert (last.release, last.evidence["from"], last.evidence["to"]) == (bench.last(2).id, 2, 1)
@@ -698,7 +698,7 @@ def test_a_bus_and_a_topic_that_are_out_of_reach_undo_nothing(bench: Bench, monk
     say(bench, is_approved=True, seen=shown(bench))
     assert finish(bench) is Move.PROMOTE
     assert bench.last(4).execution in bench.workflow.started
-    take_back(bench.releaser, "loans", "people complain")
+    rollback(bench.releaser, "loans", "people complain")
     assert bench.champion == 1
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from serin.registry.ports import Row, Rows, Write
-from serin.registry.reconcile import Dead
+from serin.registry.reconcile import OrphanFinder
 from serin.registry.records import Release
 from serin.release.move import MAX_TURNS
-from serin.release.rollback import take_back
+from serin.release.rollback import rollback
 from tests.interleave import OvertakenRows, at_every_call, overtake_every_row
 from tests.release import bench as given
 from tests.release.bench import Bench
@@ -66,11 +66,11 @@ def alarmed(bench: Bench) -> None:
 
 
 def rolled_back_by_hand(bench: Bench) -> None:
-    take_back(bench.releaser, "loans", "by hand", version=2)
+    rollback(bench.releaser, "loans", "by hand", version=2)
 
 
 def promoted_one_rolled_back(bench: Bench) -> None:
-    take_back(bench.releaser, "loans", "by hand", version=3)
+    rollback(bench.releaser, "loans", "by hand", version=3)
 
 
 def retired(bench: Bench) -> None:
@@ -87,7 +87,7 @@ def given_up(bench: Bench) -> None:
 def found_dead(bench: Bench) -> None:
     """The lease runs out while a turn sleeps, and the tick sees it."""
     bench.clock.advance(minutes=15)
-    for release in Dead(bench.registry, bench.workflow, bench.workflow, bench.clock()).releases("loans"):
+    for release in OrphanFinder(bench.registry, bench.workflow, bench.workflow, bench.clock()).releases("loans"):
         bench.releaser.abandon("loans", release.id, "found by the tick")
     bench.releaser.start_next("loans")
 

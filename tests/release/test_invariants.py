@@ -26,7 +26,7 @@ from serin.aws.table import DynamoRows
 from serin.errors import Conflict, Refused, SerinError, Unverified
 from serin.registry.ids import sha256
 from serin.registry.ports import Objects, Row, Rows
-from serin.registry.reconcile import Dead
+from serin.registry.reconcile import OrphanFinder
 from serin.registry.records import (
     HistoryEntry,
     ModelVersion,
@@ -40,7 +40,7 @@ from serin.registry.records import (
 from serin.registry.registry import decode, partition, put
 from serin.release.move import MAX_TURNS
 from serin.release.plan import ARRIVAL_SECONDS, HOLDBACK
-from serin.release.rollback import take_back
+from serin.release.rollback import rollback
 from tests.aws.test_ports import REGION, aws, make_bucket, make_table  # noqa: F401  # aws: a fixture
 from tests.fakes import FakeRows
 from tests.release.bench import Bench
@@ -242,7 +242,7 @@ class Walk:
         if before is None or (not is_on_trial and self._draws(0.8)):
             return
         version = before.champion.version if self._draws(0.8) else None
-        self._twice(lambda: take_back(self.bench.releaser, "loans", "by hand", version=version))
+        self._twice(lambda: rollback(self.bench.releaser, "loans", "by hand", version=version))
         now = self.known
         if now.champion != before.champion.version:
             assert now.champion == before.champion.replaced
@@ -264,7 +264,7 @@ class Walk:
 
     def _tick(self) -> None:
         bench = self.bench
-        for release in Dead(self.registry, bench.workflow, bench.workflow, bench.clock()).releases("loans"):
+        for release in OrphanFinder(self.registry, bench.workflow, bench.workflow, bench.clock()).releases("loans"):
             bench.releaser.abandon("loans", release.id, "found by the tick")
         bench.releaser.start_next("loans")
 

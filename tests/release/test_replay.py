@@ -17,7 +17,7 @@ from serin.registry.ports import StoredObject
 from serin.registry.records import ReleaseStatus
 from serin.registry.registry import put
 from serin.release import replay as module
-from serin.release.rollback import take_back
+from serin.release.rollback import rollback
 from tests.builders import a_capture_file
 from tests.fakes import FakeObjects
 from tests.monitoring.world import by_age
@@ -271,7 +271,7 @@ def test_a_person_who_takes_the_champion_back_has_the_release_replayed_against_w
     bench.section = REPLAYED
     bench.asked(*[20] * 40)
     begin(bench, 3)
-    take_back(bench.releaser, "loans", "by hand")
+    rollback(bench.releaser, "loans", "by hand")
     bench.turn(3)
     assert (bench.weight, bench.champion) == (0.25, 1)
     versions = [found(bench, f"releases/loans/00000003-1/replay-{number}.json").requests for number in (2, 1)]

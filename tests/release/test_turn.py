@@ -6,7 +6,7 @@ import pytest
 
 from serin.errors import Conflict, NotFound, Unavailable, Unverified
 from serin.registry.records import ReleaseStatus, VersionStatus
-from serin.release.rollback import take_back
+from serin.release.rollback import rollback
 from tests.release.bench import Bench
 
 
@@ -43,16 +43,16 @@ def test_rolling_back_goes_to_the_champion_at_the_release_start(bench: Bench) ->
     for number in (1, 2, 3):
         bench.register(number)
         bench.release(number)
-    take_back(bench.releaser, "loans", "worse")
+    rollback(bench.releaser, "loans", "worse")
     assert bench.champion == 2
     with pytest.raises(Conflict, match="loans@2"):
-        take_back(bench.releaser, "loans", "the same command again")
-    take_back(bench.releaser, "loans", "worse still", version=2)
+        rollback(bench.releaser, "loans", "the same command again")
+    rollback(bench.releaser, "loans", "worse still", version=2)
     assert bench.champion == 1
     with pytest.raises(Conflict, match="first champion"):
-        take_back(bench.releaser, "loans", "no further", version=1)
+        rollback(bench.releaser, "loans", "no further", version=1)
     with pytest.raises(Conflict, match="does not answer now"):
-        take_back(bench.releaser, "loans", "too late", version=3)
+        rollback(bench.releaser, "loans", "too late", version=3)
     assert [version.status for version in bench.registry.versions("loans")] == [
         VersionStatus.PASSED,
         VersionStatus.ROLLED_BACK,
@@ -65,7 +65,7 @@ def test_what_was_rolled_back_is_not_released_again_under_another_number(bench: 
     bench.register(2, b"bad")
     bench.release(1)
     bench.release(2)
-    take_back(bench.releaser, "loans", "worse")
+    rollback(bench.releaser, "loans", "worse")
     bench.register(3, b"bad")
     assert (bench.release(3), bench.champion) == (ReleaseStatus.REFUSED, 1)
 
@@ -75,13 +75,13 @@ def test_rolling_back_never_leads_to_what_was_rolled_back_itself(bench: Bench) -
         bench.register(number)
         bench.release(number)
     late = bench.start(3)
-    take_back(bench.releaser, "loans", "2 is bad")
+    rollback(bench.releaser, "loans", "2 is bad")
     bench.releaser.turn("loans", late.id)
     bench.register(4)
     bench.release(4)
-    take_back(bench.releaser, "loans", "4 is bad")
+    rollback(bench.releaser, "loans", "4 is bad")
     assert bench.champion == 3
-    take_back(bench.releaser, "loans", "3 is bad", version=3)
+    rollback(bench.releaser, "loans", "3 is bad", version=3)
     assert bench.champion == 1
 
 
@@ -93,7 +93,7 @@ def test_people_who_cannot_be_reached_undo_nothing(bench: Bench, monkeypatch: py
     for number in (1, 2):
         bench.register(number)
         bench.release(number)
-    take_back(bench.releaser, "loans", "worse")
+    rollback(bench.releaser, "loans", "worse")
     assert bench.champion == 1
 
 
@@ -103,13 +103,13 @@ def test_rolling_back_to_what_does_not_verify_is_refused(bench: Bench) -> None:
         bench.release(number)
     bench.artifacts.versions["models/loans/1/model.onnx"][-1] = b"other"
     with pytest.raises(Unverified):
-        take_back(bench.releaser, "loans", "worse")
+        rollback(bench.releaser, "loans", "worse")
     assert bench.champion == 2
 
 
 def test_without_a_champion_there_is_nothing_to_roll_back(bench: Bench) -> None:
     with pytest.raises(NotFound):
-        take_back(bench.releaser, "loans", "?")
+        rollback(bench.releaser, "loans", "?")
 
 
 def test_an_error_ends_a_live_release_and_leaves_the_champion(bench: Bench) -> None:

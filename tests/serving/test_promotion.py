@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from serin.registry.records import Route
-from serin.release.rollback import take_back
+from serin.release.rollback import rollback
 from serin.serving.endpoint import Endpoint
 from serin.serving.routing.router import MAX_AGE_SECONDS, Router
 from tests.interleave import at_every_call
@@ -54,7 +54,7 @@ class Served(Bench):
 
     def promote_and_take_back(self) -> None:
         self.turn(2)
-        take_back(self.releaser, "loans", "by hand", version=2)
+        rollback(self.releaser, "loans", "by hand", version=2)
 
     def _route(self, model: str) -> Route | None:
         found = self.registry.route(model)

@@ -24,7 +24,7 @@ from serin.cli.show import Output
 from serin.cli.traffic import Traffic, ever_new
 from serin.cli.twin import own_twin
 from serin.errors import SerinError
-from serin.monitoring.drift import Report, Verdict
+from serin.monitoring.drift import DriftVerdict, Report
 from serin.registry.ids import release_id
 from serin.registry.keys import upload_key
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, VersionStatus
@@ -108,7 +108,7 @@ class Story:
         table.loc[table.index[:60], column] = "unknown"
         last = self._upload("bad.csv", table)[-1]
         _must(isinstance(last, Receipt) and last.status is ReceiptStatus.QUARANTINED, "the bad upload was let in")
-        report = self._check_drift(Verdict.STEADY)
+        report = self._check_drift(DriftVerdict.STEADY)
         self._say(f"{MODEL}@{report.version} {report.verdict}: {report.reason}; {report.rows} rows were asked about")
 
     def _retrained(self) -> int:
@@ -121,7 +121,7 @@ class Story:
         last = self._upload("camera.csv", self.labelled)[-1]
         _must(isinstance(last, Skipped), "a training began before anything had drifted")
         known = {run.id for run in self.cloud.registry.runs(MODEL)}
-        report = self._check_drift(Verdict.DRIFTED)
+        report = self._check_drift(DriftVerdict.DRIFTED)
         tell_drift(self.output, replace(report, predictions=(), features=report.features[:MOST_MOVED]))
         _must(MEASURE in report.features[0].column, f"{report.features[0].column} is named as what moved most")
         with self.output.waiting("training on the rows of both cameras"):
@@ -187,7 +187,7 @@ class Story:
         with self.output.waiting("following it"):
             return self._tell(self.follower.upload(MODEL, key, version))
 
-    def _check_drift(self, verdict: Verdict) -> Report:
+    def _check_drift(self, verdict: DriftVerdict) -> Report:
         """Check until what was asked has arrived in summaries, and says what it must."""
         self._say(f"$ serin drift {MODEL}", style="dim")
         checker = checker_in(self.cloud, actor=self.there.caller)

@@ -30,7 +30,7 @@ from serin.contract.metrics import Task
 from serin.contract.model import Contract
 from serin.data.read import read_table
 from serin.errors import Refused, SerinError
-from serin.monitoring.drift import Verdict as DriftVerdict
+from serin.monitoring.drift import DriftVerdict
 from serin.registry.keys import release_prefix, upload_key
 from serin.registry.records import Release, ReleaseStatus, Route
 from serin.release.approve import answer

@@ -118,7 +118,7 @@ def drift(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
     from serin.aws.wiring import checker_in
     from serin.cli.reach import reach
     from serin.cli.render import tell_drift
-    from serin.monitoring.drift import Verdict
+    from serin.monitoring.drift import DriftVerdict
     from serin.training.start import BY_HAND
 
     output, there = Output(as_json=as_json), reach(env)
@@ -127,5 +127,5 @@ def drift(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
         raise NotFound(f"{model} has no champion: nothing was released yet", code="NO_CHAMPION")
     tell_drift(output, report)
     output.document(asdict(report))
-    if report.verdict is Verdict.DRIFTED:
+    if report.verdict is DriftVerdict.DRIFTED:
         raise AnsweredNo

@@ -98,13 +98,13 @@ def rollback(
     from serin.aws.wiring import releaser_in
     from serin.cli.reach import reach
     from serin.registry.lineage import resolve_version
-    from serin.release.rollback import take_back
+    from serin.release.rollback import rollback as roll_back
 
     output = Output(as_json=as_json)
     model, _, version = which.partition("@")
     there = reach(env)  # the contract is not read: it may be what is broken
     number = resolve_version(there.cloud.registry, model, version) if version else None
-    route = take_back(releaser_in(there.cloud, actor=there.caller), model, reason, version=number)
+    route = roll_back(releaser_in(there.cloud, actor=there.caller), model, reason, version=number)
     output.say(f"{model}@{route.champion.version} answers again", style="bold green")
     output.say("running endpoints follow within 5 seconds; the version that was rolled back is not released again")
     output.document(asdict(route))

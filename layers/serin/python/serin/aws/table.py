@@ -96,10 +96,10 @@ class DynamoAnswers:
         # One by one, since a write in bulk takes no condition; side by side, since there may be many. Ten parts of a
         # batch write at a time: about as much as a new on-demand table takes, which is 4,000 a second.
         with ThreadPoolExecutor(max_workers=4) as workers:
-            list(workers.map(lambda answer: self._insist(model, answer), answers))
+            list(workers.map(lambda answer: self._keep_while_throttled(model, answer), answers))
 
-    def _insist(self, model: str, answer: KeptAnswer) -> None:
-        self._patience.insist(lambda: self._keep(model, answer), against=Unavailable)
+    def _keep_while_throttled(self, model: str, answer: KeptAnswer) -> None:
+        self._patience.retry_on(Unavailable, lambda: self._keep(model, answer))
 
     def _keep(self, model: str, answer: KeptAnswer) -> None:
         key = answer_key(model, answer.entity)

@@ -31,7 +31,7 @@ def releaser_in(cloud: Cloud, *, actor: str) -> Releaser:
         data=cloud.data,
         artifacts=cloud.artifacts,
         workflow=cloud.release_workflow,
-        chronicle=ReleaseLog(cloud.events, cloud.notifier, new_ulid, utc_now, actor),
+        release_log=ReleaseLog(cloud.events, cloud.notifier, new_ulid, utc_now, actor),
         now=utc_now,
         patience=PATIENCE,
         seconds_per_minute=cloud.seconds_per_minute,

@@ -272,7 +272,7 @@ class Intake:
                 self.registry.save(put(again, expected_revision=found.revision))
             return written >= newest
 
-        return self.patience.insist(send)
+        return self.patience.retry_on_conflict(send)
 
     def _written_at(self, judged: Receipt) -> str:
         """When the upload was written, whenever its event came."""

@@ -16,7 +16,7 @@ from serin.contract.model import Contract
 from serin.contract.spec import ServingSpec
 from serin.data.storage import load_columns
 from serin.errors import Conflict, SerinError
-from serin.monitoring.drift import Report, Verdict, compare_columns, sum_up
+from serin.monitoring.drift import DriftVerdict, Report, compare_columns, sum_up
 from serin.monitoring.files import read_layout, verified_file
 from serin.monitoring.summarise import score_columns
 from serin.monitoring.summary import Served
@@ -95,9 +95,9 @@ class Checker:
         report = self._report(due, served)
         key = drift_report_key(model, at)
         self.data.put(key, report.to_json())
-        is_alarm = report.verdict is Verdict.DRIFTED or report.is_stale
+        is_alarm = report.verdict is DriftVerdict.DRIFTED or report.is_stale
         is_news = is_alarm and self._is_past(state.value.alarmed_at, plan.cooldown, at)
-        retrains = is_news and report.verdict is Verdict.DRIFTED and contract.training.retrain.on_drift
+        retrains = is_news and report.verdict is DriftVerdict.DRIFTED and contract.training.retrain.on_drift
         if retrains:
             # Before the state: lost, it comes again, by the same id as long as people were not told of it.
             request = f"drift of {version.number} since {state.value.alarmed_at or 'ever'}"
@@ -182,7 +182,7 @@ class Checker:
     def _tell(self, report: Report, *, retrains: bool) -> None:
         """Tell people. What was found stays found where they cannot be reached: the history has it."""
         subject = f"{report.model}@{report.version}: what it is asked has drifted"
-        if report.verdict is not Verdict.DRIFTED:
+        if report.verdict is not DriftVerdict.DRIFTED:
             subject = f"{report.model}@{report.version} is older than it may be"
         moved = [
             f"  {shift.column}: {shift.detail}" for shift in (*report.predictions, *report.features) if shift.effect

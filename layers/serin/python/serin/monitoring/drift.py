@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from serin.profile.profile import Categories, Numbers, Profile, bin_bounds
 
 LEAST_ROWS = 100  # with fewer on either side, chance alone moves a column by more than is called some
-SOME, LARGE = 0.1, 0.2
+MOVED_FROM, DRIFTED_FROM = 0.1, 0.2  # the effect of a column, in nats, from which it counts as either
 FALSE_ALARMS = 0.0001  # of the checks of what is steady, all columns together: by the hour, one a year
 CELLS = 10
 LEAST_CELLS = 5  # of numbers that have as many; in fewer, a column may move far and stay where it was
@@ -31,7 +31,7 @@ Counts = NDArray[np.int64]
 Column = Numbers | Categories
 
 
-class Verdict(StrEnum):
+class DriftVerdict(StrEnum):
     """INTEGRITY: the reference had one value or none, so that drift cannot be told, and the window has others."""
 
     NOT_ENOUGH = "not enough"
@@ -50,7 +50,7 @@ class Shift:
     """
 
     column: str
-    verdict: Verdict
+    verdict: DriftVerdict
     effect: float | None
     missing: tuple[float, float]
     detail: str
@@ -70,7 +70,7 @@ class Report:
     since: str
     until: str
     rows: int
-    verdict: Verdict
+    verdict: DriftVerdict
     reason: str
     features: tuple[Shift, ...]
     predictions: tuple[Shift, ...]
@@ -104,7 +104,13 @@ def compare_columns(
 
 
 def _order(shift: Shift) -> tuple[int, float, float, str]:
-    worst_first = (Verdict.DRIFTED, Verdict.INTEGRITY, Verdict.MOVED, Verdict.STEADY, Verdict.NOT_ENOUGH)
+    worst_first = (
+        DriftVerdict.DRIFTED,
+        DriftVerdict.INTEGRITY,
+        DriftVerdict.MOVED,
+        DriftVerdict.STEADY,
+        DriftVerdict.NOT_ENOUGH,
+    )
     return worst_first.index(shift.verdict), -(shift.importance or 0.0), -(shift.effect or 0.0), shift.column
 
 
@@ -113,17 +119,19 @@ def compare_column(name: str, reference: Column, window: Column, *, tests: int) 
     before, now = _cells(reference, window)
     missing = _missing_share(reference), _missing_share(window)
     if min(before.sum(), now.sum()) < LEAST_ROWS:
-        return Shift(name, Verdict.NOT_ENOUGH, None, missing, f"{now.sum():,} rows, {before.sum():,} to compare with")
+        return Shift(
+            name, DriftVerdict.NOT_ENOUGH, None, missing, f"{now.sum():,} rows, {before.sum():,} to compare with"
+        )
     index = population_stability_index(before, now)
     noise, most_noise = index_by_chance(before, now, false_alarms=FALSE_ALARMS / tests)
     effect = max(index - noise, 0.0)
-    verdict, detail = Verdict.STEADY, _detail(reference, window)
-    if index > most_noise and effect >= SOME:
+    verdict, detail = DriftVerdict.STEADY, _detail(reference, window)
+    if index > most_noise and effect >= MOVED_FROM:
         if constant := _constant(reference):
-            return Shift(name, Verdict.INTEGRITY, None, missing, f"{constant} in training, and is not any more")
-        verdict = Verdict.DRIFTED if effect >= LARGE else Verdict.MOVED
+            return Shift(name, DriftVerdict.INTEGRITY, None, missing, f"{constant} in training, and is not any more")
+        verdict = DriftVerdict.DRIFTED if effect >= DRIFTED_FROM else DriftVerdict.MOVED
     elif _is_too_coarse(reference, window):
-        return Shift(name, Verdict.NOT_ENOUGH, None, missing, f"{detail}; the bins are too coarse to tell more")
+        return Shift(name, DriftVerdict.NOT_ENOUGH, None, missing, f"{detail}; the bins are too coarse to tell more")
     return Shift(name, verdict, round(effect, 6), missing, detail)
 
 
@@ -154,25 +162,25 @@ def index_by_chance(reference: Counts, current: Counts, *, false_alarms: float) 
     return float(freedom * scale), float(quantile * scale)
 
 
-def sum_up(features: tuple[Shift, ...], predictions: tuple[Shift, ...]) -> tuple[Verdict, str]:
+def sum_up(features: tuple[Shift, ...], predictions: tuple[Shift, ...]) -> tuple[DriftVerdict, str]:
     """Say how a version is doing in all, and why."""
     shifts = (*predictions, *features)
-    drifted = [shift.column for shift in shifts if shift.verdict is Verdict.DRIFTED]
+    drifted = [shift.column for shift in shifts if shift.verdict is DriftVerdict.DRIFTED]
     if drifted:
-        return Verdict.DRIFTED, f"drifted: {', '.join(drifted)}"
-    if not shifts or all(shift.verdict is Verdict.NOT_ENOUGH for shift in shifts):
-        return Verdict.NOT_ENOUGH, f"too few rows to tell: at least {LEAST_ROWS} are needed, in training and now"
-    moved = [shift.column for shift in shifts if shift.verdict is Verdict.MOVED]
+        return DriftVerdict.DRIFTED, f"drifted: {', '.join(drifted)}"
+    if not shifts or all(shift.verdict is DriftVerdict.NOT_ENOUGH for shift in shifts):
+        return DriftVerdict.NOT_ENOUGH, f"too few rows to tell: at least {LEAST_ROWS} are needed, in training and now"
+    moved = [shift.column for shift in shifts if shift.verdict is DriftVerdict.MOVED]
     said = f"moved, but by less than counts as drift: {', '.join(moved)}" if moved else ""
-    odd = [f"{shift.column} {shift.detail}" for shift in shifts if shift.verdict is Verdict.INTEGRITY]
+    odd = [f"{shift.column} {shift.detail}" for shift in shifts if shift.verdict is DriftVerdict.INTEGRITY]
     if odd:
         look = "no drift can be told of that; look where it comes from"
-        return Verdict.INTEGRITY, "; ".join(filter(None, (*odd, look, said)))
+        return DriftVerdict.INTEGRITY, "; ".join(filter(None, (*odd, look, said)))
     if moved:
-        return Verdict.MOVED, said
-    untold = [shift.column for shift in shifts if shift.verdict is Verdict.NOT_ENOUGH]
+        return DriftVerdict.MOVED, said
+    untold = [shift.column for shift in shifts if shift.verdict is DriftVerdict.NOT_ENOUGH]
     others = f"; too little is known of {', '.join(untold)}" if untold else ""
-    return Verdict.STEADY, f"nothing moved by more than chance explains{others}"
+    return DriftVerdict.STEADY, f"nothing moved by more than chance explains{others}"
 
 
 def _cells(reference: Column, window: Column) -> tuple[Counts, Counts]:

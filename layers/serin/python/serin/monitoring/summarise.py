@@ -18,9 +18,9 @@ from serin.monitoring.captures import read_lines
 from serin.monitoring.feedback import Truth, Truths, earlier, row_id
 from serin.monitoring.summary import (
     MS_PER_MINUTE,
-    Cut,
     Served,
     Slice,
+    SliceKey,
     Summary,
     Traffic,
     TrafficKey,
@@ -172,7 +172,7 @@ def _served(captures: Sequence[Capture], spec: ServingSpec) -> Served:
     return Served(profile_columns(row_columns(rows, spec)), profile_columns(score_columns(scores, spec)))
 
 
-def _slices(model: str, captures: Sequence[Capture], layout: Layout) -> dict[Cut, Slice]:
+def _slices(model: str, captures: Sequence[Capture], layout: Layout) -> dict[SliceKey, Slice]:
     """Count the rows of each value of each sensitive feature that is not hidden and has few of them."""
     rows = [(capture.version, capture.is_error, row) for capture in captures for row in capture.rows]
     versions, failed = (np.array([item[place] for item in rows]) for place in (0, 1))
@@ -187,7 +187,7 @@ def _slices(model: str, captures: Sequence[Capture], layout: Layout) -> dict[Cut
         values = np.array([slice_of(row[place], feature) for *_, row in rows], dtype=object)
         for version, value in sorted(set(zip(versions.tolist(), values.tolist(), strict=True))):
             here = (versions == version) & (values == value)
-            slices[Cut(model, version, feature.name, value)] = Slice(
+            slices[SliceKey(model, version, feature.name, value)] = Slice(
                 rows=int(here.sum()), failed=int(failed[here].sum()), scores=profile_numbers(scores[here & ~failed])
             )
     return slices

@@ -34,7 +34,7 @@ class TrafficKey(NamedTuple):
     minute: int
 
 
-class Cut(NamedTuple):
+class SliceKey(NamedTuple):
     """What slices are counted by: a value of a sensitive feature, in what one version was asked."""
 
     model: str
@@ -181,7 +181,7 @@ class Summary:
     left_out: int = 0
     traffic: dict[TrafficKey, Traffic] = field(default_factory=dict)
     served: dict[tuple[str, int], Served] = field(default_factory=dict)
-    slices: dict[Cut, Slice] = field(default_factory=dict)
+    slices: dict[SliceKey, Slice] = field(default_factory=dict)
     releases: dict[tuple[str, str], Units] = field(default_factory=dict)
     flips: dict[tuple[str, str], Flips] = field(default_factory=dict)
     truths: dict[str, Truths] = field(default_factory=dict)
@@ -243,7 +243,8 @@ class Summary:
                     for model, version, part in data["served"]
                 },
                 slices={
-                    Cut(*key): Slice(**{**part, "scores": _numbers(part["scores"])}) for *key, part in data["slices"]
+                    SliceKey(*key): Slice(**{**part, "scores": _numbers(part["scores"])})
+                    for *key, part in data["slices"]
                 },
                 releases={
                     (model, release): Units(

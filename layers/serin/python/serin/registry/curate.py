@@ -54,7 +54,7 @@ class Curator:
         return self._decide("include", model, dataset, reason)
 
     def _decide(self, move: str, model: str, name: str, reason: str) -> Dataset:
-        dataset = self.patience.insist(lambda: self._decide_once(move, model, name, reason))
+        dataset = self.patience.retry_on_conflict(lambda: self._decide_once(move, model, name, reason))
         receipt = read_receipt(self.data, model, dataset.receipt)
         if receipt is not None and receipt.status is ReceiptStatus.HELD:
             status = ReceiptStatus.ACCEPTED if dataset.is_used else ReceiptStatus.QUARANTINED

@@ -16,7 +16,7 @@ LOST_AFTER = (timedelta(minutes=10), *(timedelta(hours=hours) for hours in (0.5,
 """At which ages an upload without a receipt is sent again. Not at each tick: it may only be waiting for its turn."""
 SEARCHED_VERSIONS = 10_000
 """How many versions one tick lists at most, 1,000 with each call: what it costs has a bound, however many there are."""
-DEAD_AFTER = timedelta(minutes=2)  # an execution that was just started may not be seen yet
+ORPHANED_AFTER = timedelta(minutes=2)  # an execution that was just started may not be seen yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def created_event(bucket: str, key: str, version: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
+class OrphanFinder:
     """Finds what is noted as under way while its execution came to its end. What was never started is started."""
 
     registry: Registry
@@ -90,7 +90,7 @@ class Dead:
         return bool(release.lease_until) and self.now > datetime.fromisoformat(release.lease_until)
 
     def _is_old(self, started_at: str) -> bool:
-        return self.now - datetime.fromisoformat(started_at) > DEAD_AFTER
+        return self.now - datetime.fromisoformat(started_at) > ORPHANED_AFTER
 
     def _is_over(self, workflow: Workflow, execution: str, payload: dict[str, Any]) -> bool:
         workflow.start(execution, payload)  # a name starts once

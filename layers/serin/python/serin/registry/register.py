@@ -41,7 +41,7 @@ class Registrar:
 
     def register(self, model: str, run_name: str) -> ModelVersion:
         """Register what a run made. Doing it again gives the same version."""
-        run = self.patience.insist(lambda: self._number(model, run_name))
+        run = self.patience.retry_on_conflict(lambda: self._number(model, run_name))
         number = run.version
         assert number is not None  # _number saw to it
         if found := self.registry.find_version(model, number):

@@ -23,16 +23,18 @@ class Patience:
     sleep: Callable[[float], None]
     draw: Callable[[], float]
 
-    def insist(self, write: Callable[[], Done], *, against: type[SerinError] = Conflict) -> Done:
-        """Do what may lose a race; each try must read anew. Raises the error of the last try.
+    def retry_on_conflict(self, write: Callable[[], Done]) -> Done:
+        """Do what may lose a race; each try must read anew. Raises Conflict where the last try lost too."""
+        return self.retry_on(Conflict, write)
 
-        against: the error that it waits out.
+    def retry_on(self, error: type[SerinError], write: Callable[[], Done]) -> Done:
+        """Do it again while it raises this error. Raises the error of the last try.
 
         The pauses have full jitter, so that those who met once do not meet again.
         Source: Brooker, Exponential Backoff and Jitter (AWS Architecture Blog, 2015).
         """
         for lost in range(TRIES - 1):
-            with suppress(against):
+            with suppress(error):
                 return write()
             self.sleep(self.draw() * min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**lost))
         return write()

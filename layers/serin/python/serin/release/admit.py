@@ -9,7 +9,7 @@ from serin.registry.curate import taint
 from serin.registry.records import Dataset, ModelVersion, VersionStatus
 
 
-def standing(
+def eligibility(
     version: ModelVersion,
     versions: Iterable[ModelVersion],
     datasets: Sequence[Dataset],
@@ -37,7 +37,7 @@ def standing(
     return VersionStatus.PASSED if was_passed else version.status, blocked - {version.files["model.onnx"]}
 
 
-def objection(number: int, status: VersionStatus, model_sha256: str, blocked: Collection[str]) -> str:
+def rejection_reason(number: int, status: VersionStatus, model_sha256: str, blocked: Collection[str]) -> str:
     """Say what forbids that a version is released; empty where nothing does."""
     if status is VersionStatus.HELD:
         return (

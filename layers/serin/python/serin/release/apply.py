@@ -23,7 +23,7 @@ from serin.release.release_log import word_end
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class ReleaseState:
     """The rows that a move may change, as they were read.
 
     previous: the version that a promotion replaces, or replaced. further_back: the number of the one before that.
@@ -54,43 +54,43 @@ class Change:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def enact(scene: Scene, decision: Decision, evidence: Mapping[str, Any], now: datetime) -> Change:
+def apply(state: ReleaseState, decision: Decision, evidence: Mapping[str, Any], now: datetime) -> Change:
     """Do one move. evidence: what it rests on, kept with the release. A release that ended stays as it ended."""
-    since = trial_time(scene.release, now)
-    scene = replace(scene, release=_turned(scene.plan, scene.release, decision, evidence, now))
-    change = _enact(scene, decision, now, since)
-    files = {"files": scene.version.files, "manifest": scene.version.manifest_sha256}
+    since = trial_time(state.release, now)
+    state = replace(state, release=_turned(state.plan, state.release, decision, evidence, now))
+    change = _apply(state, decision, now, since)
+    files = {"files": state.version.files, "manifest": state.version.manifest_sha256}
     return replace(change, facts={**change.facts, **files})
 
 
-def _enact(scene: Scene, decision: Decision, now: datetime, since: datetime) -> Change:
+def _apply(state: ReleaseState, decision: Decision, now: datetime, since: datetime) -> Change:
     """Do it. since: when a step begins that begins now, by the time of the trial."""
     match decision.move:
-        case Move.DONE if scene.release.status is not ReleaseStatus.WATCHING:
-            return Change(scene.release)
+        case Move.DONE if state.release.status is not ReleaseStatus.WATCHING:
+            return Change(state.release)
         case Move.DONE:
-            return _end(scene.release, scene.route, ReleaseStatus.PROMOTED, decision.reason, now, move="watched")
+            return _end(state.release, state.route, ReleaseStatus.PROMOTED, decision.reason, now, move="watched")
         case Move.PROMOTE:
-            return _promote(scene, decision.reason, now, since)
+            return _promote(state, decision.reason, now, since)
         case Move.ROLL_BACK:
-            return _roll_back(scene, decision.reason, now)
+            return _roll_back(state, decision.reason, now)
         case Move.REFUSE:
-            is_halted = scene.release.step_since and _champion(scene.route) != scene.release.champion_before
+            is_halted = state.release.step_since and _champion(state.route) != state.release.champion_before
             return _end(
-                scene.release,
-                scene.route,
+                state.release,
+                state.route,
                 ReleaseStatus.HALTED if is_halted else ReleaseStatus.REFUSED,
                 decision.reason,
                 now,
             )
         case Move.BEGIN:
-            return _begin(scene, since)
+            return _begin(state, since)
         case Move.EXPIRE:
-            return _end(scene.release, scene.route, ReleaseStatus.EXPIRED, decision.reason, now)
+            return _end(state.release, state.route, ReleaseStatus.EXPIRED, decision.reason, now)
         case Move.ADVANCE:
-            return _advance(scene, decision.reason, since)
+            return _advance(state, decision.reason, since)
         case Move.HOLD:
-            return _hold(scene, decision)
+            return _hold(state, decision)
 
 
 def abort(release: Release, route: Route | None, reason: str, now: datetime) -> Change:
@@ -127,35 +127,35 @@ def _turned(plan: Plan, release: Release, decision: Decision, evidence: Mapping[
     )
 
 
-def _begin(scene: Scene, since: datetime) -> Change:
-    first = scene.plan.steps[0]
+def _begin(state: ReleaseState, since: datetime) -> Change:
+    first = state.plan.steps[0]
     if first.kind is StepKind.SHADOW:
         reason = "the shadow begins: the challenger answers nobody yet"
     else:
         reason = f"{first.weight:.0%} of the entities ask the challenger"
-    return _split(scene, 0, since, move=Move.BEGIN, reason=reason)
+    return _split(state, 0, since, move=Move.BEGIN, reason=reason)
 
 
-def _advance(scene: Scene, reason: str, since: datetime) -> Change:
-    step = scene.release.step + 1
-    weight = scene.plan.steps[step].weight
-    return _split(scene, step, since, move=Move.ADVANCE, reason=f"{reason}; {weight:.0%} of the entities ask it now")
+def _advance(state: ReleaseState, reason: str, since: datetime) -> Change:
+    step = state.release.step + 1
+    weight = state.plan.steps[step].weight
+    return _split(state, step, since, move=Move.ADVANCE, reason=f"{reason}; {weight:.0%} of the entities ask it now")
 
 
-def _split(scene: Scene, step: int, since: datetime, *, move: str, reason: str) -> Change:
+def _split(state: ReleaseState, step: int, since: datetime, *, move: str, reason: str) -> Change:
     at = since.isoformat()
-    release = replace(scene.release, step=step, step_since=at, changed_at=(*scene.release.changed_at, at))
-    route = _trying(replace(scene, release=release))
-    return Change(release, route, _tried(scene.version), move, reason, facts={"weight": scene.plan.steps[step].weight})
+    release = replace(state.release, step=step, step_since=at, changed_at=(*state.release.changed_at, at))
+    route = _trying(replace(state, release=release))
+    return Change(release, route, _tried(state.version), move, reason, facts={"weight": state.plan.steps[step].weight})
 
 
-def _hold(scene: Scene, decision: Decision) -> Change:
+def _hold(state: ReleaseState, decision: Decision) -> Change:
     """Renew the lease. Where a person must look, tell them once for each evidence."""
-    release = scene.release
+    release = state.release
     if release.status is ReleaseStatus.WATCHING:
-        route = _watching(scene)
+        route = _watching(state)
     else:
-        route = _trying(scene) if release.step_since else None  # nobody is tried before the trial begins
+        route = _trying(state) if release.step_since else None  # nobody is tried before the trial begins
     shown = str(release.evidence.get("digest", ""))
     if not decision.asks or shown == release.asked:
         return Change(release, route)
@@ -169,21 +169,21 @@ def _hold(scene: Scene, decision: Decision) -> Change:
     )
 
 
-def _promote(scene: Scene, reason: str, now: datetime, since: datetime) -> Change:
-    version, before = scene.version, _champion(scene.route)
+def _promote(state: ReleaseState, reason: str, now: datetime, since: datetime) -> Change:
+    version, before = state.version, _champion(state.route)
     at = since.isoformat()
-    watches = scene.plan.watch_seconds > 0 and scene.previous is not None
+    watches = state.plan.watch_seconds > 0 and state.previous is not None
     release = replace(
-        scene.release,
+        state.release,
         status=ReleaseStatus.WATCHING if watches else ReleaseStatus.PROMOTED,
         replaced=before,
         ended_at=None if watches else now.isoformat(),
         step_since=at,
-        changed_at=(*scene.release.changed_at, at),
+        changed_at=(*state.release.changed_at, at),
     )
     route = Route(version.model, champion_of(version, now, replaced=before))
     if watches:
-        route = _watching(replace(scene, release=release, route=route)) or route
+        route = _watching(replace(state, release=release, route=route)) or route
     name = f"{version.model}@{version.number}"
     return Change(
         release,
@@ -198,12 +198,12 @@ def _promote(scene: Scene, reason: str, now: datetime, since: datetime) -> Chang
     )
 
 
-def _roll_back(scene: Scene, reason: str, now: datetime) -> Change:
+def _roll_back(state: ReleaseState, reason: str, now: datetime) -> Change:
     """Take the version back: before its promotion it just answers nobody; after it, the one before answers again."""
-    release, route, version = scene.release, scene.route, scene.version
+    release, route, version = state.release, state.route, state.version
     ended = replace(release, status=ReleaseStatus.ROLLED_BACK, ended_at=now.isoformat(), reason=reason)
-    if release.status is ReleaseStatus.WATCHING and scene.previous is not None:
-        route = Route(release.model, champion_of(scene.previous, now, replaced=scene.further_back))
+    if release.status is ReleaseStatus.WATCHING and state.previous is not None:
+        route = Route(release.model, champion_of(state.previous, now, replaced=state.further_back))
     else:
         route = _alone(route, release)
     return Change(
@@ -213,9 +213,9 @@ def _roll_back(scene: Scene, reason: str, now: datetime) -> Change:
         Move.ROLL_BACK,
         reason,
         f"{release.model}@{release.version} was rolled back",
-        f"{reason}\nVersion {_champion(route or scene.route)} answers. "
+        f"{reason}\nVersion {_champion(route or state.route)} answers. "
         f"What was rolled back is not released again by itself. Look: serin why {release.model}@{release.version}",
-        {"from": version.number, "to": _champion(route or scene.route)},
+        {"from": version.number, "to": _champion(route or state.route)},
     )
 
 
@@ -228,23 +228,23 @@ def _end(
     return Change(ended, _alone(route, release), None, move or str(status), reason, subject, text)
 
 
-def _trying(scene: Scene) -> Route | None:
+def _trying(state: ReleaseState) -> Route | None:
     """Give the challenger the weight of its step, for as long as the lease lasts."""
-    if scene.route is None:
+    if state.route is None:
         return None
-    release, step = scene.release, scene.plan.steps[scene.release.step]
+    release, step = state.release, state.plan.steps[state.release.step]
     name = release.id if step.kind is StepKind.SHADOW else release.trial
-    challenger = Challenger(release.version, _served(scene.version), name, step.weight, release.lease_until)
-    return replace(scene.route, challenger=challenger, salt=release.trial)
+    challenger = Challenger(release.version, _served(state.version), name, step.weight, release.lease_until)
+    return replace(state.route, challenger=challenger, salt=release.trial)
 
 
-def _watching(scene: Scene) -> Route | None:
+def _watching(state: ReleaseState) -> Route | None:
     """Leave a share of the entities with the previous champion, drawn anew by another salt."""
-    if scene.route is None or scene.previous is None:
+    if state.route is None or state.previous is None:
         return None
-    release, before = scene.release, scene.previous
+    release, before = state.release, state.previous
     challenger = Challenger(before.number, _served(before), release.watch, HOLDBACK, release.lease_until)
-    return replace(scene.route, challenger=challenger, salt=release.watch)
+    return replace(state.route, challenger=challenger, salt=release.watch)
 
 
 def _alone(route: Route | None, release: Release) -> Route | None:

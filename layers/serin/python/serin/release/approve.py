@@ -59,18 +59,18 @@ def answer(
 def _answer(
     releaser: Releaser, model: str, number: int, *, is_approved: bool, seen: str, needs_another: bool
 ) -> Release:
-    registry, chronicle = releaser.registry, releaser.chronicle
+    registry, release_log = releaser.registry, releaser.release_log
     for _ in range(TRIES):
         found, route, now = latest_release(registry, model, number), registry.route(model), releaser.now()
         release, shown = found.value, str(found.value.evidence.get("digest", ""))
         _check(release, shown, seen)
         by = contributors(releaser, release) if is_approved and _is_required(releaser, release) else None
         if by and needs_another:
-            _check_is_another(release, by, chronicle.actor)
+            _check_is_another(release, by, release_log.actor)
         weight = route.value.challenger.weight if route and route.value.challenger else 0.0
-        approval = Approval(is_approved, chronicle.actor, now.isoformat(), shown)
+        approval = Approval(is_approved, release_log.actor, now.isoformat(), shown)
         answered = replace(release, approval=approval)
-        entry = chronicle.entry(
+        entry = release_log.entry(
             release,
             move="approved" if is_approved else "rejected",
             reason=f"on the evidence {shown[:12]}: {release.reason}",
@@ -81,7 +81,7 @@ def _answer(
             registry.save(put(answered, expected_revision=found.revision), put(entry, expected_revision=0))
         except Conflict:
             continue  # a turn, or somebody else's answer: what is there now decides
-        chronicle.tell(route.value if route else None, ReleaseEvent(entry, answered.status))
+        release_log.tell(route.value if route else None, ReleaseEvent(entry, answered.status))
         return answered
     raise Conflict(f"release {release.id} of {model} changes all the time; try again")
 
@@ -90,17 +90,17 @@ def _note_refusal(
     releaser: Releaser, model: str, number: int, error: Conflict | Refused, *, is_approved: bool, seen: str
 ) -> None:
     """Keep in the history who wanted to answer, and why that was refused."""
-    registry, chronicle = releaser.registry, releaser.chronicle
+    registry, release_log = releaser.registry, releaser.release_log
     release, route = latest_release(registry, model, number).value, registry.route(model)
-    entry = chronicle.entry(
+    entry = release_log.entry(
         release,
         move=f"{'approval' if is_approved else 'rejection'} refused",
         reason=error.message,
         at=releaser.now(),
         evidence={"code": error.code, "seen": seen[:64]},
     )
-    releaser.patience.insist(lambda: registry.save(put(entry, expected_revision=0)))
-    chronicle.tell(route.value if route else None, ReleaseEvent(entry, release.status))
+    releaser.patience.retry_on_conflict(lambda: registry.save(put(entry, expected_revision=0)))
+    release_log.tell(route.value if route else None, ReleaseEvent(entry, release.status))
 
 
 def _is_required(releaser: Releaser, release: Release) -> bool:

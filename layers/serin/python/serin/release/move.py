@@ -9,7 +9,7 @@ from math import ceil, isfinite
 
 from serin.contract.sections import NoTraffic
 from serin.registry.records import Release, ReleaseStatus
-from serin.release.admit import objection
+from serin.release.admit import rejection_reason
 from serin.release.compare import Finding, Verdict, is_surely_allowed, is_too_much, unknown
 from serin.release.evidence import Evidence, digest, step_began, trial_time
 from serin.release.plan import Plan, StepKind
@@ -78,8 +78,8 @@ class _Turn:
                 return Decision(Move.DONE, self.release.reason)
 
     def _live(self) -> Decision:
-        if objection := self._objection():
-            return Decision(Move.REFUSE, objection)
+        if reason := self._rejection_reason():
+            return Decision(Move.REFUSE, reason)
         if breaches := self._breaches():
             return Decision(Move.ROLL_BACK, breaches)
         decision = self._trial()
@@ -99,10 +99,10 @@ class _Turn:
             return self._hold(f"is watched on: {early}")
         return Decision(Move.DONE, "no breach while it was watched")
 
-    def _objection(self) -> str:
+    def _rejection_reason(self) -> str:
         """What forbids that this version is released, whatever the arms show; empty where nothing does."""
         release, evidence = self.release, self.evidence
-        if found := objection(release.version, evidence.status, evidence.model_sha256, evidence.blocked):
+        if found := rejection_reason(release.version, evidence.status, evidence.model_sha256, evidence.blocked):
             return found
         if not evidence.is_verified:
             return f"version {release.version} does not verify: {evidence.finding}"

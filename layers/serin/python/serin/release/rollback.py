@@ -15,7 +15,7 @@ from serin.release.release_log import ReleaseEvent, word_end
 from serin.release.turn import Releaser
 
 
-def take_back(releaser: Releaser, model: str, reason: str, *, version: int | None = None) -> Route:
+def rollback(releaser: Releaser, model: str, reason: str, *, version: int | None = None) -> Route:
     """Let the champion before this one answer again, at once, and end a trial against it.
 
     version: which one to take back. It may be left out, but not twice in a row: a command that is repeated must not
@@ -26,12 +26,12 @@ def take_back(releaser: Releaser, model: str, reason: str, *, version: int | Non
     _check_meant(releaser, route.value, version)
     if route.value.champion.replaced is None:
         raise Conflict(f"{model}@{meant} is the first champion; there is none before it to go back to")
-    back = releaser.patience.insist(lambda: _take_back(releaser, model, reason, meant))
+    back = releaser.patience.retry_on_conflict(lambda: _rollback(releaser, model, reason, meant))
     releaser.start_next(model)
     return back
 
 
-def _take_back(releaser: Releaser, model: str, reason: str, meant: int) -> Route:
+def _rollback(releaser: Releaser, model: str, reason: str, meant: int) -> Route:
     """Do it once. While a turn of a release writes the same rows, this is tried again; the person goes first."""
     registry, route = releaser.registry, _route(releaser, model)
     current = route.value.champion
@@ -49,7 +49,7 @@ def _take_back(releaser: Releaser, model: str, reason: str, meant: int) -> Route
         *([put(ended.value, expected_revision=ended.revision), *releaser.freed(ended.value)] if ended else []),
         *(put(each.entry, expected_revision=0) for each in news),
     )
-    releaser.chronicle.tell(back, *news)
+    releaser.release_log.tell(back, *news)
     return back
 
 
@@ -72,13 +72,13 @@ def _news(
     releaser: Releaser, bad: ModelVersion, back: Route, ended: Release | None, reason: str, now: datetime
 ) -> list[ReleaseEvent]:
     """Word what becomes of the version, and of a release that ends with it: its own, or one that it was compared in."""
-    to, chronicle = back.champion.version, releaser.chronicle
+    to, release_log = back.champion.version, releaser.release_log
     own = ended if ended and ended.version == bad.number else None
     entry = HistoryEntry(
-        id=chronicle.new_id(chronicle.now()),
+        id=release_log.new_id(release_log.now()),
         model=bad.model,
         at=now.isoformat(),
-        actor=chronicle.actor,
+        actor=release_log.actor,
         move=Move.ROLL_BACK,
         reason=reason,
         version=bad.number,
@@ -88,7 +88,7 @@ def _news(
     subject, text = f"{bad.model}: rolled back to version {to}", f"Version {bad.number} no longer answers: {reason}"
     news = [ReleaseEvent(entry, own.status if own else None, subject, text)]
     if ended and not own:
-        halted = chronicle.entry(ended, move=str(ended.status), reason=ended.reason, at=now, evidence=ended.evidence)
+        halted = release_log.entry(ended, move=str(ended.status), reason=ended.reason, at=now, evidence=ended.evidence)
         news.append(ReleaseEvent(halted, ended.status, *word_end(ended, to)))
     return news
 

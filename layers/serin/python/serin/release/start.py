@@ -11,7 +11,7 @@ from serin.registry.ports import Clock, Workflow
 from serin.registry.records import Release, ReleaseStatus, Releasing, VersionStatus
 from serin.registry.registry import Found, Registry, put, put_releasing
 from serin.registry.retry import Patience
-from serin.release.admit import objection, standing
+from serin.release.admit import eligibility, rejection_reason
 from serin.release.release_log import ReleaseEvent, ReleaseLog, word_end
 
 
@@ -21,7 +21,7 @@ class ReleaseStarter:
 
     registry: Registry
     workflow: Workflow
-    chronicle: ReleaseLog
+    release_log: ReleaseLog
     now: Clock
     patience: Patience
 
@@ -48,8 +48,8 @@ class ReleaseStarter:
                 f"{model}@{bad[-1]}; to release it all the same: serin release {model}@{number} --override-block",
                 code="DIGEST_BLOCKED",
             )
-        by = self.chronicle.actor
-        status, blocked = standing(
+        by = self.release_log.actor
+        status, blocked = eligibility(
             version,
             versions,
             self.registry.datasets(model),
@@ -57,7 +57,7 @@ class ReleaseStarter:
             unblocked_by=unblocked_by,
             started_by=by,
         )
-        if said := objection(number, status, version.files["model.onnx"], blocked):
+        if said := rejection_reason(number, status, version.files["model.onnx"], blocked):
             raise Refused(f"{model}@{number} cannot be released: {said}")
         mine = self.registry.releases_of(model, number)
         attempt = mine[-1].attempt + (mine[-1].ended_at is not None) if mine else 1
@@ -84,7 +84,7 @@ class ReleaseStarter:
         return release
 
     def _start(self, model: str, number: int, name: str, *, unblocked_by: str = "", started_by: str = "") -> Release:
-        release = self.patience.insist(lambda: self._claim(model, number, name, unblocked_by, started_by))
+        release = self.patience.retry_on_conflict(lambda: self._claim(model, number, name, unblocked_by, started_by))
         if release.status.is_under_way:
             self.workflow.start(release.execution, release.task)
         return release
@@ -107,7 +107,7 @@ class ReleaseStarter:
             unblocked_by=unblocked_by,
             started_by=started_by,
         )
-        status, blocked = standing(
+        status, blocked = eligibility(
             version,
             self.registry.versions(model),
             self.registry.datasets(model),
@@ -115,7 +115,7 @@ class ReleaseStarter:
             unblocked_by=unblocked_by,
             started_by=started_by,
         )
-        if said := objection(number, status, version.files["model.onnx"], blocked):
+        if said := rejection_reason(number, status, version.files["model.onnx"], blocked):
             release = replace(release, status=ReleaseStatus.REFUSED, ended_at=now.isoformat(), reason=said)
             self._save([Found(release, 0)], state, state.value, now)
             return release
@@ -146,10 +146,10 @@ class ReleaseStarter:
             put_releasing(model, place, expected_revision=state.revision),
         )
         route = self.registry.route(model)
-        self.chronicle.tell(route.value if route else None, *news)
+        self.release_log.tell(route.value if route else None, *news)
 
     def _news(self, release: Release, now: datetime) -> ReleaseEvent:
-        entry = self.chronicle.entry(
+        entry = self.release_log.entry(
             release,
             move=str(release.status),
             reason=release.reason or "no other release is under way",

@@ -14,8 +14,8 @@ from serin.registry.records import HistoryEntry, Release, ReleaseStatus, Route, 
 from serin.registry.register import verify_version
 from serin.registry.registry import Registry, put, put_releasing
 from serin.registry.retry import Patience
-from serin.release.admit import standing
-from serin.release.apply import Change, Scene, abort, enact
+from serin.release.admit import eligibility
+from serin.release.apply import Change, ReleaseState, abort, apply
 from serin.release.compare import Disagreement, Finding, Verdict
 from serin.release.evidence import Evidence, compare_arms, digest, trial_time
 from serin.release.load_evidence import arrived_minutes, complete_minutes, covered_seconds, feedback_of, look, shadow_of
@@ -47,9 +47,9 @@ class Revisions:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A scene, and the revisions that it must still have when it is changed."""
+    """The rows, and the revisions that they must still have when they are changed."""
 
-    scene: Scene
+    state: ReleaseState
     revisions: Revisions
 
 
@@ -64,7 +64,7 @@ class Releaser:
     data: Objects
     artifacts: Objects
     workflow: Workflow
-    chronicle: ReleaseLog
+    release_log: ReleaseLog
     now: Clock
     patience: Patience
     seconds_per_minute: float = 60.0
@@ -79,7 +79,7 @@ class Releaser:
         """
         if self.registry.release(model, name).value.executions > execution:
             return self._handed_over(model, name, turns)
-        decision = self.patience.insist(lambda: self._turn(model, name, is_last=must_hand_over(turns + 1)))
+        decision = self.patience.retry_on_conflict(lambda: self._turn(model, name, is_last=must_hand_over(turns + 1)))
         release = self.registry.release(model, name).value
         if not release.status.is_under_way:
             self.start_next(model)
@@ -100,7 +100,7 @@ class Releaser:
 
     def abandon(self, model: str, name: str, error: str) -> None:
         """Give a release up that met an error. The champion stays; a release that ended stays as it ended."""
-        self.patience.insist(lambda: self._abandon(model, name, error))
+        self.patience.retry_on_conflict(lambda: self._abandon(model, name, error))
         self.start_next(model)
 
     def start_next(self, model: str) -> None:
@@ -111,12 +111,12 @@ class Releaser:
     @property
     def starter(self) -> ReleaseStarter:
         """Who starts releases, in the same name."""
-        return ReleaseStarter(self.registry, self.workflow, self.chronicle, self.now, self.patience)
+        return ReleaseStarter(self.registry, self.workflow, self.release_log, self.now, self.patience)
 
     def _turn(self, model: str, name: str, *, is_last: bool) -> Decision:
         now, read = self.now(), self.read(model, name)
-        plan, release = read.scene.plan, read.scene.release
-        evidence = self._known(read.scene)
+        plan, release = read.state.plan, read.state.release
+        evidence = self._known(read.state)
         if not release.status.is_under_way:
             return next_move(plan, release, evidence, now)
         time = trial_time(release, now)
@@ -133,18 +133,18 @@ class Releaser:
             arms=arms,
             shadow=shadow_of(seen, release),
         )
-        evidence = self._replayed(read.scene, evidence)
+        evidence = self._replayed(read.state, evidence)
         now = self.now()  # a replay takes its time, and what is done comes after it
         decision = next_move(plan, release, evidence, now)
         if decision.move is not Move.HOLD or decision.asks:  # people will read it
             evidence = replace(evidence, arms=compare_arms(plan, release, minutes, with_bounds=True))
-        if decision.move is Move.ROLL_BACK and release.status is ReleaseStatus.WATCHING and read.scene.previous:
-            verify_version(read.scene.previous, self.artifacts)
+        if decision.move is Move.ROLL_BACK and release.status is ReleaseStatus.WATCHING and read.state.previous:
+            verify_version(read.state.previous, self.artifacts)
         told = _told(plan, release, evidence, now) | {"feedback": asdict(feedback_of(seen))}
-        change = enact(read.scene, decision, told, now)
+        change = apply(read.state, decision, told, now)
         if is_last and change.release.status.is_under_way:
             change = replace(change, release=replace(change.release, executions=release.executions + 1))
-        self._save(change, read.scene.route, read.revisions, now)
+        self._save(change, read.state.route, read.revisions, now)
         return decision
 
     def _save(self, change: Change, before: Route | None, known: Revisions, now: datetime) -> None:
@@ -160,11 +160,11 @@ class Releaser:
         if not change.move:
             self.registry.save(*writes)
             if change.subject:
-                self.chronicle.tell_people(change.subject, change.text)
+                self.release_log.tell_people(change.subject, change.text)
             return
         entry = self._entry(change, now)
         self.registry.save(*writes, put(entry, expected_revision=0))
-        self.chronicle.tell(change.route or before, ReleaseEvent(entry, release.status, change.subject, change.text))
+        self.release_log.tell(change.route or before, ReleaseEvent(entry, release.status, change.subject, change.text))
 
     def freed(self, release: Release) -> list[Write]:
         """Give the model's one place back that a release had."""
@@ -202,7 +202,7 @@ class Releaser:
         if release.status is ReleaseStatus.LIVE and not release.step_since:
             release = replace(release, champion_before=champion)  # nothing was compared yet
         previous = release.replaced if is_watched else champion
-        scene = Scene(
+        state = ReleaseState(
             plan=plan,
             release=release,
             route=route.value if route else None,
@@ -211,7 +211,7 @@ class Releaser:
             further_back=self.replaced_by(model, previous) if previous is not None and is_watched else None,
         )
         revisions = Revisions(found.revision, route.revision if route else 0, version.revision)
-        return Read(scene, revisions)
+        return Read(state, revisions)
 
     def replaced_by(self, model: str, number: int) -> int | None:
         """The champion that a version replaced, and if that was taken back since, the one before it, and so on."""
@@ -226,17 +226,17 @@ class Releaser:
                 return None
         return before
 
-    def _known(self, scene: Scene) -> Evidence:
+    def _known(self, state: ReleaseState) -> Evidence:
         """What rows and files say of the version, whatever the arms show."""
-        release, version = scene.release, scene.version
+        release, version = state.release, state.version
         finding = ""
         try:
             self.verified.check(version, self.artifacts)
         except (Unverified, NotFound) as error:
             finding = error.message
         versions = self.registry.versions(version.model)
-        champion = scene.route.champion.version if scene.route else None
-        status, blocked = standing(
+        champion = state.route.champion.version if state.route else None
+        status, blocked = eligibility(
             version,
             versions,
             self.registry.datasets(version.model),
@@ -253,15 +253,15 @@ class Releaser:
             finding=finding,
         )
 
-    def _replayed(self, scene: Scene, evidence: Evidence) -> Evidence:
+    def _replayed(self, state: ReleaseState, evidence: Evidence) -> Evidence:
         """Add what a replay of captured requests showed, where the plan wants one and there is whom to compare with."""
-        plan, release, champion = scene.plan, scene.release, scene.previous
+        plan, release, champion = state.plan, state.release, state.previous
         if not plan.replay_seconds or champion is None or not evidence.is_verified:
             return evidence
         if champion.number != release.champion_before or champion.number == release.version:
             return evidence  # the release ends by that, and soon
         replayer = Replayer(self.registry, self.data, self.artifacts, self.now, self.score)
-        found = replayer.replay(release, champion, scene.version, seconds=plan.replay_seconds)
+        found = replayer.replay(release, champion, state.version, seconds=plan.replay_seconds)
         seen = Disagreement(found.requests, found.disagreeing, found.faults)
         return replace(evidence, replay=seen, replay_finding=found.finding)
 
@@ -270,7 +270,7 @@ class Releaser:
         approval = {"approval": asdict(release.approval)} if release.approval else {}
         unblocked = {"unblocked_by": release.unblocked_by} if release.unblocked_by else {}
         evidence = {**release.evidence, **change.facts, **approval, **unblocked}
-        return self.chronicle.entry(release, move=change.move, reason=change.reason, at=now, evidence=evidence)
+        return self.release_log.entry(release, move=change.move, reason=change.reason, at=now, evidence=evidence)
 
 
 def _told(plan: Plan, release: Release, evidence: Evidence, now: datetime) -> dict[str, Any]:

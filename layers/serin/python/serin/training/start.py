@@ -119,7 +119,7 @@ class Starter:
         request: the id of a request by hand or for drift; one that was answered before is not answered again. Drift
         that is told while no run can start is remembered: the next look is taken as if it were told then.
         """
-        return self.patience.insist(lambda: self._consider_once(model, by, request))
+        return self.patience.retry_on_conflict(lambda: self._consider_once(model, by, request))
 
     def _consider_once(self, model: str, by: str, request: str) -> TrainingState:
         state = self.registry.training(model)
