@@ -18,9 +18,9 @@ from functions.check_drift import handler
 from serin.aws.cloud import Cloud, utc_now
 from serin.contract.load import Contracts
 from serin.errors import SerinError, Unavailable, Unverified
+from serin.monitoring.capture_files import Summariser
 from serin.monitoring.check import Checker
 from serin.monitoring.drift import DriftVerdict, Report
-from serin.monitoring.files import Summariser
 from serin.monitoring.summary import Summary
 from serin.registry.registry import Registry
 from serin.training.start import BY_HAND

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from serin.contract.spec import Conformal, SpecFeature
 from serin.errors import Unverified
 from serin.monitoring import replay as module
-from serin.monitoring.captures import read_lines
+from serin.monitoring.captures import Capture, read_lines
+from serin.monitoring.layout import Layout
 from serin.monitoring.replay import Replay, Window, replay, share_interval
 from serin.monitoring.rescore import Challenger, Score
-from serin.monitoring.summarise import Layout
-from serin.serving.lines import Capture
 from serin.serving.rows.encode import Encoded
 from tests.builders import a_capture, a_capture_file, a_spec
 from tests.monitoring.world import by_age

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from serin.contract.spec import SpecFeature
 from serin.errors import Unverified
 from serin.monitoring import shadow as module
+from serin.monitoring.layout import Layout
 from serin.monitoring.rescore import Challenger
 from serin.monitoring.shadow import compare
-from serin.monitoring.summarise import Layout, summarise
-from serin.monitoring.summary import Summary, disagreement
+from serin.monitoring.summarise import summarise
+from serin.monitoring.summary import DisagreementExample, Summary
+from serin.monitoring.units import Unit
 from serin.serving.rows.encode import Encoded
 from tests.builders import a_capture, a_capture_file, a_release, a_spec
 from tests.monitoring.world import by_age
@@ -44,13 +46,25 @@ def compared(
     )
 
 
+def shadowed(summary: Summary) -> list[Unit]:
+    """The entities for which the two versions were compared."""
+    return [unit for unit in summary.units("loans", RELEASE.id) if unit.is_flipped is not None]
+
+
+def flips(summary: Summary) -> list[bool | None]:
+    return [unit.is_flipped for unit in shadowed(summary)]
+
+
+def examples(summary: Summary) -> list[DisagreementExample]:
+    return [*summary.flips["loans", RELEASE.id].examples.values()]
+
+
 def test_it_counts_entities_flips_and_how_far_scores_are_apart() -> None:
     summary, warnings = compared(asked(1, 60), asked(2, 20), asked(3, 60, 20))
-    found = disagreement(summary, RELEASE)
     assert warnings == ()
-    assert (found.compared, found.flipped) == (3, 2)
-    assert found.delta == pytest.approx(0 + 0.8 + 0.4)
-    assert {flip.row[0] for flip in found.examples} == {20}
+    assert sorted(flips(summary)) == [False, True, True]
+    assert sorted(unit.delta for unit in shadowed(summary)) == pytest.approx([0, 0.4, 0.8])
+    assert {example.row[0] for example in examples(summary)} == {20}
     assert Summary.from_json(summary.to_json()) == summary
 
 
@@ -62,14 +76,13 @@ def test_an_entity_is_compared_once_and_errors_and_other_arms_not_at_all() -> No
         asked(4, 20, arm="challenger", version=2, answered=2),
         asked(5, 20, arm="direct"),
     )
-    found = disagreement(summary, RELEASE)
-    assert (found.compared, found.flipped) == (1, 1), "by its first request"
+    assert flips(summary) == [True], "by its first request"
 
 
 def test_where_the_challenger_gives_no_number_it_disagrees() -> None:
     summary, _ = compared(asked(1, 99), asked(2, 60))
-    found = disagreement(summary, RELEASE)
-    assert (found.compared, found.flipped, found.delta, found.examples) == (2, 1, pytest.approx(0), ())
+    assert {unit.is_flipped: unit.delta for unit in shadowed(summary)} == {True: None, False: pytest.approx(0)}
+    assert examples(summary) == []
 
 
 def test_classes_and_features_may_stand_in_another_order() -> None:
@@ -77,15 +90,14 @@ def test_classes_and_features_may_stand_in_another_order() -> None:
         return by_age(onnx, spec, encoded)[:, ::-1]
 
     summary, _ = compared(asked(1, 60), asked(2, 20), score=mirrored, classes=("yes", "no"), positive=0)
-    assert disagreement(summary, RELEASE).flipped == 1
+    assert sorted(flips(summary)) == [False, True]
 
 
 def test_a_regression_has_no_labels_to_flip() -> None:
     spec = {"task": "regression", "classes": (), "positive": None}
     line = a_capture(1, release=RELEASE.id, scores=[[5.0]])
     summary, _ = compared(line, layout=Layout(a_spec(**spec)), score=lambda *_: np.array([[7.5]]), **spec)
-    found = disagreement(summary, RELEASE)
-    assert (found.compared, found.flipped, found.delta) == (1, 0, 2.5)
+    assert [(unit.is_flipped, unit.delta) for unit in shadowed(summary)] == [(False, 2.5)]
 
 
 def refuse(*_: Any) -> NDArray[np.float64]:
@@ -107,7 +119,7 @@ def refuse(*_: Any) -> NDArray[np.float64]:
 def test_what_cannot_be_compared_is_told_and_the_summary_stays(changes: dict[str, Any], said: str) -> None:
     summary, warnings = compared(asked(1, 20), **changes)
     assert said in warnings[0]
-    assert (summary.captures, disagreement(summary, RELEASE).compared) == (1, 0)
+    assert (summary.captures, shadowed(summary)) == (1, [])
 
 
 def test_a_sample_is_bounded_and_of_the_lowest_hashes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serin.errors import Unverified
-from serin.monitoring import summary as module
-from serin.monitoring.minutes import Counts, Minute
-from serin.monitoring.summarise import AT_ONCE, Layout, score_columns, summarise
-from serin.monitoring.summary import DisagreementExample, Flips, SliceKey, Summary, TrafficKey, minutes
+from serin.monitoring import units
+from serin.monitoring.layout import Layout, score_columns
+from serin.monitoring.minutes import Counts, Minute, count_minutes
+from serin.monitoring.summarise import AT_ONCE, summarise
+from serin.monitoring.summary import KEPT_FLIPS, DisagreementExample, Flips, SliceKey, Summary, TrafficKey
 from serin.profile.profile import Categories
 from tests.builders import a_capture, a_capture_file, a_release, a_spec
 
@@ -56,7 +57,7 @@ FILES = st.lists(st.lists(CAPTURES, max_size=8), min_size=1, max_size=4)
 @given(files=FILES, order=st.randoms(use_true_random=False))
 def test_merging_gives_the_same_whatever_the_order(kept: int, files: list[list[dict[str, Any]]], order: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "KEPT_UNITS", kept)
+        patch.setattr(units, "KEPT_UNITS", kept)
         parts = [summary_of(*lines) for lines in files]
         straight = sum(parts, Summary())
         order.shuffle(parts)
@@ -72,7 +73,8 @@ def test_merging_gives_the_same_whatever_the_order(kept: int, files: list[list[d
 def test_an_entity_counts_once_in_a_release_by_its_first_request(files: list[list[dict[str, Any]]]) -> None:
     for number, line in enumerate(line for lines in files for line in lines):
         line["id"] = f"{number:016x}"
-    counted = minutes(sum((summary_of(*lines) for lines in files), Summary()), PLACE, slow_after_ms=100)
+    merged = sum((summary_of(*lines) for lines in files), Summary())
+    counted = count_minutes(merged.units(*PLACE), slow_after_ms=100)
     firsts: dict[str, dict[str, Any]] = {}
     for line in sorted((line for lines in files for line in lines), key=lambda line: (line["at"], line["id"])):
         if line["release"] and line["arm"] != "direct":
@@ -89,7 +91,7 @@ def test_an_entity_counts_once_in_a_release_by_its_first_request(files: list[lis
 
 
 def test_past_the_bound_entities_of_the_lowest_hashes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEPT_UNITS", 10)
+    monkeypatch.setattr(units, "KEPT_UNITS", 10)
     lines = [in_release(number) for number in range(50)]
     kept = summary_of(*lines[:25]) + summary_of(*lines[25:])
     assert list(kept.releases["loans", RELEASE.id].firsts) == sorted(line["unit"] for line in lines)[:10]
@@ -104,12 +106,12 @@ def test_minutes_hold_both_arms_and_come_in_the_order_of_time() -> None:
         in_release(4, arm="direct"),
         a_capture(5),
     )
-    assert minutes(summary, PLACE, slow_after_ms=100) == (
+    assert count_minutes(summary.units(*PLACE), slow_after_ms=100) == (
         Minute(MINUTE, Counts(units=2, timed=1, slow=1), Counts(units=1, timed=1, unsure=1)),
         Minute(MINUTE + 1, Counts(), Counts(units=1, timed=1, error=1)),
     )
-    assert minutes(summary, PLACE, slow_after_ms=200)[0].champion.slow == 0
-    assert minutes(summary, ("loans", "another"), slow_after_ms=100) == ()
+    assert count_minutes(summary.units(*PLACE), slow_after_ms=200)[0].champion.slow == 0
+    assert count_minutes(summary.units("loans", "another"), slow_after_ms=100) == ()
 
 
 def test_a_prediction_that_stands_in_a_file_twice_counts_once() -> None:
@@ -138,7 +140,7 @@ def test_traffic_is_counted_by_version_arm_and_minute() -> None:
     assert traffic.faults == {"late": 1, "unanswered": 1}
     assert traffic.latency.maximum == 2.0, "a cold start is not timed"
     assert sum(traffic.latency.bins.values()) == 3
-    assert {(stretch.version, stretch.minute - MINUTE) for stretch in summary.traffic} == {(1, 0), (2, 0), (1, 1)}
+    assert {(key.version, key.minute - MINUTE) for key in summary.traffic} == {(1, 0), (2, 0), (1, 1)}
 
 
 def test_rows_and_scores_are_profiled_for_the_version_that_answered() -> None:
@@ -172,8 +174,8 @@ def test_slices_of_sensitive_features_count_rows_failures_and_scores() -> None:
     scores = [[1 - score, score] for score in (0.75, 0.5, 0.25, 0.125)]
     failed = a_capture(2, version=2, fault="raised", answered=1)
     slices = summary_of(a_capture(1, n=4, rows=rows, scores=scores), failed).slices
-    assert {cut.value for cut in slices} == {"college", "school", "(missing)", "(others)"}
-    assert {cut.feature for cut in slices} == {"education"}, "age has too many values"
+    assert {key.value for key in slices} == {"college", "school", "(missing)", "(others)"}
+    assert {key.feature for key in slices} == {"education"}, "age has too many values"
     college, other = (
         slices[SliceKey("loans", 1, "education", "college")],
         slices[SliceKey("loans", 2, "education", "college")],
@@ -200,7 +202,7 @@ def test_examples_of_flips_are_few_and_the_same_whatever_the_order() -> None:
     parts = [Flips({f"{n:016x}": DisagreementExample((n, "x"), (0.4, 0.6), (0.6, 0.4))}) for n in range(40)]
     there = sum(parts[1:], parts[0])
     assert there == sum(parts[-2::-1], parts[-1])
-    assert len(there.examples) == module.KEPT_FLIPS
+    assert len(there.examples) == KEPT_FLIPS
     again = Flips({f"{0:016x}": DisagreementExample((7,), (0.4, 0.6), (0.6, 0.4))})
     assert there + again == again + there
 
@@ -222,7 +224,13 @@ def test_scores_are_told_as_answers_tell_them(
     assert {name: column.tolist() for name, column in found.items()} == expected
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b'{"format":2}', b'{"format":1}'])
+def test_a_summary_is_read_whose_champion_had_answered_no_number() -> None:
+    flips = Flips({"0" * 16: DisagreementExample((7, None), (float("nan"), 0.5), (0.6, 0.4))})
+    summary = Summary(flips={PLACE: flips})
+    assert Summary.from_json(summary.to_json()).to_json() == summary.to_json()
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b'{"format":2}', b'{"format":1}', b'{"format":1,"captures":"1"}'])
 def test_what_is_no_summary_is_unverified(text: bytes) -> None:
     with pytest.raises(Unverified, match="the summary"):
         Summary.from_json(text)

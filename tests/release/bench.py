@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from serin.contract.sections import Release as Section
-from serin.monitoring.feedback import Truth, Truths, row_id
+from serin.contract.model import Release as Section
 from serin.monitoring.rescore import Score
-from serin.monitoring.summary import Summary, Unit, Units
+from serin.monitoring.summary import Summary
+from serin.monitoring.truths import ReceivedTruth, Truths, row_id
+from serin.monitoring.units import Unit, Units
 from serin.registry.ids import sha256, ulid
 from serin.registry.ports import Objects, Rows
 from serin.registry.records import Release, ReleaseStatus, Route
@@ -182,7 +183,8 @@ class Bench:
             compared = (0.0, False) if challenger.weight == 0 else (None, None)
             firsts[name] = Unit(at, name, arm, is_error, 1.0, False, False, *compared, predicted="yes")
             if version in wrong:
-                truths[row_id(name, 0)] = Truth(at + 60_000, "no" if _falls(counted[arm], wrong[version]) else "yes")
+                truth = "no" if _falls(counted[arm], wrong[version]) else "yes"
+                truths[row_id(name, 0)] = ReceivedTruth(at + 60_000, truth)
         releases = {("loans", challenger.release): Units(firsts)}
         return Summary(captures=requests, releases=releases, truths={"loans": Truths(truths)})
 

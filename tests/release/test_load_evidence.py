@@ -8,10 +8,11 @@ from random import Random
 
 import pytest
 
-from serin.monitoring import summary as summaries
-from serin.monitoring.feedback import Truth, Truths, row_id
+from serin.monitoring import units as unit_bound
 from serin.monitoring.minutes import Counts, Minute
-from serin.monitoring.summary import Summary, Unit, Units
+from serin.monitoring.summary import Summary
+from serin.monitoring.truths import ReceivedTruth, Truths, row_id
+from serin.monitoring.units import Unit, Units
 from serin.release.load_evidence import Seen, arrived_minutes, complete_minutes, look
 from serin.release.plan import resolve_plan
 from tests.builders import a_release
@@ -56,7 +57,7 @@ def summary_of(requests: list[Asked], number: int) -> Summary:
         unit = Unit(at, name, arm, asked.is_error, 1.0, False, False, predicted=None if asked.is_error else "yes")
         firsts[f"{asked.entity:016x}"] = unit
         if asked.truth_after is not None:
-            truths[row_id(name, 0)] = Truth(at + asked.truth_after * 60_000, "no")
+            truths[row_id(name, 0)] = ReceivedTruth(at + asked.truth_after * 60_000, "no")
     units = Units(firsts, last=max((unit.at for unit in firsts.values()), default=0))
     return Summary(releases={("loans", RELEASE.trial): units}, truths={"loans": Truths(truths)})
 
@@ -75,7 +76,7 @@ def wrongs(minutes: list[Minute]) -> list[tuple[int, ...]]:
 def test_what_a_complete_minute_showed_stays_once_entities_are_left_out(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(summaries, "KEPT_UNITS", KEPT)
+    monkeypatch.setattr(unit_bound, "KEPT_UNITS", KEPT)
     data, requests = FakeObjects(), draw(Random(seed))
     before: list[Minute] = []
     for minute in range(20):

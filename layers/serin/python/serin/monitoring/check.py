@@ -17,9 +17,9 @@ from serin.contract.spec import ServingSpec
 from serin.data.storage import load_columns
 from serin.errors import Conflict, SerinError
 from serin.monitoring.drift import DriftVerdict, Report, compare_columns, sum_up
-from serin.monitoring.files import read_layout, verified_file
-from serin.monitoring.summarise import score_columns
+from serin.monitoring.layout import score_columns
 from serin.monitoring.summary import Served
+from serin.monitoring.version_files import read_layout, verified_file
 from serin.monitoring.window import read_summaries, speaks_of
 from serin.profile.profile import Profile, profile_columns
 from serin.registry.keys import drift_report_key

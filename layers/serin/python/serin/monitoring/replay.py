@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from serin.contract.spec import SpecFeature
 from serin.errors import Refused, Unverified
+from serin.monitoring.layout import MISSING, Layout, has_slices, row_columns, slice_of
 from serin.monitoring.rescore import Challenger, Rescored, Score, rescore
-from serin.monitoring.summarise import MISSING, Layout, has_slices, row_columns, slice_of
 from serin.serving.lines import Capture, Value
 
 FORMAT = 1

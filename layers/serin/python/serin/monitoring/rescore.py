@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from serin.contract.spec import ServingSpec, label_text
 from serin.errors import Refused, Unverified
-from serin.monitoring.summarise import Layout, row_columns
+from serin.monitoring.layout import Layout, row_columns
 from serin.serving.lines import Capture, Value
 from serin.serving.rows.encode import Encoded, encode_columns
 from serin.serving.runtime.sandbox import score_apart

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import structs
 
 from serin.errors import SerinError
+from serin.monitoring.layout import Layout, LayoutOf
 from serin.monitoring.rescore import Challenger, Score, rescore
-from serin.monitoring.summarise import Layout, LayoutOf, captures_once
+from serin.monitoring.summarise import captures_once
 from serin.monitoring.summary import DisagreementExample, Flips, Summary
 from serin.serving.lines import Capture
 
@@ -94,7 +96,7 @@ def _noted(summary: Summary, place: Place, compared: _Compared) -> Summary:
     """Give a summary's units of one release what was found of them."""
     before = summary.releases[place]
     noted = {
-        name: replace(before.firsts[name], delta=delta, is_flipped=is_flipped)
+        name: structs.replace(before.firsts[name], delta=delta, is_flipped=is_flipped)
         for name, (delta, is_flipped) in compared.deltas.items()
     }
     units = replace(before, firsts={**before.firsts, **noted})

@@ -6,48 +6,30 @@ What turned out of predictions, these or earlier ones, is kept to be joined to t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature, label_text
+from serin.contract.spec import ServingSpec
 from serin.monitoring.captures import read_lines
-from serin.monitoring.feedback import Truth, Truths, earlier, row_id
-from serin.monitoring.summary import (
-    MS_PER_MINUTE,
-    Served,
-    Slice,
-    SliceKey,
-    Summary,
-    Traffic,
-    TrafficKey,
-    Unit,
-    Units,
-    first_of,
+from serin.monitoring.layout import (
+    Layout,
+    LayoutOf,
+    has_slices,
+    predicted,
+    row_columns,
+    score_columns,
+    slice_of,
 )
+from serin.monitoring.summary import MS_PER_MINUTE, Served, Slice, SliceKey, Summary, Traffic, TrafficKey
+from serin.monitoring.truths import ReceivedTruth, Truths, earlier, row_id
+from serin.monitoring.units import Unit, Units, first_of
 from serin.profile.profile import profile_columns, profile_numbers
-from serin.serving.lines import Capture, Feedback, Value
+from serin.serving.lines import Capture, Feedback
 
 AT_ONCE = 20_000  # captures and rows held in memory before they are counted
-MAX_SLICES = 50
 MAX_TRUTHS = 100_000  # kept of one file: some 4 MB
-MISSING, OTHERS = "(missing)", "(others)"
 UNANSWERED = "unanswered"
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How captured rows of a version are read. sensitive, hidden: features; the hidden are masked or hashed."""
-
-    spec: ServingSpec
-    sensitive: frozenset[str] = frozenset()
-    hidden: frozenset[str] = frozenset()
-
-
-LayoutOf = Callable[[str, int], Layout | None]
 
 
 def summarise(content: bytes, layout_of: LayoutOf) -> Summary:
@@ -57,14 +39,14 @@ def summarise(content: bytes, layout_of: LayoutOf) -> Summary:
     prediction that stands there twice counts once. Raises as `read_lines`.
     """
     left_out: Counter[str] = Counter()
-    truths: defaultdict[str, dict[str, Truth]] = defaultdict(dict)
+    truths: defaultdict[str, dict[str, ReceivedTruth]] = defaultdict(dict)
     summary, batch, held = Summary(), [], 0
-    for said in _lines_once(content, layout_of, left_out):
-        if isinstance(said, Feedback):
-            _keep(said, truths[said.model], left_out)
+    for line in _lines_once(content, layout_of, left_out):
+        if isinstance(line, Feedback):
+            _keep(line, truths[line.model], left_out)
             continue
-        batch.append(said)
-        held += 1 + len(said.rows)
+        batch.append(line)
+        held += 1 + len(line.rows)
         if held >= AT_ONCE:
             summary, batch, held = summary + _count(batch, layout_of), [], 0
     rest = Summary(
@@ -78,55 +60,36 @@ def summarise(content: bytes, layout_of: LayoutOf) -> Summary:
 
 def captures_once(content: bytes, layout_of: LayoutOf, left_out: Counter[str]) -> Iterator[Capture]:
     """Read each request of a file once, and count in `left_out` the lines that are `skipped` or `repeated`."""
-    return (said for said in _lines_once(content, layout_of, left_out) if isinstance(said, Capture))
+    return (line for line in _lines_once(content, layout_of, left_out) if isinstance(line, Capture))
 
 
 def _lines_once(content: bytes, layout_of: LayoutOf, left_out: Counter[str]) -> Iterator[Capture | Feedback]:
     seen: set[tuple[str, str]] = set()
-    for said in read_lines(content):
-        if isinstance(said, Feedback):
-            yield said
-        elif said is None or not _fits(said, layout_of(said.model, said.laid_out_by)):
+    for line in read_lines(content):
+        if isinstance(line, Feedback):
+            yield line
+        elif line is None or not _fits(line, layout_of):
             left_out["skipped"] += 1
-        elif (said.model, said.id) in seen:
+        elif (line.model, line.id) in seen:
             left_out["repeated"] += 1
         else:
-            seen.add((said.model, said.id))
-            yield said
+            seen.add((line.model, line.id))
+            yield line
 
 
-def _keep(feedback: Feedback, known: dict[str, Truth], left_out: Counter[str]) -> None:
+def _fits(capture: Capture, layout_of: LayoutOf) -> bool:
+    """Tell whether rows and scores are as wide as their version says. Without a layout they are not looked at."""
+    layout = layout_of(capture.model, capture.laid_out_by)
+    return layout is None or layout.fits(capture)
+
+
+def _keep(feedback: Feedback, known: dict[str, ReceivedTruth], left_out: Counter[str]) -> None:
     """Keep what turned out of a row: of one that comes twice the first."""
-    name, truth = row_id(feedback.id, feedback.row), Truth(feedback.at, feedback.truth)
+    name, truth = row_id(feedback.id, feedback.row), ReceivedTruth(feedback.at, feedback.truth)
     if name in known or len(known) < MAX_TRUTHS:
         known[name] = earlier(truth, known.get(name, truth))
     else:
         left_out["truths"] += 1
-
-
-def row_columns(rows: Sequence[Sequence[Value]], spec: ServingSpec) -> dict[str, NDArray[Any]]:
-    """Turn captured rows into typed columns, as profiles and `encode_columns` take them."""
-    return {feature.name: _column([row[place] for row in rows], feature) for place, feature in enumerate(spec.features)}
-
-
-def score_columns(scores: NDArray[np.float64], spec: ServingSpec) -> dict[str, NDArray[Any]]:
-    """Say in columns what a version answered: `score`, as answers have it, and for classification `label`.
-
-    scores: shape (n, classes) or (n, 1), as the serving spec orders them; NaN where there is none; n above 0.
-    """
-    if not spec.classes:
-        return {"score": scores[:, 0]}
-    labels = np.array([label_text(label) for label in spec.classes], dtype=object)[scores.argmax(axis=1)]
-    labels[np.isnan(scores).any(axis=1)] = None
-    return {"score": scores.max(axis=1) if spec.positive is None else scores[:, spec.positive], "label": labels}
-
-
-def _fits(capture: Capture, layout: Layout | None) -> bool:
-    """Tell whether rows and scores are as wide as their version says. Without a layout they are not looked at."""
-    if layout is None:
-        return True
-    features, outputs = len(layout.spec.features), max(len(layout.spec.classes), 1)
-    return all(len(row) == features for row in capture.rows) and all(len(row) == outputs for row in capture.scores)
 
 
 def _count(captures: Sequence[Capture], layout_of: LayoutOf) -> Summary:
@@ -142,13 +105,13 @@ def _count(captures: Sequence[Capture], layout_of: LayoutOf) -> Summary:
     layouts = {place: layout for place in read if (layout := layout_of(*place))}
     summary = Summary(
         captures=len(captures),
-        traffic={stretch: _traffic(found) for stretch, found in traffic.items()},
+        traffic={key: _traffic(asked) for key, asked in traffic.items()},
         served={
             place: _served(answered, layout.spec)
             for place, layout in layouts.items()
             if (answered := [capture for capture in read[place] if capture.answered is not None])
         },
-        releases={place: _units(found, layouts) for place, found in released.items()},
+        releases={place: _units(split, layouts) for place, split in released.items()},
     )
     for (model, version), layout in layouts.items():
         summary += Summary(slices=_slices(model, read[model, version], layout))
@@ -193,19 +156,6 @@ def _slices(model: str, captures: Sequence[Capture], layout: Layout) -> dict[Sli
     return slices
 
 
-def has_slices(feature: SpecFeature) -> bool:
-    """Tell whether a feature has values that rows can be told apart by, and few of them."""
-    return feature.type == "boolean" or 0 < len(feature.values) <= MAX_SLICES
-
-
-def slice_of(value: Value, feature: SpecFeature) -> str:
-    """Name the slice that a captured value falls in."""
-    text = _text(value, feature)
-    if text is None:
-        return MISSING
-    return text if feature.type == "boolean" or text in feature.values else OTHERS
-
-
 def _units(captures: Sequence[Capture], layouts: Mapping[tuple[str, int], Layout]) -> Units:
     firsts: dict[str, Unit] = {}
     for capture in captures:
@@ -223,31 +173,5 @@ def _unit(capture: Capture, layout: Layout | None) -> Unit:
         ms=capture.ms,
         is_cold=capture.cold,
         is_unsure=capture.unsure > 0,
-        predicted=_predicted(capture, layout.spec) if layout else None,
+        predicted=predicted(capture, layout.spec) if layout else None,
     )
-
-
-def _predicted(capture: Capture, spec: ServingSpec) -> str | float | None:
-    """Say what the version that was to answer did answer to the first row: a label as text, or a value."""
-    scores = [] if capture.is_error or not capture.scores else capture.scores[0]
-    numbers = [score for score in scores if score is not None]
-    if not numbers or len(numbers) < len(scores):
-        return None
-    return label_text(spec.classes[numbers.index(max(numbers))]) if spec.classes else numbers[0]
-
-
-def _column(values: Sequence[Value], feature: SpecFeature) -> NDArray[Any]:
-    """A hashed number is text, and read as missing."""
-    if feature.is_numeric:
-        return np.array([np.nan if value is None or isinstance(value, str) else float(value) for value in values])
-    column = np.empty(len(values), dtype=object)
-    column[:] = [_text(value, feature) for value in values]
-    return column
-
-
-def _text(value: Value, feature: SpecFeature) -> str | None:
-    """Write a value as the category that serving reads it as."""
-    if value is None:
-        return None
-    text = value.strip() if isinstance(value, str) else label_text(value) if isinstance(value, int) else str(value)
-    return None if text.lower() in NO_CATEGORY and text not in feature.values else text

@@ -34,4 +34,4 @@ def read_summaries(data: Objects, *, since: datetime, until: datetime) -> Iterat
 def speaks_of(summary: Summary, *, since: datetime, until: datetime) -> bool:
     """Tell whether a capture file held any request from `since` on, up to `until`."""
     first, last = since.timestamp() * 1000 // MS_PER_MINUTE, until.timestamp() * 1000 // MS_PER_MINUTE
-    return any(first <= stretch.minute <= last for stretch in summary.traffic)
+    return any(first <= key.minute <= last for key in summary.traffic)

@@ -104,7 +104,7 @@ class Profile:
             data = json.loads(text)
             if data["format"] != FORMAT:
                 raise Unverified(f"profile.json has format {data['format']}; this version of Serin reads {FORMAT}")
-            return cls(data["rows"], {name: read_column(column) for name, column in data["columns"].items()})
+            return read_profile(data)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unverified(f"profile.json cannot be read: {error}") from error
 
@@ -202,6 +202,11 @@ def _bounded(counts: Counter[str], *, missing: int, others: int) -> Categories:
 
 def _hash(category: str) -> bytes:
     return hashlib.blake2b(category.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def read_profile(data: dict[str, Any]) -> Profile:
+    """Build a profile from JSON. Raises KeyError, TypeError or ValueError where it is none."""
+    return Profile(data["rows"], {name: read_column(column) for name, column in data["columns"].items()})
 
 
 def read_column(data: dict[str, Any]) -> Numbers | Categories:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from serin.errors import NotFound, Unverified
-from serin.monitoring.feedback import Terms, Truth, Truths, row_id
-from serin.monitoring.minutes import Counts, Minute
-from serin.monitoring.summary import Summary, Units, disagreement, minutes
+from serin.monitoring.minutes import Counts, Minute, count_minutes
+from serin.monitoring.summary import Summary
+from serin.monitoring.truths import ReceivedTruth, Terms, Truths, row_id
 from serin.registry.keys import release_prefix, summaries_prefix
 from serin.registry.ports import Objects
 from serin.registry.records import Release, ReleaseStatus
@@ -104,9 +104,7 @@ class Seen:
     def asked_at(self) -> datetime | None:
         """When anybody was last known to ask in this release, or in its shadow or watch; None where nobody was."""
         told = self.told.releases.values()
-        last = max(
-            (at for units in told for at in (units.last, *(unit.at for unit in units.firsts.values()))), default=0
-        )
+        last = max((at for units in told for at in (units.last, *(unit.at for unit in units))), default=0)
         return datetime.fromtimestamp(last / 1000, UTC) if last else None
 
 
@@ -151,7 +149,7 @@ def arrived_minutes(seen: Seen, plan: Plan, release: Release, now: datetime) -> 
     )
     if release.status is not ReleaseStatus.WATCHING:
         return trial
-    return [*trial, *(Minute(minute.at, minute.challenger, minute.champion) for minute in watch)]
+    return [*trial, *(minute.swapped for minute in watch)]
 
 
 def complete_minutes(minutes: Iterable[Minute], plan: Plan, now: datetime) -> list[Minute]:
@@ -165,9 +163,9 @@ def covered_seconds(seen: Seen, plan: Plan, release: Release, now: datetime) -> 
 
     Captures tell the time that the endpoint had. Where the clock of a turn is fast, no more of them are there.
     """
-    units = seen.told.releases.get((release.model, _place(plan, release)), Units({}))
+    units = seen.told.units(release.model, _place(plan, release))
     began = step_began(release).timestamp() * 1000
-    firsts = [unit.at for unit in units.firsts.values() if unit.at >= began]
+    firsts = [unit.at for unit in units if unit.at >= began]
     if not firsts:
         return 0.0
     last = min(max(units.last, *firsts), _end(plan, now) * plan.minute_seconds * 1000)
@@ -206,8 +204,8 @@ def _judged_end(plan: Plan, now: datetime) -> int:
 
 def shadow_of(seen: Seen, release: Release) -> Disagreement:
     """Say how often the challenger disagreed in its shadow."""
-    found = disagreement(seen.told, release)
-    return Disagreement(found.compared, found.flipped)
+    flips = [unit.is_flipped for unit in seen.told.units(release.model, release.id) if unit.is_flipped is not None]
+    return Disagreement(compared=len(flips), disagreeing=sum(flips))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +224,9 @@ def feedback_of(seen: Seen) -> Feedback:
 
 def _minutes(seen: Seen, plan: Plan, model: str, name: str, now: datetime) -> tuple[Minute, ...]:
     before = _judged_end(plan, now) * plan.minute_seconds * 1000
-    return minutes(
-        seen.told,
-        (model, name),
+    return count_minutes(
+        seen.told.units(model, name),
+        seen.told.truths.get(model),
         slow_after_ms=plan.slow_after_ms,
         minute_seconds=plan.minute_seconds,
         terms=Terms(plan.feedback_seconds * 1000, before=before, tolerance=plan.tolerance),
@@ -255,13 +253,13 @@ def _bounded(told: Summary) -> Summary:
     return replace(told, truths={model: Truths(known) for model in told.truths})
 
 
-def _known(told: Summary) -> dict[str, Truth]:
+def _known(told: Summary) -> dict[str, ReceivedTruth]:
     """What turned out of the one model that is told of."""
     return {name: truth for truths in told.truths.values() for name, truth in truths.known.items()}
 
 
 def _unit_rows(told: Summary) -> set[str]:
-    return {row_id(unit.id, 0) for units in told.releases.values() for unit in units.firsts.values()}
+    return {row_id(unit.id, 0) for units in told.releases.values() for unit in units}
 
 
 def _listed(data: Objects, since: datetime, now: datetime) -> Iterator[tuple[str, str]]:

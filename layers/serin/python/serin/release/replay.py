@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from serin.errors import NotFound, Refused, Unverified
-from serin.monitoring.files import read_challenger, read_layout
+from serin.monitoring.layout import Layout
 from serin.monitoring.replay import Replay, Window, replay
 from serin.monitoring.rescore import Score
-from serin.monitoring.summarise import Layout, captures_once
+from serin.monitoring.summarise import captures_once
+from serin.monitoring.version_files import read_challenger, read_layout
 from serin.registry.keys import captures_prefix, release_prefix
 from serin.registry.ports import Clock, Objects, StoredObject
 from serin.registry.records import ModelVersion, Release

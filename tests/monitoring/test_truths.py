@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from serin.contract.sections import Release as Section
 from serin.monitoring import summarise as module
-from serin.monitoring.feedback import Terms, Truth, Truths
-from serin.monitoring.minutes import Minute
-from serin.monitoring.summarise import Layout, summarise
-from serin.monitoring.summary import Summary, minutes
-from serin.registry.keys import summary_key
+from serin.monitoring.capture_files import summary_key
+from serin.monitoring.layout import Layout
+from serin.monitoring.minutes import Minute, count_minutes
+from serin.monitoring.summarise import summarise
+from serin.monitoring.summary import Summary
+from serin.monitoring.truths import ReceivedTruth, Terms, Truths
 from serin.release import load_evidence
 from serin.release.load_evidence import Feedback, arrived_minutes, complete_minutes, feedback_of, look
 from serin.release.plan import Plan, resolve_plan
@@ -43,7 +44,7 @@ def asked(number: int, **changes: Any) -> dict[str, Any]:
 
 def judged(summary: Summary, terms: Terms = HOUR) -> tuple[int, int]:
     """How many units were judged, and how many of them were wrong."""
-    found = minutes(summary, PLACE, slow_after_ms=1, terms=terms)
+    found = count_minutes(summary.units(*PLACE), summary.truths.get(PLACE[0]), slow_after_ms=1, terms=terms)
     arms = [counts for minute in found for counts in (minute.champion, minute.challenger)]
     return sum(counts.judged for counts in arms), sum(counts.wrong for counts in arms)
 
@@ -129,7 +130,7 @@ def test_it_is_written_and_read_with_a_summary() -> None:
     found = summary_of(asked(1), *truths)
     again = Summary.from_json(found.to_json())
     assert again == found
-    assert [type(truth.said) for truth in again.truths["loans"].known.values()] == [str, bool, int, float]
+    assert [type(truth.value) for truth in again.truths["loans"].known.values()] == [str, bool, int, float]
 
 
 def test_a_summary_from_before_there_was_feedback_is_read() -> None:
@@ -262,8 +263,8 @@ def test_another_models_feedback_is_not_read() -> None:
 
 
 def test_truths_merge_as_a_union() -> None:
-    one, other = Truths({"a": Truth(2, "no")}), Truths({"a": Truth(1, "yes"), "b": Truth(1, 1)})
-    assert one + other == other + one == Truths({"a": Truth(1, "yes"), "b": Truth(1, 1)})
+    one, other = Truths({"a": ReceivedTruth(2, "no")}), Truths({"a": ReceivedTruth(1, "yes"), "b": ReceivedTruth(1, 1)})
+    assert one + other == other + one == Truths({"a": ReceivedTruth(1, "yes"), "b": ReceivedTruth(1, 1)})
 
 
 def a_plan(**said: Any) -> Plan:

@@ -1,22 +1,30 @@
-"""How does a capture file get its summary? What is needed to read it comes from the registry."""
+"""What becomes of a capture file? It gets one summary, under its own name: one that comes twice counts once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
 
-from serin.contract.spec import ServingSpec
-from serin.errors import NotFound, TooLarge, Unverified
+from serin.errors import NotFound, Refused, TooLarge, Unverified
 from serin.monitoring.captures import MAX_BYTES
+from serin.monitoring.layout import Layout
 from serin.monitoring.rescore import Challenger, Score, score_in_child
 from serin.monitoring.shadow import compare
-from serin.monitoring.summarise import Layout, summarise
+from serin.monitoring.summarise import summarise
 from serin.monitoring.summary import Summary
-from serin.registry.ids import read_verified
-from serin.registry.keys import summary_key
+from serin.monitoring.version_files import read_challenger, read_layout
 from serin.registry.ports import Objects
-from serin.registry.records import ModelVersion
 from serin.registry.registry import Registry
+
+CAPTURES, SUMMARIES = "captures/", "summaries/"
+ENDING = ".jsonl.gz"
+
+
+def summary_key(capture_key: str) -> str:
+    """Name the summary of a capture file. Raises Refused where the key is none of a capture file."""
+    if not capture_key.startswith(CAPTURES) or not capture_key.endswith(ENDING):
+        raise Refused(f"{capture_key!r} is no capture file: {CAPTURES}dt=…/hour=…/<name>{ENDING}")
+    return SUMMARIES + capture_key.removeprefix(CAPTURES).removesuffix(ENDING) + ".json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +39,9 @@ class Summariser:
     def summarise(self, key: str, version: str) -> tuple[Summary, tuple[str, ...]]:
         """Summarise a capture file, compare the challengers of releases in it, store that, and say what hindered it.
 
-        Of a version whose files are gone or broken requests count and rows do not; the others' count as ever.
-        Doing it again replaces the same summary. Raises Refused where the file cannot be read, TooLarge where it is
-        over the limit.
+        Of a version whose files are gone or broken requests count and rows do not; the others' count as ever. A file
+        that comes again replaces its own summary. Raises Refused where it cannot be read, TooLarge where it is over the
+        limit.
         """
         target = summary_key(key)
         if (size := self.data.size(key, version)) > MAX_BYTES:
@@ -69,25 +77,3 @@ class Summariser:
         if found is None:
             return None
         return read_challenger(self.registry.version(model, found.value.version).value, self.artifacts)
-
-
-def read_challenger(version: ModelVersion, artifacts: Objects) -> Challenger:
-    """Read a version to score rows with. Raises Unverified where it is not the one that was registered."""
-    spec = ServingSpec.from_json(verified_file(version, "spec.json", artifacts))
-    return Challenger(spec, verified_file(version, "model.onnx", artifacts))
-
-
-def read_layout(version: ModelVersion, registry: Registry, artifacts: Objects) -> Layout:
-    """Read how a version's captured rows are laid out, and what its contract says of its features."""
-    contract = registry.run(version.model, version.run).value.contract
-    spec = ServingSpec.from_json(verified_file(version, "spec.json", artifacts))
-    return Layout(
-        spec=spec,
-        sensitive=frozenset(name for name, feature in contract["features"].items() if feature["sensitive"]),
-        hidden=frozenset(name for name in (*spec.capture.masked, *spec.capture.hashed, spec.entity) if name),
-    )
-
-
-def verified_file(version: ModelVersion, name: str, artifacts: Objects) -> bytes:
-    """Read one file of a version. Raises Unverified where it is not the one that was registered."""
-    return read_verified(artifacts.get, version.prefix + name, version.files[name])

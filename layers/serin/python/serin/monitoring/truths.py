@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from serin.contract.spec import Label, label_text
-
-if TYPE_CHECKING:
-    from serin.monitoring.summary import Unit
+from serin.monitoring.units import Unit
 
 
-class Truth(NamedTuple):
+class ReceivedTruth(NamedTuple):
     """What turned out of one row of a prediction. at: when that was received, in milliseconds since 1970."""
 
     at: int
-    said: Label | float
+    value: Label | float
 
 
 @dataclass(frozen=True, slots=True)
 class Truths:
     """What turned out of a model's predictions, by `row_id`: of each the first that was received."""
 
-    known: dict[str, Truth]
+    known: dict[str, ReceivedTruth]
 
     def __add__(self, other: Self) -> Self:
         known = dict(self.known)
@@ -32,9 +30,9 @@ class Truths:
         return type(self)(known)
 
 
-def earlier(one: Truth, other: Truth) -> Truth:
+def earlier(one: ReceivedTruth, other: ReceivedTruth) -> ReceivedTruth:
     """Choose the first of two, whichever is named first."""
-    return min(one, other, key=lambda truth: (truth.at, repr(truth.said)))
+    return min(one, other, key=lambda truth: (truth.at, repr(truth.value)))
 
 
 def row_id(prediction: str, row: int) -> str:
@@ -44,11 +42,11 @@ def row_id(prediction: str, row: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Which answers are judged, and how. All times in milliseconds.
+    """Which answers are compared with the truth, and how. All times in milliseconds.
 
     within: feedback counts that was received so long after its prediction at most. before: only predictions of before
-    this time are judged; as long as it is at least `within` ago, what is known of them no longer changes. tolerance:
-    how far from the truth a value may be; None where values are not judged.
+    this time are compared; as long as it is at least `within` ago, what is known of them no longer changes. tolerance:
+    how far from the truth a value may be; None where values are not compared.
     """
 
     within: float
@@ -56,26 +54,26 @@ class Terms:
     tolerance: float | None = None
 
 
-def judge(units: Iterable[Unit], truths: Truths, terms: Terms) -> dict[str, bool]:
+def find_wrong(units: Iterable[Unit], truths: Truths, terms: Terms) -> dict[str, bool]:
     """Say of each unit whose truth is known whether it was answered wrongly, by the prediction's id.
 
     A request of several rows is judged by its first one. A version that failed gave no answer that could be wrong.
     """
-    found = {}
+    wrong = {}
     for unit in units:
         truth = truths.known.get(row_id(unit.id, 0))
         if truth is None or unit.at >= terms.before or truth.at - unit.at > terms.within:
             continue
-        verdict = _is_wrong(unit.predicted, truth.said, terms.tolerance)
-        if verdict is not None:
-            found[unit.id] = verdict
-    return found
+        is_wrong = _is_wrong(unit.predicted, truth.value, terms.tolerance)
+        if is_wrong is not None:
+            wrong[unit.id] = is_wrong
+    return wrong
 
 
-def _is_wrong(predicted: str | float | None, said: Label | float, tolerance: float | None) -> bool | None:
+def _is_wrong(predicted: str | float | None, truth: Label | float, tolerance: float | None) -> bool | None:
     """Compare an answer with the truth; None where the two cannot be compared."""
     if isinstance(predicted, str):
-        return None if isinstance(said, float) else predicted != label_text(said)
-    if predicted is None or tolerance is None or isinstance(said, str | bool):
+        return None if isinstance(truth, float) else predicted != label_text(truth)
+    if predicted is None or tolerance is None or isinstance(truth, str | bool):
         return None
-    return not abs(predicted - said) <= tolerance
+    return not abs(predicted - truth) <= tolerance

@@ -13,8 +13,8 @@ from functions.summarise import handler
 from serin.aws.cloud import Cloud
 from serin.contract.spec import CaptureSpec
 from serin.errors import Refused, TooLarge, Unavailable
-from serin.monitoring import files as module
-from serin.monitoring.files import Summariser
+from serin.monitoring import capture_files as module
+from serin.monitoring.capture_files import Summariser
 from serin.monitoring.summary import Summary
 from serin.monitoring.window import read_summaries
 from serin.registry.ids import sha256
@@ -42,7 +42,7 @@ def test_a_capture_file_that_comes_again_replaces_its_own_summary(bench: Summari
     first, _ = bench.summarise(KEY, version)
     assert bench.summarise(KEY, version)[0] == first == Summary.from_json(bench.data.get(SUMMARY))
     assert [stored.key for stored in bench.data.list("summaries/")] == [SUMMARY]
-    assert (first.captures, {cut.feature for cut in first.slices}) == (2, {"education"})
+    assert (first.captures, {key.feature for key in first.slices}) == (2, {"education"})
 
 
 def test_what_the_contract_hides_in_captures_is_no_slice() -> None:
@@ -114,7 +114,7 @@ def test_a_window_is_read_from_the_files_with_requests_in_it(bench: Summariser) 
             bench.data, since=START + timedelta(minutes=since), until=START + timedelta(minutes=until)
         )
         first = START.timestamp() // 60
-        return [int(stretch.minute - first) for summary in window for stretch in summary.traffic]
+        return [int(key.minute - first) for summary in window for key in summary.traffic]
 
     assert minutes_of(0, 240) == [0, 50, 90, 200]
     assert minutes_of(40, 60) == [50]
