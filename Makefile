@@ -5,7 +5,7 @@ BENCHMARKS := serving cold batch release switch memory honest poison
 BIN := .venv/bin
 PACKAGE := layers/serin/python infra local cli
 
-.PHONY: setup demo test check mutate golden lock dist synth deploy bench
+.PHONY: setup demo try test check mutate golden lock dist synth deploy bench
 setup: .venv/ready
 
 .venv/ready: requirements.txt pyproject.toml
@@ -22,6 +22,10 @@ setup: .venv/ready
 
 demo: setup
 	@$(BIN)/serin demo
+
+# A table of yours, on the twin. DATA: a CSV or Parquet file. TARGET: the column to predict.
+try: setup
+	@$(BIN)/serin try "$(DATA)" --target "$(TARGET)"
 
 test: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from serin.cli.reach import EnvironmentClient
 from serin.local.twin import Twin
-from serin.monitoring.capture_files import summary_key
 from serin.monitoring.summary import Summary
+from serin.registry.keys import summary_key
 from tests.e2e.conftest import upload, write_contract
 from tests.e2e.test_power_cuts import SMALL, small_table
 

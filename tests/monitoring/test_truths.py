@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from serin.contract.sections import Release as Section
 from serin.monitoring import summarise as module
-from serin.monitoring.capture_files import summary_key
 from serin.monitoring.layout import Layout
 from serin.monitoring.minutes import Minute, count_minutes
 from serin.monitoring.summarise import summarise
 from serin.monitoring.summary import Summary
 from serin.monitoring.truths import ReceivedTruth, Terms, Truths
+from serin.registry.keys import summary_key
 from serin.release import load_evidence
 from serin.release.load_evidence import Feedback, arrived_minutes, complete_minutes, feedback_of, look
 from serin.release.plan import Plan, resolve_plan

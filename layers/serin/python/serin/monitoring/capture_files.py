@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from serin.errors import NotFound, Refused, TooLarge, Unverified
+from serin.errors import NotFound, TooLarge, Unverified
 from serin.monitoring.captures import MAX_BYTES
 from serin.monitoring.layout import Layout
 from serin.monitoring.rescore import Challenger, Score, score_in_child
@@ -13,18 +13,9 @@ from serin.monitoring.shadow import compare
 from serin.monitoring.summarise import summarise
 from serin.monitoring.summary import Summary
 from serin.monitoring.version_files import read_challenger, read_layout
+from serin.registry.keys import summary_key
 from serin.registry.ports import Objects
 from serin.registry.registry import Registry
-
-CAPTURES, SUMMARIES = "captures/", "summaries/"
-ENDING = ".jsonl.gz"
-
-
-def summary_key(capture_key: str) -> str:
-    """Name the summary of a capture file. Raises Refused where the key is none of a capture file."""
-    if not capture_key.startswith(CAPTURES) or not capture_key.endswith(ENDING):
-        raise Refused(f"{capture_key!r} is no capture file: {CAPTURES}dt=…/hour=…/<name>{ENDING}")
-    return SUMMARIES + capture_key.removeprefix(CAPTURES).removesuffix(ENDING) + ".json"
 
 
 @dataclass(frozen=True, slots=True)
