@@ -9,7 +9,7 @@ from typing import Any
 
 from chalice.app import Chalice, Request, Response
 
-from serin.serving.http.dispatch import ROUTES, Route, respond
+from serin.serving.http.dispatch import ROUTES, HttpRoute, respond
 
 app = Chalice(app_name="serin-api")  # also a logger, which must not be that of the package
 
@@ -21,7 +21,7 @@ class Text(Response):
         return {"statusCode": self.status_code, "headers": self.headers, "multiValueHeaders": {}, "body": self.body}
 
 
-def serve(route: Route) -> Callable[..., Response]:
+def serve(route: HttpRoute) -> Callable[..., Response]:
     """Make of a route what Chalice calls."""
 
     def view(**parameters: str) -> Response:
@@ -32,16 +32,16 @@ def serve(route: Route) -> Callable[..., Response]:
     return view
 
 
-for each in ROUTES:
+for route in ROUTES:
     # Every content type gets to the route, so that a refusal is in the form of its protocol.
-    app.route(each.path, methods=[each.method], api_key_required=each.needs_key, content_types=["*/*"])(serve(each))
+    app.route(route.path, methods=[route.method], api_key_required=route.needs_key, content_types=["*/*"])(serve(route))
 
 
 @app.middleware("http")
 def answer(request: Request, get_response: Callable[[Request], Response]) -> Response:
     """Go to the view at once: what Chalice does before and after, for binary types and CORS, nothing here needs."""
-    found = app.routes[request.path].get(request.method)
-    return found.view_function(**request.uri_params or {}) if found else get_response(request)
+    view = app.routes[request.path].get(request.method)
+    return view.view_function(**request.uri_params or {}) if view else get_response(request)
 
 
 @cache

@@ -17,11 +17,10 @@ from serin.cli.faulty import Edit, answering_nan, mistaken, raising
 from serin.errors import NotFound
 from serin.registry.ids import sha256
 from serin.registry.ports import KeptAnswer
-from serin.registry.records import Challenger, Champion, ModelVersion
-from serin.registry.records import Route as ModelRoute
+from serin.registry.records import Challenger, Champion, ModelVersion, Route
 from serin.serving.capture.recorder import Recorder
 from serin.serving.endpoint import Endpoint
-from serin.serving.http.dispatch import ROUTES, Reply, Route, respond
+from serin.serving.http.dispatch import ROUTES, HttpRoute, Reply, respond
 from serin.serving.routing.router import Router
 from serin.training.train import train
 from tests.builders import a_contract
@@ -172,7 +171,7 @@ class World:
             raise self.error
         return self.kept.get((model, entity))
 
-    def _route(self, model: str) -> ModelRoute | None:
+    def _route(self, model: str) -> Route | None:
         if self.error:
             raise self.error
         champion = self.champion if model == "loans" else VERSION
@@ -180,10 +179,10 @@ class World:
             return None
         challenger = self.challenger if model == "loans" else None
         champions = Champion(champion, self.digests(model, champion), "2026-01-01T00:00:00+00:00")
-        return ModelRoute(model, champions, challenger, salt="salt")
+        return Route(model, champions, challenger, salt="salt")
 
 
-def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
+def find(method: str, path: str) -> tuple[HttpRoute, Mapping[str, str]]:
     """Find the route of a path, as the gateway does."""
     asked = path.split("/")
     for route in ROUTES:

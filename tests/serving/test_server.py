@@ -12,7 +12,7 @@ import pytest
 
 from serin.registry.ids import sha256
 from serin.serving.endpoint import read_rows
-from serin.serving.http.dispatch import ROUTES, Route
+from serin.serving.http.dispatch import ROUTES, HttpRoute
 from serin.serving.rows.body import MAX_BODY_BYTES
 from serin.serving.standalone import server
 from serin.serving.standalone.server import App, Head, serve
@@ -259,7 +259,7 @@ BY_MODEL = [route for route in ROUTES if not route.path.endswith("/feedback")]  
 
 
 @pytest.mark.parametrize("route", BY_MODEL, ids=lambda route: f"{route.method} {route.path}")
-def test_each_path_is_answered_as_by_the_endpoint(app: App, world: World, route: Route) -> None:
+def test_each_path_is_answered_as_by_the_endpoint(app: App, world: World, route: HttpRoute) -> None:
     world.names = ("loans",)
     path = route.path.format(model="loans", version=VERSION) + ("?entity=x" if "answers" in route.path else "")
     said = BODIES.get(path.rpartition("/")[2])

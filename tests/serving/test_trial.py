@@ -16,7 +16,7 @@ from serin.contract.spec import ServingSpec
 from serin.errors import Unavailable
 from serin.registry.records import Challenger
 from serin.serving.routing.router import RETRY_SECONDS
-from serin.serving.routing.trial import STRIKES, Trial, bucket
+from serin.serving.routing.trial import MOST_FAILURES, Trial, bucket
 from tests.serving.asking import NAN, RAISES, TURNED, VERSION, World
 from tests.serving.test_forms import ROW, send, tensors
 
@@ -224,10 +224,10 @@ def test_a_challenger_that_fails_is_answered_for_by_the_champion_and_given_up_af
     assert {(line["arm"], line["version"], line["answered"]) for line in world.captured} == {
         ("challenger", version, VERSION)
     }
-    assert world.reported == [f"ChallengerFault {WRONG[version]}"] * STRIKES, "asked no more after the third"
+    assert world.reported == [f"ChallengerFault {WRONG[version]}"] * MOST_FAILURES, "asked no more after the third"
     world.try_out(version, 0.9)
     ask(world, "A1")
-    assert len(world.reported) == STRIKES, "another weight makes it no other challenger"
+    assert len(world.reported) == MOST_FAILURES, "another weight makes it no other challenger"
     world.try_out(TURNED)
     assert ask(world, "A1") == TURNED, "another challenger is asked"
     assert world.captured[-1]["fault"] is None
@@ -238,7 +238,7 @@ def test_a_new_release_of_the_same_version_is_asked_again(world: World) -> None:
         world.try_out(NAN, release=release)
         for _ in range(4):
             ask(world, "A1")
-    assert len(world.reported) == 2 * STRIKES
+    assert len(world.reported) == 2 * MOST_FAILURES
 
 
 def test_only_failures_in_a_row_count(world: World) -> None:
@@ -270,11 +270,11 @@ def test_a_challenger_that_cannot_be_loaded_is_at_fault_and_tried_three_times(wo
         del world.files[key]
     elif damage == "other bytes":
         world.files[key] += b" "
-    for _ in range(STRIKES):
+    for _ in range(MOST_FAILURES):
         assert ask(world, "A1") == VERSION
         world.later()
     assert {(line["arm"], line["fault"]) for line in world.captured} == {("challenger", "raised")}
-    assert world.reported == ["ChallengerFault raised"] * STRIKES
+    assert world.reported == ["ChallengerFault raised"] * MOST_FAILURES
     assert not world.ask("POST", PREDICT, {"rows": [ROW]}).body.get("degraded")
     if damage != "no graph":
         world.files[key] = sound
@@ -296,7 +296,7 @@ def test_a_challenger_out_of_reach_is_nobodys_fault_and_its_arms_stay_comparable
     world._file = file  # type: ignore[method-assign]
     world.endpoint = world.another_process()
     world.try_out(TURNED, 0.5)
-    for _ in range(2 * STRIKES):
+    for _ in range(2 * MOST_FAILURES):
         assert {ask(world, f"A{number}") for number in range(9)} == {VERSION}
         world.later()
     assert len(looked) == 1, "each look holds a request up"

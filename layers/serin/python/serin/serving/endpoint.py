@@ -186,7 +186,7 @@ class Endpoint:
         self, trial: Trial, encoded: Encoded, read: Read, needs: Collection[str]
     ) -> tuple[Encoded, _Result]:
         """Ask the challenger, unless this process gave it up. encoded: for the champion; given back as it was read."""
-        if trial.model is None or trial.is_stopped:
+        if trial.model is None or trial.is_open:
             return encoded, _Result(None, fault=trial.fault)
         begun = self.router.monotonic()
         encoded, result = _score_challenger(trial.model, encoded, None if trial.reads_alike else read, needs)
@@ -195,7 +195,7 @@ class Endpoint:
         if is_timed and (seconds := self.router.monotonic() - begun) > DEADLINE_SECONDS:
             result = _Result(None, fault=Fault.LATE, reason=f"it took {seconds:.3f} s, and has {DEADLINE_SECONDS} s")
         if result.fault is None:
-            trial.strikes = 0
+            trial.consecutive_failures = 0
             return encoded, result
         trial.note(result.fault, result.reason)
         with suppress(Exception):  # the answer comes before the word about it

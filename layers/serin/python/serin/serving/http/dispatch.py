@@ -24,7 +24,7 @@ CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 LOST_LETTER = "\ufffd".encode()
 
 
-class Asked(NamedTuple):  # as Reply: made for every request, and a frozen dataclass takes three times as long
+class Request(NamedTuple):  # as Reply: made for every request, and a frozen dataclass takes three times as long
     """A request. parameters: of its path. kind: its content type without parameters; JSON where it says none."""
 
     endpoint: Callable[[], Endpoint]
@@ -57,12 +57,12 @@ class Reply(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class HttpRoute:
     """One path and method. needs_key: whether the API asks for a key. types: the content types that it reads."""
 
     method: str
     path: str
-    answer: Callable[[Asked], Any]
+    answer: Callable[[Request], Any]
     needs_key: bool = True
     types: tuple[str, ...] = (scoring.JSON,)
 
@@ -72,7 +72,7 @@ class Route:
 
 
 def respond(
-    route: Route,
+    route: HttpRoute,
     endpoint: Callable[[], Endpoint],
     parameters: Mapping[str, str],
     headers: Mapping[str, str],
@@ -86,21 +86,21 @@ def respond(
     must see.
     """
     kind, charset = _read_type(headers.get("content-type", scoring.JSON))
-    asked = Asked(endpoint, parameters, headers, body, kind, query or {})
+    request = Request(endpoint, parameters, headers, body, kind, query or {})
     try:
         if body and route.method == "POST":
             _check_type(route, kind, charset, headers)
             _check_letters(body)
-        said = route.answer(asked)
-        return said if isinstance(said, Reply) else Reply(said)
+        answer = route.answer(request)
+        return answer if isinstance(answer, Reply) else Reply(answer)
     except Exception as raised:
         error = raised if isinstance(raised, SerinError) else SerinError(UNEXPECTED, code="UNEXPECTED")
         status = status_of(error)
         if status >= 500:
             with suppress(Exception):  # the answer comes before the word about it
                 report("NoAnswer", error.code, loggable(raised))
-        said = {"error": error.message} if route.is_v2 else body_of(error)
-        return Reply(said, status, {"Retry-After": "5"} if status == 503 else {})
+        refusal = {"error": error.message} if route.is_v2 else body_of(error)
+        return Reply(refusal, status, {"Retry-After": "5"} if status == 503 else {})
 
 
 @lru_cache(maxsize=64)  # nearly every request has the same
@@ -109,10 +109,10 @@ def _read_type(text: str) -> tuple[str, str]:
     kind, _, more = text.partition(";")
     pairs = [parameter.partition("=") for parameter in more.split(";")]
     charsets = [value.strip(" \t\"'").lower() for name, _, value in pairs if name.strip().lower() == "charset"]
-    return kind.strip().lower(), next((each for each in charsets if each not in CHARSETS), CHARSETS[0])
+    return kind.strip().lower(), next((charset for charset in charsets if charset not in CHARSETS), CHARSETS[0])
 
 
-def _check_type(route: Route, kind: str, charset: str, headers: Mapping[str, str]) -> None:
+def _check_type(route: HttpRoute, kind: str, charset: str, headers: Mapping[str, str]) -> None:
     """Raise WrongType where a body comes in a form that is not read here."""
     if kind not in route.types:
         raise WrongType(f"a body of {kind[:80] or 'no type'} is not read here; send {' or '.join(route.types)}")
@@ -132,78 +132,82 @@ def _check_letters(body: bytes) -> None:
         )
 
 
-def _predict(asked: Asked) -> dict[str, Any]:
-    explain = read_flag(asked.query.get("explain", "false"), "explain")
-    return asked.endpoint().predict(asked.model, asked.body, explain=explain)
+def _predict(request: Request) -> dict[str, Any]:
+    explain = read_flag(request.query.get("explain", "false"), "explain")
+    return request.endpoint().predict(request.model, request.body, explain=explain)
 
 
-def _kept_answer(asked: Asked) -> dict[str, Any]:
-    entity = asked.query.get("entity")
+def _kept_answer(request: Request) -> dict[str, Any]:
+    entity = request.query.get("entity")
     if not entity:
         raise BadRequest("whose answer? Name the entity in the query: ?entity=…")
     _check_letters(entity.encode())
-    return asked.endpoint().kept_answer(asked.model, entity)
+    return request.endpoint().kept_answer(request.model, entity)
 
 
-def _infer(asked: Asked) -> dict[str, Any]:
-    v2.refuse_binary(asked.headers)
-    return v2.infer(asked.endpoint(), asked.model, asked.version, asked.body)
+def _feedback(request: Request) -> dict[str, Any]:
+    return request.endpoint().take_feedback(request.model, request.body)
 
 
-def _describe(asked: Asked) -> dict[str, Any]:
-    return v2.describe(asked.endpoint(), asked.model, asked.version)
+def _infer(request: Request) -> dict[str, Any]:
+    v2.refuse_binary(request.headers)
+    return v2.infer(request.endpoint(), request.model, request.version, request.body)
 
 
-def _ready(asked: Asked) -> dict[str, Any]:
-    return v2.ready(asked.endpoint(), asked.model, asked.version)
+def _describe(request: Request) -> dict[str, Any]:
+    return v2.describe(request.endpoint(), request.model, request.version)
 
 
-def _server_ready(asked: Asked) -> dict[str, Any]:
-    asked.endpoint().names()
+def _ready(request: Request) -> dict[str, Any]:
+    return v2.ready(request.endpoint(), request.model, request.version)
+
+
+def _server_ready(request: Request) -> dict[str, Any]:
+    request.endpoint().names()
     return {"ready": True}
 
 
-def _ping(asked: Asked) -> dict[str, Any]:
-    asked.endpoint().describe(asked.model)
+def _ping(request: Request) -> dict[str, Any]:
+    request.endpoint().describe(request.model)
     return {"status": "ok"}
 
 
-def _invoke(asked: Asked) -> Reply:
-    said, headers = scoring.invoke(asked.endpoint(), asked.model, asked.kind, asked.body)
-    return Reply(said, headers=headers)
+def _invoke(request: Request) -> Reply:
+    answer, headers = scoring.invoke(request.endpoint(), request.model, request.kind, request.body)
+    return Reply(answer, headers=headers)
 
 
-def _openapi(asked: Asked) -> dict[str, Any]:
+def _openapi(request: Request) -> dict[str, Any]:
     from serin.serving.http.protocols import openapi  # no prediction needs it
 
-    return openapi.document(asked.endpoint().describe(asked.model))
+    return openapi.document(request.endpoint().describe(request.model))
 
 
-def _docs(asked: Asked) -> Reply:
+def _docs(request: Request) -> Reply:
     from serin.serving.http.protocols import openapi, page
 
-    said = openapi.document(asked.endpoint().describe(asked.model))
-    return Reply(page.write(said), headers={"Content-Type": "text/html; charset=utf-8"})
+    document = openapi.document(request.endpoint().describe(request.model))
+    return Reply(page.write(document), headers={"Content-Type": "text/html; charset=utf-8"})
 
 
-def _versioned(method: str, below: str, answer: Callable[[Asked], Any]) -> list[Route]:
-    return [Route(method, f"/v2/models/{{model}}{at}{below}", answer) for at in ("", "/versions/{version}")]
+def _versioned(method: str, below: str, answer: Callable[[Request], Any]) -> list[HttpRoute]:
+    return [HttpRoute(method, f"/v2/models/{{model}}{at}{below}", answer) for at in ("", "/versions/{version}")]
 
 
 ROUTES = [
-    Route("GET", "/health", lambda _: {"status": "ok"}, needs_key=False),
-    Route("GET", "/models/{model}", lambda asked: asked.endpoint().describe(asked.model)),
-    Route("POST", "/models/{model}/predict", _predict),
-    Route("POST", "/models/{model}/invocations", _invoke, types=(scoring.JSON, scoring.CSV)),
-    Route("GET", "/models/{model}/answers", _kept_answer),
-    Route("POST", "/models/{model}/feedback", lambda asked: asked.endpoint().take_feedback(asked.model, asked.body)),
-    Route("GET", "/models/{model}/ping", _ping),
-    Route("GET", "/models/{model}/openapi.json", _openapi),
-    Route("GET", "/models/{model}/docs", _docs),
-    Route("GET", "/v2", lambda _: v2.SERVER, needs_key=False),
-    Route("GET", "/v2/health/live", lambda _: {"live": True}, needs_key=False),
-    Route("GET", "/v2/health/ready", _server_ready, needs_key=False),
-    Route("POST", "/v2/repository/index", lambda asked: v2.index(asked.endpoint(), asked.body)),
+    HttpRoute("GET", "/health", lambda _: {"status": "ok"}, needs_key=False),
+    HttpRoute("GET", "/models/{model}", lambda request: request.endpoint().describe(request.model)),
+    HttpRoute("POST", "/models/{model}/predict", _predict),
+    HttpRoute("POST", "/models/{model}/invocations", _invoke, types=(scoring.JSON, scoring.CSV)),
+    HttpRoute("GET", "/models/{model}/answers", _kept_answer),
+    HttpRoute("POST", "/models/{model}/feedback", _feedback),
+    HttpRoute("GET", "/models/{model}/ping", _ping),
+    HttpRoute("GET", "/models/{model}/openapi.json", _openapi),
+    HttpRoute("GET", "/models/{model}/docs", _docs),
+    HttpRoute("GET", "/v2", lambda _: v2.SERVER, needs_key=False),
+    HttpRoute("GET", "/v2/health/live", lambda _: {"live": True}, needs_key=False),
+    HttpRoute("GET", "/v2/health/ready", _server_ready, needs_key=False),
+    HttpRoute("POST", "/v2/repository/index", lambda request: v2.index(request.endpoint(), request.body)),
     *_versioned("GET", "", _describe),
     *_versioned("GET", "/ready", _ready),
     *_versioned("POST", "/infer", _infer),

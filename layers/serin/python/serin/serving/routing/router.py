@@ -239,11 +239,11 @@ class Router:
         trial = Trial.begin(route.challenger, route.salt, entry.trial if entry else None)
         files, number = route.challenger.files, route.challenger.version
         loaded = _find((champion, *(entry.loaded if entry else ())), files)
-        if loaded is None and not trial.is_stopped and trial.is_due(self.monotonic()):
+        if loaded is None and not trial.is_open and trial.is_due(self.monotonic()):
             trial.retry_at = None
             try:
                 loaded = self._load(route.model, number, files, beside=champion.size)
-                trial.strikes = 0
+                trial.consecutive_failures = 0
             except Unavailable as error:
                 trial.retry_at = self.monotonic() + RETRY_SECONDS
                 self._report_degraded(error)

@@ -16,17 +16,17 @@ from serin.registry.records import Challenger
 from serin.serving.lines import Fault
 from serin.serving.runtime.model import LoadedModel
 
-STRIKES = 3
+MOST_FAILURES = 3
 # Measured after the call, in which nothing else can run. Whether it is merely slow is for the release to judge.
 DEADLINE_SECONDS = 0.25
 
 
 @dataclass(slots=True)
 class Trial:
-    """The challenger of a route as this process knows it.
+    """The challenger of a route as this process knows it, behind a circuit breaker.
 
     model: None where it could not be loaded. reads_alike: it takes rows encoded for the champion.
-    fault, reason: what it did wrong last. strikes: how often in a row.
+    fault, reason: what it did wrong last. consecutive_failures: how often in a row.
     retry_at: where its files were out of reach, when to look for them again, by the process's clock.
     """
 
@@ -37,7 +37,7 @@ class Trial:
     reads_alike: bool = False
     fault: Fault | None = None
     reason: str = ""
-    strikes: int = 0
+    consecutive_failures: int = 0
     retry_at: float | None = None
 
     @classmethod
@@ -45,8 +45,8 @@ class Trial:
         """Begin with a challenger, or go on with the one before where it is the same under another weight."""
         trial = cls(challenger, salt, _epoch(challenger.lease_until))
         if before is not None and _identity(before.challenger) == _identity(challenger):
-            trial.fault, trial.reason, trial.strikes = before.fault, before.reason, before.strikes
-            trial.retry_at = before.retry_at
+            trial.fault, trial.reason, trial.retry_at = before.fault, before.reason, before.retry_at
+            trial.consecutive_failures = before.consecutive_failures
         return trial
 
     def takes(self, key: str, now: float) -> bool:
@@ -59,13 +59,13 @@ class Trial:
         return self.retry_at is None or now >= self.retry_at
 
     @property
-    def is_stopped(self) -> bool:
-        """Whether it failed too often in a row to be asked again."""
-        return self.strikes >= STRIKES
+    def is_open(self) -> bool:
+        """Whether the circuit is open: it failed too often in a row to be asked again."""
+        return self.consecutive_failures >= MOST_FAILURES
 
     def note(self, fault: Fault, reason: str) -> None:
         """Remember what it did wrong."""
-        self.fault, self.reason, self.strikes = fault, reason, self.strikes + 1
+        self.fault, self.reason, self.consecutive_failures = fault, reason, self.consecutive_failures + 1
 
 
 def bucket(salt: str, key: str) -> float:

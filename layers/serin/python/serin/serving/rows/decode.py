@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 from serin.contract.spec import ServingSpec, SpecFeature
 from serin.serving.rows.encode import Arrays, Encoded, PlainRow, bounds_of, entity_text
 
-_Row = tuple[Any, ...]
+_Values = tuple[Any, ...]
 MOST_EXACT = 2**53
 
 
@@ -87,7 +87,7 @@ class RowDecoder:
         )
         return Encoded(values, ((),) * count, rows, None if is_mixed else entity, is_mixed)
 
-    def _quotes(self, row: _Row) -> int:
+    def _quotes(self, row: _Values) -> int:
         """Count the quotes of a row in which no key is absent: two for each key, two for each text."""
         return 2 * (len(row) + [*map(type, row[self._border :])].count(str))
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from serin.errors import BadRequest, NotFound, SerinError, TooLarge, loggable
-from serin.serving.http.dispatch import ROUTES, UNEXPECTED, Reply, Route, respond
+from serin.serving.http.dispatch import ROUTES, UNEXPECTED, HttpRoute, Reply, respond
 from serin.serving.http.errors import body_of, status_of
 from serin.serving.rows.body import MAX_BODY_BYTES, dump_json
 from serin.serving.standalone.single import StandaloneVersion
@@ -41,7 +41,7 @@ class App:
         self._endpoint = lambda: version.endpoint
         self._model = version.model
         served = {"model": version.model, "version": str(version.version)}
-        self._places: dict[str, tuple[Route, dict[str, str]]] = {}  # found at once, as what is asked for mostly is
+        self._places: dict[str, tuple[HttpRoute, dict[str, str]]] = {}  # found at once, as what is asked for mostly is
         for route in ROUTES:
             parameters = {name: value for name, value in served.items() if f"{{{name}}}" in route.path}
             self._places[route.path.format(**parameters)] = route, parameters
@@ -76,7 +76,7 @@ class App:
         )
 
 
-def match(path: str) -> tuple[Route, dict[str, str]] | None:
+def match(path: str) -> tuple[HttpRoute, dict[str, str]] | None:
     """Find the route of a path and its parameters, percent-decoded, as API Gateway does."""
     segments = [unquote(segment) for segment in path.split("/")]
     for route in ROUTES:
