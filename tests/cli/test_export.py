@@ -31,6 +31,7 @@ from serin.registry.records import Champion, ModelVersion, Route, VersionStatus
 from serin.serving.endpoint import Endpoint
 from serin.serving.http.protocols import openapi
 from serin.serving.routing.router import Router
+from serin.serving.rows.body import dump_json
 from serin.serving.rows.encode import encode
 from serin.serving.standalone.single import StandaloneVersion, rows_of
 from serin.training.train import train
@@ -416,7 +417,7 @@ def test_the_container_describes_itself_as_the_endpoint(
     artifacts: FakeObjects, container: tuple[str, Outside, int]
 ) -> None:
     model, _, port = container
-    expected = endpoint_of(artifacts, version_of(artifacts, model)).describe(model)
+    expected = json.loads(dump_json(endpoint_of(artifacts, version_of(artifacts, model)).describe(model)))
     expected["champion"]["since"] = ""
     assert ask(port, "GET", f"/models/{model}") == (200, expected)
     for path in ("/ping", f"/models/{model}/ping", "/health"):

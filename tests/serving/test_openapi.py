@@ -12,8 +12,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from serin.contract.spec import ServingSpec
+from serin.contract.spec import ServingSpec, SpecFeature
 from serin.registry.ports import KeptAnswer
+from serin.registry.records import Champion
+from serin.serving.description import Description, FeatureDescription
 from serin.serving.http.dispatch import ROUTES
 from serin.serving.http.errors import STATUS
 from serin.serving.http.protocols.openapi import document, example_row
@@ -90,14 +92,14 @@ def test_its_examples_work_when_sent_and_every_answer_keeps_to_its_schema(world:
             reply = world.ask(method, f"{path}?{needed}", body, content_type=kind)
             assert reply.status == 200, (path, reply.body)
             answered = each["responses"]["200"]
-            keeps_to(said, answered["content"]["application/json"]["schema"], reply.body)
+            keeps_to(said, answered["content"]["application/json"]["schema"], json.loads(reply.text))
             if path.endswith("/invocations"):
                 assert set(reply.headers) <= set(answered["headers"])
         if method == "POST":
             for wrong in (b"{", b'{"rows": [{"age": 1}]}'):
                 reply = world.ask(method, path, wrong)
                 schema = each["responses"][str(reply.status)]["content"]["application/json"]["schema"]
-                keeps_to(said, schema, reply.body)
+                keeps_to(said, schema, json.loads(reply.text))
 
 
 @pytest.mark.parametrize("model", ["cautious", "spans"])
@@ -172,7 +174,7 @@ def agree(world: World, said: dict[str, Any], path: str, bodies: list[dict[str, 
 
 def test_the_entity_and_the_other_columns_are_named(world: World) -> None:
     world = with_columns(world, "loans", entity="applicant", other_columns=("applicant", "age", "branch"))
-    described = world.ask("GET", "/models/loans").body
+    described = json.loads(world.ask("GET", "/models/loans").text)
     assert (described["entity"], described["other_columns"]) == ("applicant", ["applicant", "branch"])
     said = the_document(world, "loans")
     keeps_to(said, said["components"]["schemas"]["Model"], described)
@@ -198,7 +200,7 @@ def test_the_entity_and_the_other_columns_are_named(world: World) -> None:
     ],
 )
 def test_an_example_lies_within_its_limits(feature: dict[str, Any], expected: Any) -> None:
-    assert example_row({"features": [{"name": "x", "missing": False, **feature}]}) == {"x": expected}
+    assert example_row([FeatureDescription("x", missing=False, **feature)]) == {"x": expected}
 
 
 class Seen(HTMLParser):
@@ -225,11 +227,10 @@ def test_the_page_loads_nothing_and_escapes_what_it_shows(world: World) -> None:
 def test_a_feature_with_a_hostile_name_is_only_text() -> None:
     from serin.serving.http.protocols.page import write
 
-    feature = {"name": "<script>'", "type": "category", "missing": True, "values": ["<img src=x>"]}
-    said = {"model": "m", "task": "regression", "target": "<b>", "champion": {"version": 1}, "classes": []}
-    said |= {"automation": "full", "coverage": None, "explains": False}
-    said |= {"entity": "<img src=y>", "other_columns": ["<img src=y>", "<script>"]}
-    page = write(document({**said, "features": [feature]}))
+    features = (SpecFeature("<script>'", "category", allows_missing=True, values=("<img src=x>",)),)
+    others = ("<img src=y>", "<script>")
+    spec = ServingSpec("m", "regression", "<b>", features, entity="<img src=y>", other_columns=others)
+    page = write(document(Description.of("m", spec, Champion(1, {}, since=""), is_degraded=False)))
     seen = Seen()
     seen.feed(page)
     assert not seen.tags & {"script", "img", "b"}

@@ -296,8 +296,7 @@ def predict(rows: Any, *, explain: bool = False) -> list[dict[str, Any]]:
 
 def describe() -> dict[str, Any]:
     """Say what the model is, and what a row of it has."""
-    version = _version()
-    return version.endpoint.describe(version.model)
+    return _version().describe()
 
 
 @cache

@@ -44,13 +44,6 @@ class SpecFeature:
     def is_numeric(self) -> bool:
         return self.type != "category"
 
-    def describe(self) -> dict[str, Any]:
-        """Say what this input takes, for whoever asks the endpoint."""
-        limits = {key: bound for key, bound in (("min", self.min), ("max", self.max)) if bound is not None}
-        seen = [value for code, value in enumerate(self.values) if code != self.missing_code]
-        values = {} if self.is_numeric else {"values": seen}
-        return {"name": self.name, "type": self.type, "missing": self.allows_missing, **limits, **values}
-
 
 @dataclass(frozen=True, slots=True)
 class CaptureSpec:

@@ -14,6 +14,7 @@ from serin.registry.ports import KeptAnswer
 from serin.registry.records import Champion
 from serin.serving.answer import EXPLANATION, Answered, Scores, extras
 from serin.serving.capture.recorder import Recorder
+from serin.serving.description import Description
 from serin.serving.lines import Arm, Fault
 from serin.serving.report import Report, say_nothing
 from serin.serving.routing.router import Router, Serving, check_name
@@ -101,30 +102,10 @@ class Endpoint:
         self._settle(model, answered, begun, loads)
         return answered
 
-    def describe(self, model: str, version: str | None = None) -> dict[str, Any]:
+    def describe(self, model: str, version: str | None = None) -> Description:
         """Say what a model is, who answers, and what it takes; or what one version of it takes."""
         serving = self.serving(model, version)
-        spec = serving.model.spec
-        features = {feature.name: feature.describe() for feature in spec.features}
-        return {
-            "model": model,
-            "task": spec.task,
-            "target": spec.target,
-            "champion": {
-                "version": serving.champion.version,
-                "since": serving.champion.since,
-                "files": serving.champion.files,
-            },
-            "classes": list(spec.classes),
-            "features": list(features.values()),
-            "entity": spec.entity,
-            "other_columns": [name for name in spec.other_columns if name not in features],
-            "automation": spec.automation,
-            "coverage": spec.uncertainty.coverage if spec.uncertainty else None,
-            "explains": bool(spec.baseline),
-            "base_rows": len(spec.baseline) if spec.baseline else None,
-            "degraded": serving.is_degraded,
-        }
+        return Description.of(model, serving.model.spec, serving.champion, is_degraded=serving.is_degraded)
 
     def index(self) -> dict[str, Champion | None]:
         """List the models that have a version, each with its champion. Raises Unavailable."""

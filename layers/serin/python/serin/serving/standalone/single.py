@@ -16,6 +16,7 @@ from serin.registry.records import Champion, Route
 from serin.serving.answer import EXPLANATION
 from serin.serving.endpoint import Endpoint
 from serin.serving.routing.router import Router
+from serin.serving.rows.body import dump_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class StandaloneVersion:
         serving = self.endpoint.serving(self.model)
         found = rows_of(rows, serving.model.spec)
         return self.endpoint.answer(self.model, found, serving=serving, needs=EXPLANATION if explain else ()).answers()
+
+    def describe(self) -> dict[str, Any]:
+        """Say what the model is, and what a row of it has, as the endpoint does."""
+        described: dict[str, Any] = json.loads(dump_json(self.endpoint.describe(self.model)))
+        return described
 
 
 def rows_of(given: Any, spec: ServingSpec) -> list[dict[str, Any]]:

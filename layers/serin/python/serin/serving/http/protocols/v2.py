@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from serin.contract.spec import ServingSpec, label_text
 from serin.errors import BadRequest
 from serin.serving.answer import EXPLANATION, FULL, Answered, covered, extras
+from serin.serving.description import Description
 from serin.serving.rows.body import check_count, check_keys, read_json, shorten
 from serin.serving.rows.encode import entity_text
 
@@ -65,46 +66,46 @@ def infer(endpoint: Endpoint, model: str, version: str | None, body: bytes) -> d
 
 def describe(endpoint: Endpoint, model: str, version: str | None) -> dict[str, Any]:
     """Give the metadata of a model, or of one version. Raises as `Endpoint.describe` does."""
-    said = endpoint.describe(model, version)
+    described = endpoint.describe(model, version)
     scores: list[dict[str, Any]] = [{"name": "score", "datatype": "FP64", "shape": [-1]}]
-    if said["classes"]:
-        shares = {"name": "probabilities", "datatype": "FP64", "shape": [-1, len(said["classes"])]}
-        scores.append({**shares, "parameters": {"classes": said["classes"]}})
-    scores += _more(said)
+    if described.classes:
+        shares = {"name": "probabilities", "datatype": "FP64", "shape": [-1, len(described.classes)]}
+        scores.append({**shares, "parameters": {"classes": list(described.classes)}})
+    scores += _more(described)
     return {
         "name": model,
-        "versions": [version or str(said["champion"]["version"])],
+        "versions": [version or str(described.champion.version)],
         "platform": "onnxruntime_onnx",
         "inputs": [
             {
-                "name": feature["name"],
-                "datatype": FEATURE_DATATYPES[feature["type"]],
+                "name": feature.name,
+                "datatype": FEATURE_DATATYPES[feature.type],
                 "shape": [-1],
-                "parameters": {"null_is_missing": feature["missing"]},
+                "parameters": {"null_is_missing": feature.missing},
             }
-            for feature in said["features"]
+            for feature in described.features
         ],
         "outputs": [
-            {"name": "prediction", "datatype": _label_datatype(said["classes"]), "shape": [-1]},
+            {"name": "prediction", "datatype": _label_datatype(described.classes), "shape": [-1]},
             *scores,
         ],
     }
 
 
-def _more(said: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _more(described: Description) -> Iterator[dict[str, Any]]:
     """Describe the outputs that are given to whoever asks for them by name."""
-    if said["coverage"] is not None:
-        parameters = {"coverage": said["coverage"]}
-        if classes := said["classes"]:
-            parameters["classes"] = classes
+    if described.coverage is not None:
+        parameters: dict[str, Any] = {"coverage": described.coverage}
+        if classes := described.classes:
+            parameters["classes"] = list(classes)
             yield {"name": "set", "datatype": "BOOL", "shape": [-1, len(classes)], "parameters": parameters}
         else:
             yield {"name": "interval", "datatype": "FP64", "shape": [-1, 2], "parameters": parameters}
-    if said["automation"] != FULL:
+    if described.automation != FULL:
         yield {"name": "decision", "datatype": "BYTES", "shape": [-1]}
-    if said["explains"]:
-        names = [feature["name"] for feature in said["features"]]
-        yield {"name": "base", "datatype": "FP64", "shape": [-1], "parameters": {"rows": said["base_rows"]}}
+    if described.explains:
+        names = [feature.name for feature in described.features]
+        yield {"name": "base", "datatype": "FP64", "shape": [-1], "parameters": {"rows": described.base_rows}}
         shape = [-1, len(names)]
         yield {"name": "contributions", "datatype": "FP64", "shape": shape, "parameters": {"features": names}}
 
