@@ -35,6 +35,7 @@ from serin.contract.spec import ServingSpec, label_text
 from serin.data.split import as_columns
 from serin.registry.keys import run_prefix
 from serin.registry.records import ReceiptStatus
+from serin.registry.requests import TrainingRequest, Trigger
 from serin.serving.rows.encode import encode_columns
 from serin.serving.runtime.model import LoadedModel
 from serin.training import train
@@ -217,7 +218,7 @@ def _send(
         return Outcome(subject.name, subject.rows, labels, True, False, False)
     if receipt.status is not ReceiptStatus.ACCEPTED:
         raise RuntimeError(f"{subject.name}: {receipt.status}: {receipt.reasons}")
-    state = house.starter.consider("subject", "upload")
+    state = house.starter.consider(TrainingRequest("subject", Trigger.UPLOAD))
     if state.running is None:
         raise RuntimeError(f"{subject.name}: {state.decision}")
     house.trainer.train("subject", state.running)

@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.observability import log, watched
+from serin.registry.requests import TrainingRequest
 from serin.training.start import Starter
 
 
@@ -34,9 +35,9 @@ def starter() -> Starter:
 
 
 def consider(record: Any) -> None:
-    request = json.loads(record.body)
-    state = starter().consider(request["model"], request["by"], request.get("id", ""))
-    log().info("decided", model=request["model"], by=request["by"], running=state.running, decision=state.decision)
+    request = TrainingRequest.from_message(json.loads(record.body))
+    state = starter().consider(request)
+    log().info("decided", model=request.model, by=request.by, running=state.running, decision=state.decision)
 
 
 @watched

@@ -14,6 +14,7 @@ from serin.aws.wiring import releaser_in
 from serin.errors import Conflict
 from serin.registry.reconcile import LostUploads, OrphanFinder
 from serin.registry.registry import put_upload_search
+from serin.registry.requests import TrainingRequest, Trigger
 from serin.training.close import Closer
 
 
@@ -34,7 +35,7 @@ def look_after(model: str) -> None:
     for release in orphans.releases(model):
         releaser.abandon(model, release.id, error="its workflow ended, or took no turn, without ending it")
     releaser.start_next(model)
-    here.training_requests.send({"model": model, "by": "tick"})
+    here.training_requests.send(TrainingRequest(model, Trigger.TICK).to_message())
 
 
 def resend_lost_uploads() -> None:

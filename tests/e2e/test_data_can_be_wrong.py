@@ -18,6 +18,7 @@ from serin.registry.curate import Curator, learned_from
 from serin.registry.ids import ulid
 from serin.registry.lineage import explain_version
 from serin.registry.records import DatasetState, Receipt, ReceiptStatus, ReleaseStatus, VersionStatus
+from serin.registry.requests import TrainingRequest, Trigger
 from tests.e2e.test_journey_on_fakes import House, as_csv
 from tests.fakes import RESTLESS
 
@@ -91,7 +92,7 @@ class Shop(House):
         """Do what follows, and give the evaluation of the version that came of it; None where none was trained."""
         before = len(self.registry.versions("shop"))
         if by == "hand":
-            self.starter.consider("shop", "hand", f"request {before} {self.clock()}")
+            self.starter.consider(TrainingRequest("shop", Trigger.HAND, f"request {before} {self.clock()}"))
         self.run_what_is_asked("shop")
         versions = self.registry.versions("shop")
         if len(versions) == before:
@@ -236,7 +237,7 @@ def test_taking_back_what_was_learned_from_trains_without_it(open_shop: Shop) ->
 
 def test_what_is_excluded_while_it_is_learned_from_becomes_no_version(open_shop: Shop) -> None:
     second = str(open_shop.send("second", customers(400, 1)).dataset)
-    run = open_shop.starter.consider("shop", "upload").running
+    run = open_shop.starter.consider(TrainingRequest("shop", Trigger.UPLOAD)).running
     assert run
     open_shop.curator.exclude("shop", second, "wrong")
     with pytest.raises(Refused, match="was excluded while it was learned from"):
@@ -245,7 +246,7 @@ def test_what_is_excluded_while_it_is_learned_from_becomes_no_version(open_shop:
 
 def test_what_learned_from_an_excluded_dataset_is_not_released_by_itself(open_shop: Shop) -> None:
     second = str(open_shop.send("second", customers(800, 1)).dataset)
-    run = open_shop.starter.consider("shop", "upload").running
+    run = open_shop.starter.consider(TrainingRequest("shop", Trigger.UPLOAD)).running
     assert run
     open_shop.trainer.train("shop", run)
     assert open_shop.evaluator.evaluate("shop", run)

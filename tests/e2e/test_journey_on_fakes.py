@@ -22,6 +22,7 @@ from serin.registry.lineage import explain_version
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus
 from serin.registry.register import Registrar
 from serin.registry.registry import Registry
+from serin.registry.requests import TrainingRequest, Trigger
 from serin.release.release_log import ReleaseLog
 from serin.release.rollback import rollback
 from serin.release.turn import Releaser
@@ -80,7 +81,7 @@ class House:
 
     def run_what_is_asked(self, model: str) -> Release | None:
         """Do what the queue and the workflows would: train, judge, register, release."""
-        state = self.starter.consider(model, "upload")
+        state = self.starter.consider(TrainingRequest(model, Trigger.UPLOAD))
         if state.running is None:
             return None
         self.trainer.train(model, state.running)

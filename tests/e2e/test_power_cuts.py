@@ -26,6 +26,7 @@ from serin.local.twin import Twin
 from serin.registry.ids import sha256
 from serin.registry.records import Release, ReleaseStatus, Run, RunStatus
 from serin.registry.registry import put, put_training
+from serin.registry.requests import TrainingRequest, Trigger
 from serin.training import run as training_run
 from tests.builders import a_release, a_run
 from tests.e2e.conftest import upload, write_contract
@@ -111,7 +112,7 @@ def steps_of(house: House) -> list[Callable[[], Any]]:
 
     return [
         lambda: house.intake.receive(Upload("uploads/small/a.csv", "1")),
-        lambda: house.starter.consider("small", "upload"),
+        lambda: house.starter.consider(TrainingRequest("small", Trigger.UPLOAD)),
         lambda: house.trainer.train("small", run()),
         lambda: house.evaluator.evaluate("small", run()),
         lambda: house.registrar.register("small", run()),
@@ -119,7 +120,7 @@ def steps_of(house: House) -> list[Callable[[], Any]]:
         lambda: house.releaser.turn("small", "00000001-1"),
         lambda: house.closer.close("small", run(), attempt=1, version=1, passed=True),
         lambda: house.releaser.abandon("small", "00000001-1", "late"),
-        lambda: house.starter.consider("small", "run"),  # the end of a run asks again
+        lambda: house.starter.consider(TrainingRequest("small", Trigger.RUN)),  # the end of a run asks again
     ]
 
 

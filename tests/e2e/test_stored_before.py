@@ -29,8 +29,8 @@ from serin.registry.ids import dataset_id, sha256, ulid
 from serin.registry.lineage import explain_version
 from serin.registry.ports import Write
 from serin.registry.records import Dataset, ModelVersion, ReceiptStatus, ReleaseStatus, VersionStatus
+from serin.registry.requests import TrainingRequest, Trigger
 from serin.release.rollback import rollback
-from serin.training.start import BY_HAND
 from tests.e2e.test_journey_on_fakes import House, as_csv
 from tests.fakes import RESTLESS
 
@@ -177,7 +177,7 @@ def test_the_champions_recipe_stands_in_until_a_version_with_a_border_answers(ho
 
 def test_a_run_that_was_trained_before_the_update_is_trained_anew(house: Inherited) -> None:
     house.upload("uploads/rents/more.csv", as_csv(rents(240, 5)))
-    run = house.starter.consider("rents", "upload").running
+    run = house.starter.consider(TrainingRequest("rents", Trigger.UPLOAD)).running
     for name in ("model.onnx", "spec.json", "training.json"):
         house.data.put(f"runs/rents/{run}/{name}", house.artifacts.get(f"models/rents/2/{name}"))
     assert house.learned_since("rents", 2).status is VersionStatus.PASSED
@@ -261,6 +261,6 @@ def test_a_dataset_of_before_can_be_taken_back(house: Inherited, model: str) -> 
 @pytest.mark.parametrize(("model", "rows"), [("loans", 110 + 91), ("rents", 110)])
 def test_summaries_of_before_are_read(house: Inherited, model: str, rows: int) -> None:
     rollback(house.releaser, model, "the first one was asked more")
-    report = house.checker.check(model, BY_HAND)
+    report = house.checker.check(model, Trigger.HAND)
     assert report is not None
     assert (report.version, report.rows, report.verdict) == (1, rows, "steady")

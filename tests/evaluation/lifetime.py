@@ -32,13 +32,14 @@ from serin.registry.ids import sha256, ulid
 from serin.registry.records import Dataset, ModelVersion, Receipt, ReceiptStatus
 from serin.registry.register import Registrar
 from serin.registry.registry import Registry
+from serin.registry.requests import TrainingRequest, Trigger
 from serin.release.release_log import ReleaseLog
 from serin.release.turn import Releaser
 from serin.serving.rows.encode import Encoded
 from serin.training.close import Closer
 from serin.training.run import Trainer
 from serin.training.search import Setting
-from serin.training.start import BY_HAND, Starter
+from serin.training.start import Starter
 from serin.training.train import Trained, divide
 from tests.fakes import RESTLESS, FakeClock, FakeEvents, FakeNotifier, FakeObjects, FakeQueue, FakeRows, FakeWorkflow
 
@@ -347,7 +348,8 @@ class Lifetime:
         """Do what the training workflow does, where a training starts. meanwhile: what happens before it is judged."""
         self.learner.quality = quality
         self.learner.comparisons = []
-        run = self.starter.consider(MODEL, by, self.new_id(self.clock()) if by == BY_HAND else "").running
+        request = self.new_id(self.clock()) if by == Trigger.HAND else ""
+        run = self.starter.consider(TrainingRequest(MODEL, Trigger(by), request)).running
         if run is None:
             return None
         try:

@@ -23,7 +23,7 @@ from serin.monitoring.check import Checker
 from serin.monitoring.drift import DriftVerdict, Report
 from serin.monitoring.summary import Summary
 from serin.registry.registry import Registry
-from serin.training.start import BY_HAND
+from serin.registry.requests import Trigger
 from tests.builders import a_capture_file, a_contract
 from tests.fakes import FakeClock, FakeNotifier, FakeObjects, FakeQueue
 from tests.interleave import OvertakenRows, overtake_every_row
@@ -115,7 +115,7 @@ def test_it_is_checked_when_due_and_by_hand_at_once(bench: Bench) -> None:
     bench.check()
     bench.clock.advance(minutes=59)
     assert bench.checker.check("loans", CLOCK) is None
-    bench.check(BY_HAND)
+    bench.check(Trigger.HAND)
     bench.clock.advance(minutes=61)
     bench.check()
 
@@ -178,7 +178,7 @@ def test_each_summary_is_read_once_for_all_models_and_counts_in_the_windows_that
         summary = Summary.from_json(bench.data.get(stored.key))
         both = {(model, 1): summary.served["loans", 1] for model in ("loans", "other")}
         bench.data.put(stored.key, replace(summary, served=both).to_json())
-    due = bench.checker.due("loans", BY_HAND)
+    due = bench.checker.due("loans", Trigger.HAND)
     assert due is not None
     other = replace(due, version=replace(due.version, model="other"), since=due.at - timedelta(hours=4))
     read, get = list[str](), bench.data.get
@@ -195,7 +195,7 @@ def test_each_summary_is_read_once_for_all_models_and_counts_in_the_windows_that
 
 
 def test_where_nobody_answers_nothing_is_checked(tmp_path: Path) -> None:
-    assert Bench(tmp_path, is_champion=False).checker.check("loans", BY_HAND) is None
+    assert Bench(tmp_path, is_champion=False).checker.check("loans", Trigger.HAND) is None
 
 
 def test_of_two_checks_at_once_one_tells(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

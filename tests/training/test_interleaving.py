@@ -19,6 +19,7 @@ from serin.registry.keys import run_prefix
 from serin.registry.records import RunStatus
 from serin.registry.register import ARTIFACTS, Registrar
 from serin.registry.registry import Registry, put
+from serin.registry.requests import TrainingRequest, Trigger
 from serin.training.close import Closer
 from serin.training.start import Starter
 from tests.builders import a_contract, a_dataset
@@ -42,7 +43,7 @@ class Training:
         self.closer = Closer(self.registry, self.requests, notifier, self.clock, RESTLESS)
         self.registrar = Registrar(self.registry, self.data, self.artifacts, self.clock, RESTLESS)
         self.accept("d1")
-        self.starter.consider("loans", "upload")
+        self.starter.consider(TrainingRequest("loans", Trigger.UPLOAD))
         self.first = self.judged()
 
     def accept(self, name: str) -> None:
@@ -66,15 +67,15 @@ def training(tmp_path: Path) -> Training:
 
 def data_came(training: Training) -> None:
     training.accept("d2")
-    training.starter.consider("loans", "upload")
+    training.starter.consider(TrainingRequest("loans", Trigger.UPLOAD))
 
 
 def asked_by_hand(training: Training) -> None:
-    training.starter.consider("loans", "hand", "r1")
+    training.starter.consider(TrainingRequest("loans", Trigger.HAND, "r1"))
 
 
 def ticked(training: Training) -> None:
-    training.starter.consider("loans", "tick")
+    training.starter.consider(TrainingRequest("loans", Trigger.TICK))
 
 
 def registered(training: Training) -> None:
@@ -98,7 +99,7 @@ def failed(training: Training) -> None:
 
 def failed_and_tried_again(training: Training) -> None:
     failed(training)
-    training.starter.consider("loans", "hand", "r2")
+    training.starter.consider(TrainingRequest("loans", Trigger.HAND, "r2"))
 
 
 def another_registered(training: Training) -> None:

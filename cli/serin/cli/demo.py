@@ -28,7 +28,7 @@ from serin.monitoring.drift import DriftVerdict, Report
 from serin.registry.ids import release_id
 from serin.registry.keys import upload_key
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, VersionStatus
-from serin.training.start import BY_HAND
+from serin.registry.requests import Trigger
 
 MODEL = "tumours"
 FIRST_ROWS, LABELLED_ROWS = 350, 120
@@ -193,7 +193,7 @@ class Story:
         checker = checker_in(self.cloud, actor=self.there.caller)
 
         def found() -> Report | None:
-            report = checker.check(MODEL, BY_HAND)
+            report = checker.check(MODEL, Trigger.HAND)
             return report if report and report.verdict is verdict else None
 
         with self.output.waiting("what was asked is on its way: log, Firehose, summary"):

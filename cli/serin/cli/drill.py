@@ -33,12 +33,12 @@ from serin.errors import Refused, SerinError
 from serin.monitoring.drift import DriftVerdict
 from serin.registry.keys import release_prefix, upload_key
 from serin.registry.records import Release, ReleaseStatus, Route
+from serin.registry.requests import Trigger
 from serin.release.approve import answer
 from serin.release.compare import Verdict
 from serin.release.evidence import compare_arms
 from serin.release.load_evidence import arrived_minutes, look
 from serin.release.plan import resolve_plan
-from serin.training.start import BY_HAND
 
 TRAINED_SHARE = 0.8
 MOST_ROWS = 150  # that are asked, one after the other and again
@@ -206,7 +206,7 @@ class Drill:
         """Check for drift until it is found in the feature that drifts, and give all in which it is."""
         checker, deadline = checker_in(self.there.cloud, actor="drill"), time.monotonic() + DRIFT_SECONDS
         while True:
-            report = checker.check(self.model, BY_HAND)
+            report = checker.check(self.model, Trigger.HAND)
             shifts = report.features if report else ()
             found = [shift.column for shift in shifts if shift.verdict is DriftVerdict.DRIFTED]
             if self.drifting in found or time.monotonic() > deadline:

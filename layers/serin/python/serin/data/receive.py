@@ -27,6 +27,7 @@ from serin.registry.ports import Clock, Notifier, Objects, Queue
 from serin.registry.receipts import read_receipt, write_receipt
 from serin.registry.records import Dataset, DatasetState, Receipt, ReceiptStatus
 from serin.registry.registry import Registry, put
+from serin.registry.requests import TrainingRequest, Trigger
 from serin.registry.retry import Patience
 
 PROFILES_BEFORE = 50
@@ -75,7 +76,7 @@ class Intake:
                 self._tell_held(receipt)
         is_current_again = any(note["code"] == "CURRENT" for note in receipt.notes)
         if receipt.status is ReceiptStatus.ACCEPTED or is_current_again:
-            self.training_requests.send({"model": receipt.model, "by": "upload"})
+            self.training_requests.send(TrainingRequest(receipt.model, Trigger.UPLOAD).to_message())
         return receipt
 
     def _tell_held(self, receipt: Receipt) -> None:

@@ -26,7 +26,7 @@ from serin.registry.keys import drift_report_key
 from serin.registry.ports import Clock, Notifier, Objects, Queue
 from serin.registry.records import DriftState, HistoryEntry, ModelVersion
 from serin.registry.registry import Found, Registry, put, put_drift
-from serin.training.start import BY_DRIFT, BY_HAND
+from serin.registry.requests import TrainingRequest, Trigger
 
 TOLD = 5  # columns in a message and in the history; the report has them all
 
@@ -69,7 +69,7 @@ class Checker:
         """Find out what a check of a model is to compare; None where it is not due, or nobody answers."""
         contract = self.contracts.load(model)
         plan, state, route, at = contract.monitoring, self.registry.drift(model), self.registry.route(model), self.now()
-        if route is None or (by != BY_HAND and not self._is_past(state.value.checked_at, plan.every, at)):
+        if route is None or (by != Trigger.HAND and not self._is_past(state.value.checked_at, plan.every, at)):
             return None
         version = self.registry.version(model, route.value.champion.version).value
         since = at - self._lasts(plan.window)
@@ -100,8 +100,8 @@ class Checker:
         retrains = is_news and report.verdict is DriftVerdict.DRIFTED and contract.training.retrain.on_drift
         if retrains:
             # Before the state: lost, it comes again, by the same id as long as people were not told of it.
-            request = f"drift of {version.number} since {state.value.alarmed_at or 'ever'}"
-            self.training_requests.send({"model": model, "by": BY_DRIFT, "id": request})
+            told = f"drift of {version.number} since {state.value.alarmed_at or 'ever'}"
+            self.training_requests.send(TrainingRequest(model, Trigger.DRIFT, told).to_message())
         if self._save(report, key, state, at, is_news=is_news) and is_news:
             self._tell(report, retrains=retrains)
         return report

@@ -12,6 +12,7 @@ from serin.registry.ports import Clock, Objects, Queue
 from serin.registry.receipts import read_receipt, write_receipt
 from serin.registry.records import Dataset, DatasetState, HistoryEntry, ModelVersion, ReceiptStatus
 from serin.registry.registry import Registry, put
+from serin.registry.requests import TrainingRequest, Trigger
 from serin.registry.retry import Patience
 
 # What may become what, and what that is called.
@@ -59,7 +60,7 @@ class Curator:
         if receipt is not None and receipt.status is ReceiptStatus.HELD:
             status = ReceiptStatus.ACCEPTED if dataset.is_used else ReceiptStatus.QUARANTINED
             write_receipt(self.data, replace(receipt, status=status, decided_by=self.actor))
-        self.training_requests.send({"model": model, "by": "data"})
+        self.training_requests.send(TrainingRequest(model, Trigger.DATA).to_message())
         return dataset
 
     def _decide_once(self, move: str, model: str, name: str, reason: str) -> Dataset:

@@ -9,6 +9,7 @@ from serin.errors import SerinError
 from serin.registry.ports import Clock, Notifier, Queue
 from serin.registry.records import Run, RunStatus, VersionStatus
 from serin.registry.registry import Registry, put, put_training
+from serin.registry.requests import TrainingRequest, Trigger
 from serin.registry.retry import Patience
 
 
@@ -30,10 +31,8 @@ class Closer:
         error: why it failed; it is tried again by hand or with the next data, not by itself.
         """
         status = RunStatus.FAILED if error else RunStatus.REGISTERED if passed else RunStatus.REJECTED
-        closed, is_new = self.patience.retry_on_conflict(
-            lambda: self._close_once(model, run, attempt, status, version, error)
-        )
-        self.training_requests.send({"model": model, "by": "run"})
+        closed, is_new = self.patience.retry_on_conflict(lambda: self._close_once(model, run, attempt, status, version, error))
+        self.training_requests.send(TrainingRequest(model, Trigger.RUN).to_message())
         if is_new:
             with suppress(SerinError):  # it stays closed where people cannot be reached
                 self._tell(closed)

@@ -14,10 +14,10 @@ from serin.registry.ids import run_id
 from serin.registry.ports import Clock, Workflow
 from serin.registry.records import Dataset, Run, RunStatus, TrainingState, VersionStatus
 from serin.registry.registry import Found, Registry, put, put_training
+from serin.registry.requests import TrainingRequest, Trigger
 from serin.registry.retry import Patience
 
-BY_HAND = "hand"
-BY_DRIFT = "drift"
+BY_HAND = Trigger.HAND
 MARKED_AT_ONCE = 100  # as many as DynamoDB takes in one transaction
 
 
@@ -30,7 +30,7 @@ class Train:
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class Skip:
     """Do not train now. is_postponed: what was asked for was not decided; it is when the next look is taken."""
 
     reason: str
@@ -43,26 +43,25 @@ def decide(
     *,
     running: str | None,
     trained: Collection[str],
-    by: str,
+    by: Trigger,
     last_started_at: datetime | None,
     now: datetime,
     seconds_per_minute: float = SECONDS_PER_MINUTE,
-) -> Train | Rest:
+) -> Train | Skip:
     """Say whether to train, and why.
 
     datasets: those that are used, the oldest first.
-    running: the run under way. trained: see `last_trained_on`. by: `hand`, or what asked otherwise (upload, tick, run,
-    drift).
+    running: the run under way. trained: see `last_trained_on`. by: what asks.
     seconds_per_minute: how long a minute of the contract lasts; 60 but on the twin.
     """
     if not datasets:
-        return Rest("there is no accepted data yet")
+        return Skip("there is no accepted data yet")
     if running:
-        return Rest(f"run {running} is under way; what arrived meanwhile is looked at when it ends", is_postponed=True)
+        return Skip(f"run {running} is under way; what arrived meanwhile is looked at when it ends", is_postponed=True)
     usable = tuple(datasets)
     if contract.data.uploads == "replace":
         usable = (max(datasets, key=lambda dataset: dataset.written_at),)
-    if by == BY_HAND:
+    if by is Trigger.HAND:
         return Train(usable, "asked for by hand")
     plan = contract.training.retrain
     new = [dataset for dataset in usable if dataset.id not in trained]
@@ -72,23 +71,23 @@ def decide(
     if gone and plan.on_upload:
         return Train(usable, f"dataset {gone[0]}, which was learned from, is no longer used")
     if not new_rows:
-        return Rest("every accepted row was trained on already")
+        return Skip("every accepted row was trained on already")
     if not trained:
         return (
             Train(usable, f"first training, on {new_rows:,} rows")
             if plan.on_upload
-            else Rest("training.retrain.on_upload is off; start it with: serin train")
+            else Skip("training.retrain.on_upload is off; start it with: serin train")
         )
     if plan.on_upload and new_rows >= plan.min_new_rows:
         return Train(usable, f"{new_rows:,} new rows, at least {plan.min_new_rows:,}")
-    if plan.on_drift and by == BY_DRIFT:
+    if plan.on_drift and by is Trigger.DRIFT:
         return Train(usable, f"what is asked has drifted, and there are {new_rows:,} new rows")
     every = plan.every and scale_duration(plan.every, seconds_per_minute=seconds_per_minute)
     if every and last_started_at and now - last_started_at >= every:
         return Train(usable, f"{new_rows:,} new rows, and the last training is older than training.retrain.every")
     if not plan.on_upload:
-        return Rest(f"{new_rows:,} new rows; training.retrain.on_upload is off, start it with: serin train")
-    return Rest(f"{new_rows:,} new rows of the {plan.min_new_rows:,} that training.retrain.min_new_rows asks for")
+        return Skip(f"{new_rows:,} new rows; training.retrain.on_upload is off, start it with: serin train")
+    return Skip(f"{new_rows:,} new rows of the {plan.min_new_rows:,} that training.retrain.min_new_rows asks for")
 
 
 def last_trained_on(runs: Sequence[Run]) -> set[str]:
@@ -113,21 +112,21 @@ class Starter:
     code_digest: str
     seconds_per_minute: float = SECONDS_PER_MINUTE
 
-    def consider(self, model: str, by: str, request: str = "") -> TrainingState:
-        """Decide whether `model` is to be trained, start it if so, and remember the decision with its reason.
+    def consider(self, request: TrainingRequest) -> TrainingState:
+        """Decide whether a model is to be trained, start it if so, and remember the decision with its reason.
 
-        request: the id of a request by hand or for drift; one that was answered before is not answered again. Drift
-        that is told while no run can start is remembered: the next look is taken as if it were told then.
+        A request whose id was answered before is not answered again. Drift that is told while no run can start is
+        remembered: the next look is taken as if it were told then.
         """
-        return self.patience.retry_on_conflict(lambda: self._consider_once(model, by, request))
+        return self.patience.retry_on_conflict(lambda: self._consider_once(request))
 
-    def _consider_once(self, model: str, by: str, request: str) -> TrainingState:
-        state = self.registry.training(model)
-        self._resume(model, state.value)
-        if request and request in state.value.answered:
+    def _consider_once(self, request: TrainingRequest) -> TrainingState:
+        state = self.registry.training(request.model)
+        self._resume(request.model, state.value)
+        if request.id and request.id in state.value.answered:
             return state.value
-        now, datasets = self.now(), self.registry.found_datasets(model)
-        decided = self._decide_and_start(model, [found.value for found in datasets], state, by, request, now)
+        datasets = self.registry.found_datasets(request.model)
+        decided = self._decide_and_start(request, [found.value for found in datasets], state, self.now())
         self._mark(datasets)
         return decided
 
@@ -140,38 +139,32 @@ class Starter:
             self.registry.save(*(put(dataset, expected_revision=revision) for dataset, revision in marked))
 
     def _decide_and_start(
-        self,
-        model: str,
-        datasets: Sequence[Dataset],
-        state: Found[TrainingState],
-        by: str,
-        request: str,
-        now: datetime,
+        self, request: TrainingRequest, datasets: Sequence[Dataset], state: Found[TrainingState], now: datetime
     ) -> TrainingState:
-        is_for_drift = by == BY_DRIFT or state.value.is_drift_waiting
-        asked_by = BY_DRIFT if is_for_drift and by != BY_HAND else by
+        model, is_for_drift = request.model, request.by is Trigger.DRIFT or state.value.is_drift_waiting
+        asked_by = Trigger.DRIFT if is_for_drift and request.by is not Trigger.HAND else request.by
         used = [dataset for dataset in datasets if dataset.is_used]
         choice, contract = self._decide(model, used, state.value, asked_by, now)
         decided = replace(
             state.value,
             decision=choice.reason,
             decided_at=now.isoformat(),
-            answered=(*state.value.answered, request)[-10:] if request else state.value.answered,
+            answered=(*state.value.answered, request.id)[-10:] if request.id else state.value.answered,
             is_drift_waiting=is_for_drift and (isinstance(choice, Train) or choice.is_postponed),
         )
-        if isinstance(choice, Rest) or contract is None:
+        if isinstance(choice, Skip) or contract is None:
             self.registry.save(put_training(model, decided, expected_revision=state.revision))
             return decided
-        return self._start(contract, choice, decided, state.revision, request, by == BY_HAND)
+        return self._start(contract, choice, decided, state.revision, request)
 
     def _decide(
-        self, model: str, datasets: Sequence[Dataset], state: TrainingState, by: str, now: datetime
-    ) -> tuple[Train | Rest, Contract | None]:
-        """Decide by the contract, and give it; without one that can be read, rest."""
+        self, model: str, datasets: Sequence[Dataset], state: TrainingState, by: Trigger, now: datetime
+    ) -> tuple[Train | Skip, Contract | None]:
+        """Decide by the contract, and give it; without one that can be read, skip."""
         try:
             contract = self.contracts.load(model)
         except (ContractError, NotFound) as error:
-            return Rest(f"there is no contract to train by: {error}", is_postponed=True), None
+            return Skip(f"there is no contract to train by: {error}", is_postponed=True), None
         runs = self.registry.runs(model)
         choice = decide(
             contract,
@@ -186,12 +179,12 @@ class Starter:
         return choice, contract
 
     def _start(
-        self, contract: Contract, choice: Train, decided: TrainingState, revision: int, request: str, by_hand: bool
+        self, contract: Contract, choice: Train, decided: TrainingState, revision: int, request: TrainingRequest
     ) -> TrainingState:
         name, earlier = self._named(contract, choice)
-        if earlier and (earlier.value.status is not RunStatus.FAILED or not by_hand):
+        if earlier and (earlier.value.status is not RunStatus.FAILED or request.by is not Trigger.HAND):
             is_failed = earlier.value.status is RunStatus.FAILED
-            rested = replace(
+            skipped = replace(
                 decided,
                 decision=f"run {name} failed on these very inputs; try it again with: serin train {contract.model}"
                 if is_failed
@@ -199,8 +192,8 @@ class Starter:
                 + (f"; it made version {earlier.value.version}" if earlier.value.version else ""),
                 is_drift_waiting=decided.is_drift_waiting and is_failed,
             )
-            self.registry.save(put_training(contract.model, rested, expected_revision=revision))
-            return rested
+            self.registry.save(put_training(contract.model, skipped, expected_revision=revision))
+            return skipped
         run = Run(
             id=name,
             model=contract.model,
@@ -212,7 +205,7 @@ class Starter:
             code_digest=self.code_digest,
             reason=choice.reason,
             started_at=decided.decided_at,
-            request=request,
+            request=request.id,
             attempt=earlier.value.attempt + 1 if earlier else 1,
         )
         started = replace(decided, running=name, is_drift_waiting=False)
