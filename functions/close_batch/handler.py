@@ -11,6 +11,7 @@ from serin.aws.cloud import Cloud, utc_now
 from serin.aws.messages import explain_error
 from serin.aws.observability import count, watched
 from serin.batch.close import BatchCloser
+from serin.registry.keys import batch_account_key
 
 
 @cache
@@ -22,6 +23,7 @@ def closer() -> BatchCloser:
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     error = explain_error(event["error"]) if "error" in event else None
     account = closer().close(event["model"], event["job"], error, attempt=event.get("attempt", 1))
-    for what in ("answered", "rejected", "failed"):
-        count(f"BatchRows{what.title()}", account[what])
-    return {"status": account["status"], "manifest": f"{account['results']}manifest.json"}
+    count("BatchRowsAnswered", account.answered)
+    count("BatchRowsRejected", account.rejected)
+    count("BatchRowsFailed", account.failed)
+    return {"status": account.status, "manifest": batch_account_key(account.model, account.job)}

@@ -8,14 +8,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from serin.aws.cloud import Cloud
-from serin.batch.close import is_unfinished, next_attempt
-from serin.batch.job import Source, job_id, read_json, sources_under
+from serin.batch.account import BatchAccount, read_account
+from serin.batch.job import Source, job_id, sources_under
 from serin.cli.progress import Progress
 from serin.errors import NotFound, Refused, Unavailable
-from serin.registry.keys import batch_account_key, batch_key, batch_work_prefix
+from serin.registry.keys import batch_key, batch_work_prefix
 
 
 def send_file(cloud: Cloud, model: str, file: Path, content: bytes) -> str:
@@ -39,21 +38,21 @@ def send_prefix(cloud: Cloud, prefix: str) -> str:
 def send_again(cloud: Cloud, model: str, job: str) -> int:
     """Ask to try again what failed in a batch that ended, and tell which attempt that is. Raises NotFound, Refused."""
     try:
-        account = read_json(cloud.data, batch_account_key(model, job))
+        account = read_account(cloud.data, model, job)
     except NotFound as error:
         raise NotFound(f"{model} has no batch {job} that ended") from error
-    if not is_unfinished(account):
+    if not account.is_unfinished:
         raise Refused(f"nothing is left to try in the batch {job}: each row is answered, or was refused for good")
     if not cloud.data.exists(batch_work_prefix(model, job) + "job.json"):
         raise NotFound(f"the working files of the batch {job} are gone, for their days are over; send its files again")
-    attempt = next_attempt(account)
+    attempt = account.next_attempt
     cloud.batches.send({"model": model, "job": job, "attempt": attempt})
     return attempt
 
 
 def follow_batch(
     cloud: Cloud, model: str, job: str, timeout_seconds: float, say: Callable[[str], None], *, attempt: int = 1
-) -> dict[str, Any]:
+) -> BatchAccount:
     """Wait for the account of a batch, by this attempt or a later one. say: is told of the wait.
 
     Raises Unavailable where it takes too long.
@@ -61,21 +60,21 @@ def follow_batch(
     end, progress = time.monotonic() + timeout_seconds, Progress(say)
     while time.monotonic() < end:
         with suppress(NotFound):
-            account = read_json(cloud.data, batch_account_key(model, job))
-            if next_attempt(account) > attempt:
+            account = read_account(cloud.data, model, job)
+            if account.next_attempt > attempt:
                 return account
         progress.tell(f"the batch {job}")
         time.sleep(0.3)
     raise Unavailable(f"the batch {job} did not end within {timeout_seconds:g} s; it goes on without you")
 
 
-def write_answers(cloud: Cloud, account: dict[str, Any], out: Path) -> int:
+def write_answers(cloud: Cloud, account: BatchAccount, out: Path) -> int:
     """Write the answers of all parts into one file, and tell how many there are."""
     parts = [
-        (file["key"], csv.DictReader(io.StringIO(cloud.data.get(part["key"]).decode())))
-        for file in account["files"]
-        for part in file.get("parts", ())
-        if part["key"]
+        (file.key, csv.DictReader(io.StringIO(cloud.data.get(part.key).decode())))
+        for file in account.files
+        for part in file.parts
+        if part.key
     ]
     names = dict.fromkeys(name for _, part in parts for name in part.fieldnames or ())
     rows = [{"file": key, **row} for key, part in parts for row in part]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from serin.batch.close import is_unfinished
+from serin.batch.account import BatchAccount, BatchStatus
 from serin.cli.follow import Judged, Skipped, Step, as_document
 from serin.cli.releases import ways_to_answer
 from serin.cli.show import Output, moment, name_some, short
@@ -349,23 +349,22 @@ def _lines(rows: Sequence[int], count: int) -> str:
     return f"{shown}, …, {count:,} in all" if count > min(len(rows), 8) else shown
 
 
-def tell_batch(output: Output, account: dict[str, Any]) -> None:
+def tell_batch(output: Output, account: BatchAccount) -> None:
     """Tell what became of every row of a batch."""
-    rows, version = account["rows"], account["version"]
-    by = f"{account['model']}@{version}" if version else "no version"
+    by = f"{account.model}@{account.version}" if account.version else "no version"
     output.say(
-        f"{account['status']}: {by} answered {account['answered']:,} of {rows:,} rows; "
-        f"{account['rejected']:,} set aside, {account['failed']:,} failed",
-        style="green" if account["status"] == "done" else "red",
+        f"{account.status}: {by} answered {account.answered:,} of {account.rows:,} rows; "
+        f"{account.rejected:,} set aside, {account.failed:,} failed",
+        style="green" if account.status is BatchStatus.DONE else "red",
     )
-    for file in account["files"]:
-        if file["reasons"]:
-            output.say(f"{file['key']}:")
-            tell_reasons(output, file["reasons"], style="yellow")
-        if file.get("rejected_rows"):
-            output.say(f"  the rows set aside, with reasons: {file['rejected_rows']}")
-    if is_unfinished(account):
-        output.say(f"try again what failed: serin batch {account['model']} --again {account['job']}")
+    for file in account.files:
+        if file.reasons:
+            output.say(f"{file.key}:")
+            tell_reasons(output, file.reasons, style="yellow")
+        if file.rejected_rows:
+            output.say(f"  the rows set aside, with reasons: {file.rejected_rows}")
+    if account.is_unfinished:
+        output.say(f"try again what failed: serin batch {account.model} --again {account.job}")
 
 
 def tell_drift(output: Output, report: Report) -> None:

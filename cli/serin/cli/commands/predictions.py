@@ -83,8 +83,8 @@ def batch(
     tell_batch(output, account)
     if out:
         output.say(f"wrote {write_answers(cloud, account, out):,} answers to {out}")
-    output.document(account)
-    if account["status"] != "done":
+    output.document(account.to_dict())
+    if account.status != "done":
         raise AnsweredNo
 
 

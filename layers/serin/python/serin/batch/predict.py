@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from serin.batch.account import AnsweredPart
 from serin.batch.job import LINE, Job, write_json
 from serin.data.harmless import harmless
 from serin.data.storage import load_columns
@@ -58,8 +59,8 @@ class PartPredictor:
             self.kept.keep(model, _latest(job, job.keep_seconds, name, zip(entities, said, strict=True)))
         table = _csv(answered, said, {} if entities is None else {str(entity): entities})
         self.data.put(f"{job.results}{name}.csv", table)
-        account = {"answered": len(answered), "failed": lines_failed, "sha256": sha256(table)}
-        write_json(self.data, account_key, account)
+        part = AnsweredPart(answered=len(answered), failed=tuple(lines_failed), sha256=sha256(table))
+        write_json(self.data, account_key, part.to_dict())
 
 
 @lru_cache(maxsize=1)

@@ -6,12 +6,14 @@ They are judged by the spec of the version that will answer: what it refuses ove
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from serin.batch.account import SplitFile
 from serin.batch.job import LINE, Job, Source, read_json, write_json
 from serin.contract.spec import ServingSpec
-from serin.data.expect import Finding, expect_features
+from serin.data.expect import Finding, Reason, expect_features
 from serin.data.intake import write_rejected
 from serin.data.read import DEFAULT_LIMITS, RawTable, Unreadable, read_table
 from serin.data.storage import dump_table
@@ -39,9 +41,9 @@ class Splitter:
         place = int(read_json(self.data, file_key)["place"])
         key = f"{job.work}split/{place:05d}.json"
         if not self.data.exists(key):
-            write_json(self.data, key, self._split(job, place, job.sources[place]))
+            write_json(self.data, key, self._split(job, place, job.sources[place]).to_dict())
 
-    def _split(self, job: Job, place: int, source: Source) -> dict[str, Any]:
+    def _split(self, job: Job, place: int, source: Source) -> SplitFile:
         try:
             raw = self._read(source)
         except Unreadable as error:
@@ -51,16 +53,16 @@ class Splitter:
         finding = expect_features(raw, self._spec(job))
         if finding.table is None:
             rows = len(raw.lines)
-            return {"rows": rows, "parts": {}, "rejected": rows, "reasons": _dicts(finding.refusals)}
+            return SplitFile(rows=rows, parts={}, rejected=rows, reasons=_dicts(finding.refusals))
         rejected = int(finding.is_bad.sum())
         if rejected:
             self.data.put(f"{job.results}rejected-{place:05d}.csv", write_rejected(raw, finding))
-        return {
-            "rows": len(raw.lines),
-            "parts": self._write_parts(job, place, raw, finding),
-            "rejected": rejected,
-            "reasons": _dicts(finding.reasons),
-        }
+        return SplitFile(
+            rows=len(raw.lines),
+            parts=self._write_parts(job, place, raw, finding),
+            rejected=rejected,
+            reasons=_dicts(finding.reasons),
+        )
 
     def _spec(self, job: Job) -> ServingSpec:
         assert job.version is not None  # what has no champion is not split
@@ -88,9 +90,9 @@ class Splitter:
         return parts
 
 
-def _refused(code: str, message: str, fix: str) -> dict[str, Any]:
-    return {"rows": 0, "parts": {}, "rejected": 0, "reasons": [{"code": code, "message": message, "fix": fix}]}
+def _refused(code: str, message: str, fix: str) -> SplitFile:
+    return SplitFile(rows=0, parts={}, rejected=0, reasons=({"code": code, "message": message, "fix": fix},))
 
 
-def _dicts(reasons: Any) -> list[dict[str, Any]]:
-    return [reason.to_dict() for reason in reasons]
+def _dicts(reasons: Iterable[Reason]) -> tuple[dict[str, Any], ...]:
+    return tuple(reason.to_dict() for reason in reasons)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from serin.batch.close import account_of, is_unfinished, next_attempt, unread
+from serin.batch.account import BatchAccount, FileAccount, read_account, write_account
 from serin.batch.job import (
     Job,
     Source,
     contract_of,
     job_id,
-    read_json,
     sources_under,
     write_json,
 )
@@ -48,10 +47,10 @@ class BatchStarter:
         Gives the job's id; None where nothing is left to try.
         """
         try:
-            account = read_json(self.data, batch_account_key(model, job))
+            account = read_account(self.data, model, job)
         except NotFound:
             return None
-        if attempt != next_attempt(account) or not is_unfinished(account):
+        if attempt != account.next_attempt or not account.is_unfinished:
             return None
         self._run(model, job, attempt)
         return job
@@ -103,5 +102,5 @@ class BatchStarter:
         }
         at = self.now().isoformat()
         refused = Job(id=job, model=model, version=None, artifacts={}, sources=sources, started_at=at)
-        account = account_of(refused, [unread(source, reason) for source in sources], ended_at=at)
-        write_json(self.data, batch_account_key(model, job), account)
+        files = [FileAccount.unread(source, reason) for source in sources]
+        write_account(self.data, BatchAccount.of(refused, files, ended_at=at))

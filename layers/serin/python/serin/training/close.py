@@ -31,7 +31,9 @@ class Closer:
         error: why it failed; it is tried again by hand or with the next data, not by itself.
         """
         status = RunStatus.FAILED if error else RunStatus.REGISTERED if passed else RunStatus.REJECTED
-        closed, is_new = self.patience.retry_on_conflict(lambda: self._close_once(model, run, attempt, status, version, error))
+        closed, is_new = self.patience.retry_on_conflict(
+            lambda: self._close_once(model, run, attempt, status, version, error)
+        )
         self.training_requests.send(TrainingRequest(model, Trigger.RUN).to_message())
         if is_new:
             with suppress(SerinError):  # it stays closed where people cannot be reached
