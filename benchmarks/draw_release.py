@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.release import START, Setting, Stream, Trial, plan_of, sixfold
-from serin.release.compare import BREACH_LEVEL, PASS_LEVEL
-from serin.release.move import Move
+from serin.release.next_step import Move
+from serin.release.sequential import BREACH_LEVEL, PASS_LEVEL
 
 OUT = Path(__file__).parents[1] / "docs" / "releases.svg"
 WIDTH, HEIGHT, HOURS = 640, 240, 10.0

@@ -15,10 +15,12 @@ import numpy as np
 
 from benchmarks.report import Figure, keep
 from serin.registry.records import Release, ReleaseStatus, VersionStatus
-from serin.release.compare import BREACH_LEVEL, NOTHING, PASS_LEVEL, Block, Tally, Verdict, add, find, nearest_rate
-from serin.release.evidence import Arms, Evidence, step_began
-from serin.release.move import Move, next_move
+from serin.release.evidence import Evidence
+from serin.release.lease import step_began
+from serin.release.next_step import Move, next_move
 from serin.release.plan import HOLDBACK, Plan, resolve_plan
+from serin.release.sequential import BREACH_LEVEL, NOTHING, PASS_LEVEL, Block, Tally, add, nearest_rate
+from serin.release.verdict import Arms, ArmVerdict, reach_verdict
 
 RELEASES = 2_000
 UNITS_PER_MINUTE = 23.0  # one million predictions a month
@@ -134,7 +136,7 @@ def fixed_for_breach(champion: float, challenger: float) -> float:
 
 
 class Trial:
-    """One simulated release, moved by `next_move` and judged by `add` and `find`."""
+    """One simulated release, moved by `next_move` and judged by `add` and `reach_verdict`."""
 
     def __init__(self, plan: Plan, growing_turns: int = 1) -> None:
         self.plan = plan
@@ -162,13 +164,15 @@ class Trial:
             question: add(tally, block, margins[question])
             for (question, tally), block in zip(self.tallies.items(), blocks, strict=True)
         }
-        findings = {name: find(name, each, margins[name], questions=len(margins)) for name, each in seen.items()}
+        findings = {
+            name: reach_verdict(name, each, margins[name], questions=len(margins)) for name, each in seen.items()
+        }
         self.turns += 1
         if self.turns % self.growing_turns == 0:
             self.tallies, self.growing = seen, [NOTHING] * len(margins)
             self.units[0] += blocks[0].champion_units
             self.units[1] += blocks[0].challenger_units
-        elif not any(finding.verdict is Verdict.BREACH for finding in findings.values()):
+        elif not any(finding.verdict is ArmVerdict.BREACH for finding in findings.values()):
             return
         arms = Arms(
             findings,

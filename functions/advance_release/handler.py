@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from serin.aws.cloud import Cloud
 from serin.aws.observability import count, each_in_turn, log, watched
 from serin.aws.wiring import releaser_in
-from serin.release.move import Decision
+from serin.release.next_step import Decision
 from serin.release.turn import Releaser
 
 

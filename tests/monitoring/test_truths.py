@@ -18,8 +18,9 @@ from serin.monitoring.summarise import summarise
 from serin.monitoring.summary import Summary
 from serin.monitoring.truths import ReceivedTruth, Terms, Truths
 from serin.registry.keys import summary_key
-from serin.release import load_evidence
-from serin.release.load_evidence import Feedback, arrived_minutes, complete_minutes, feedback_of, look
+from serin.release import load_evidence as module_of_release
+from serin.release.evidence import FeedbackCount
+from serin.release.load_evidence import arrived_minutes, complete_minutes, feedback_of, load_evidence
 from serin.release.plan import Plan, resolve_plan
 from tests.builders import a_capture, a_capture_file, a_feedback, a_release, a_spec
 from tests.fakes import FakeObjects
@@ -219,8 +220,8 @@ def test_the_join_is_the_same_whatever_is_read_first_and_however_often(
     data, now = FakeObjects(), START + timedelta(minutes=age)
     for number in (*(place % len(files) for place in order), *range(len(files))):
         put(data, number, files[number])
-        look(data, PLAN, RELEASE, now)
-    seen = look(data, PLAN, RELEASE, now)
+        load_evidence(data, PLAN, RELEASE, now)
+    seen = load_evidence(data, PLAN, RELEASE, now)
     written = [line for lines in files for line in lines]
     assert counted(complete_minutes(arrived_minutes(seen, PLAN, RELEASE, now), PLAN, now)) == by_hand(written, now)
     ids = {line["id"] for line in written if line["serin"] == "feedback" and line["row"] == 0}
@@ -244,22 +245,22 @@ def put(data: FakeObjects, number: int, lines: list[dict[str, Any]]) -> None:
 def test_feedback_on_what_nobody_knows_is_kept_aside_and_counted() -> None:
     data = FakeObjects()
     put(data, 1, [asked(1), a_feedback(1), a_feedback(99)])
-    assert feedback_of(look(data, PLAN, RELEASE, START)) == Feedback(joined=1, others=1)
+    assert feedback_of(load_evidence(data, PLAN, RELEASE, START)) == FeedbackCount(joined=1, others=1)
     put(data, 2, [asked(99)])  # late is not never
-    assert feedback_of(look(data, PLAN, RELEASE, START)) == Feedback(joined=2, others=0)
+    assert feedback_of(load_evidence(data, PLAN, RELEASE, START)) == FeedbackCount(joined=2, others=0)
 
 
 def test_past_a_bound_only_feedback_that_a_unit_waits_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load_evidence, "KEPT_TRUTHS", 3)
+    monkeypatch.setattr(module_of_release, "KEPT_TRUTHS", 3)
     data = FakeObjects()
     put(data, 1, [*map(asked, range(30, 40)), *map(a_feedback, range(40))])
-    assert feedback_of(look(data, PLAN, RELEASE, START)) == Feedback(joined=10, others=3)
+    assert feedback_of(load_evidence(data, PLAN, RELEASE, START)) == FeedbackCount(joined=10, others=3)
 
 
 def test_another_models_feedback_is_not_read() -> None:
     data = FakeObjects()
     put(data, 1, [asked(1), a_feedback(1, model="other")])
-    assert feedback_of(look(data, PLAN, RELEASE, START)) == Feedback(joined=0, others=0)
+    assert feedback_of(load_evidence(data, PLAN, RELEASE, START)) == FeedbackCount(joined=0, others=0)
 
 
 def test_truths_merge_as_a_union() -> None:

@@ -17,7 +17,7 @@ import pytest
 from serin.registry.ports import Row, Rows, Write
 from serin.registry.reconcile import OrphanFinder
 from serin.registry.records import Release
-from serin.release.move import MAX_TURNS
+from serin.release.next_step import MAX_TURNS
 from serin.release.rollback import rollback
 from tests.interleave import OvertakenRows, at_every_call, overtake_every_row
 from tests.release import bench as given

@@ -38,7 +38,7 @@ from serin.registry.records import (
     VersionStatus,
 )
 from serin.registry.registry import decode, partition, put
-from serin.release.move import MAX_TURNS
+from serin.release.next_step import MAX_TURNS
 from serin.release.plan import ARRIVAL_SECONDS, HOLDBACK
 from serin.release.rollback import rollback
 from tests.aws.test_ports import REGION, aws, make_bucket, make_table  # noqa: F401  # aws: a fixture

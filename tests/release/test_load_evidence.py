@@ -13,7 +13,8 @@ from serin.monitoring.minutes import Counts, Minute
 from serin.monitoring.summary import Summary
 from serin.monitoring.truths import ReceivedTruth, Truths, row_id
 from serin.monitoring.units import Unit, Units
-from serin.release.load_evidence import Seen, arrived_minutes, complete_minutes, look
+from serin.release.evidence_cache import EvidenceCache
+from serin.release.load_evidence import arrived_minutes, complete_minutes, load_evidence
 from serin.release.plan import resolve_plan
 from tests.builders import a_release
 from tests.fakes import FakeObjects
@@ -83,14 +84,14 @@ def test_what_a_complete_minute_showed_stays_once_entities_are_left_out(
         now = START + timedelta(minutes=minute + 1)
         arrived = [asked for asked in requests if asked.minute == minute]
         data.put(f"summaries/dt=2026-01-01/hour=00/{minute:02}.json", summary_of(arrived, minute).to_json())
-        seen = look(data, PLAN, RELEASE, now)
-        assert Seen.from_json(seen.to_json()) == seen
-        found = complete_minutes(arrived_minutes(seen, PLAN, RELEASE, now), PLAN, now)
+        cache = load_evidence(data, PLAN, RELEASE, now)
+        assert EvidenceCache.from_json(cache.to_json()) == cache
+        found = complete_minutes(arrived_minutes(cache, PLAN, RELEASE, now), PLAN, now)
         assert events(found)[: len(before)] == events(before)
         ripe = [each for each in wrongs(before) if each[0] < int(now.timestamp() // 60) - 8]
         assert wrongs(found)[: len(ripe)] == ripe
         before = found
-    assert seen.told.releases["loans", RELEASE.trial].is_full
+    assert cache.summary.releases["loans", RELEASE.trial].is_full
     assert sum(minute.champion.units + minute.challenger.units for minute in before) > KEPT
     assert sum(count for _, *counts in ripe[-5:] for count in counts)  # whose truth came when they were settled
 
@@ -100,7 +101,9 @@ def test_captures_that_are_late_count_as_long_as_nobody_is_left_out() -> None:
     for number in range(2):
         asked = [Asked(10 * number + entity, 1, False, None) for entity in range(5)]
         data.put(f"summaries/dt=2026-01-01/hour=00/{number}.json", summary_of(asked, number).to_json())
-        (minute,) = complete_minutes(arrived_minutes(look(data, PLAN, RELEASE, now), PLAN, RELEASE, now), PLAN, now)
+        (minute,) = complete_minutes(
+            arrived_minutes(load_evidence(data, PLAN, RELEASE, now), PLAN, RELEASE, now), PLAN, now
+        )
         assert minute.champion.units + minute.challenger.units == 5 * (number + 1)
 
 
@@ -109,20 +112,20 @@ def test_a_summary_that_is_broken_tells_nothing_and_keeps_nobody_from_looking(co
     data, now = FakeObjects(), START + timedelta(minutes=10)
     data.put("summaries/dt=2026-01-01/hour=00/0.json", content)
     data.put("summaries/dt=2026-01-01/hour=00/1.json", summary_of([Asked(5, 1, False, None)], 1).to_json())
-    seen = look(data, PLAN, RELEASE, now)
-    assert seen.asked_at == START + timedelta(minutes=1)
-    assert seen == look(data, PLAN, RELEASE, now)
+    cache = load_evidence(data, PLAN, RELEASE, now)
+    assert cache.asked_at == START + timedelta(minutes=1)
+    assert cache == load_evidence(data, PLAN, RELEASE, now)
 
 
 def test_whoever_asks_again_is_no_evidence_and_yet_traffic() -> None:
     data, now = FakeObjects(), START + timedelta(minutes=10)
-    assert look(data, PLAN, RELEASE, now).asked_at is None
+    assert load_evidence(data, PLAN, RELEASE, now).asked_at is None
     for minute in (1, 7):
         asked = summary_of([Asked(5, minute, False, None)], minute)
         data.put(f"summaries/dt=2026-01-01/hour=00/{minute}.json", asked.to_json())
-    seen = look(data, PLAN, RELEASE, now)
-    assert seen.asked_at == START + timedelta(minutes=7)
-    assert [minute.at for minute in arrived_minutes(seen, PLAN, RELEASE, now)] == [int(START.timestamp() // 60) + 1]
+    cache = load_evidence(data, PLAN, RELEASE, now)
+    assert cache.asked_at == START + timedelta(minutes=7)
+    assert [minute.at for minute in arrived_minutes(cache, PLAN, RELEASE, now)] == [int(START.timestamp() // 60) + 1]
 
 
 @pytest.mark.parametrize("arrival", [7, 125, 240])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from serin.release.plan import Step, StepKind, expected_minutes, resolve_plan
+from serin.release.plan import Step, StepKind, resolve_plan
 from tests.builders import a_contract
 
 SAID = {"strategy": "canary", "shadow": "15m", "steps": ["5%", "50%"], "bake": "10m", "watch": "1h", "limit": "2d"}
@@ -43,16 +43,3 @@ def test_an_ab_release_has_one_step_as_long_as_its_horizon() -> None:
     plan = resolve_plan(said, seconds_per_plan_minute=60)
     assert plan.steps == (Step(StepKind.SPLIT, 0.3, 7 * 86_400),)
     assert plan.limit_seconds == 7 * 86_400
-
-
-def test_a_release_is_forecast_before_it_begins() -> None:
-    plan = resolve_plan({"strategy": "canary"}, seconds_per_plan_minute=60)
-    usual = expected_minutes(plan, units_per_minute=23, rates={"error": 0.01, "unsure": 0.1})
-    assert 400 / (0.05 * 23) < usual < 24 * 60
-    assert expected_minutes(plan, units_per_minute=230, rates={}) < usual
-    assert expected_minutes(plan, units_per_minute=23, rates={"error": 0.1}) > usual
-    asks = {"strategy": "canary", "margins": {"wrong": "5%"}, "feedback_within": "2h"}
-    slower = resolve_plan(asks, seconds_per_plan_minute=60)
-    assert expected_minutes(slower, units_per_minute=23, rates={"unsure": 0.1}) == pytest.approx(usual + 120)
-    switch = resolve_plan({"strategy": "blue_green"}, seconds_per_plan_minute=60)
-    assert expected_minutes(switch, units_per_minute=23, rates={}) == 0

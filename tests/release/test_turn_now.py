@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serin.release.move import Move
+from serin.release.next_step import Move
 from tests.release.bench import CANARY, Bench
 
 WATCHED = {**CANARY, "bake": "4m", "min_requests": 20, "margins": {"error": 0.3}, "watch": "8m"}

@@ -35,10 +35,10 @@ from serin.registry.keys import release_prefix, upload_key
 from serin.registry.records import Release, ReleaseStatus, Route
 from serin.registry.requests import Trigger
 from serin.release.approve import answer
-from serin.release.compare import Verdict
-from serin.release.evidence import compare_arms
-from serin.release.load_evidence import arrived_minutes, look
+from serin.release.evidence import StoredEvidence
+from serin.release.load_evidence import arrived_minutes, load_evidence
 from serin.release.plan import resolve_plan
+from serin.release.verdict import ArmVerdict, compare_arms
 
 TRAINED_SHARE = 0.8
 MOST_ROWS = 150  # that are asked, one after the other and again
@@ -237,9 +237,9 @@ def enough_by(cloud: Cloud, release: Release) -> float | None:
     plan = resolve_plan(
         section, seconds_per_plan_minute=cloud.seconds_per_minute, arrival_seconds=cloud.arrival_seconds
     )
-    minutes = arrived_minutes(look(cloud.data, plan, release, now), plan, release, now)
+    minutes = arrived_minutes(load_evidence(cloud.data, plan, release, now), plan, release, now)
     for count, minute in enumerate(minutes, start=1):
-        if compare_arms(plan, release, minutes[:count]).with_verdict(Verdict.BREACH):
+        if compare_arms(plan, release, minutes[:count]).with_verdict(ArmVerdict.BREACH):
             return (minute.at + 1) * plan.minute_seconds
     return None
 
@@ -266,8 +266,8 @@ def _is_truth(cell: Any, classes: Sequence[Any]) -> bool:
 
 
 def _breached(release: Release) -> list[str]:
-    questions = release.evidence.get("questions", {})
-    return [question for question, found in questions.items() if found["verdict"] == Verdict.BREACH]
+    questions = StoredEvidence.read(release.evidence).questions
+    return [question for question, finding in questions.items() if finding.verdict is ArmVerdict.BREACH]
 
 
 def _seconds(since: str, until: str | None) -> float:

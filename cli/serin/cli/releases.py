@@ -15,9 +15,11 @@ from serin.cli.progress import Progress
 from serin.cli.show import Output, moment, wrap
 from serin.errors import Unavailable
 from serin.registry.records import HistoryEntry, Release, ReleaseStatus, Route
+from serin.release.evidence import StoredEvidence, StoredReplay
 from serin.release.forecast import in_words, minutes_left
-from serin.release.move import Move
+from serin.release.next_step import Move
 from serin.release.plan import Plan, resolve_plan
+from serin.release.sequential import Block
 
 BAR = 20
 ENDS_WELL = (Move.PROMOTE, "watched", "watch ended")
@@ -112,7 +114,8 @@ def follow_release(
 def _move(entry: HistoryEntry, width: int) -> list[str]:
     """Tell one move: the share of entities that ask the version after it, what both arms answered so far, and why."""
     weight = float(entry.evidence.get("weight", entry.move in ENDS_WELL))
-    units = {arm: entry.evidence.get(f"{arm}_units", 0) for arm in ("challenger", "champion")}
+    evidence = StoredEvidence.read(entry.evidence)
+    units = {"challenger": evidence.challenger_units, "champion": evidence.champion_units}
     answered = "  units " + ", ".join(f"{arm} {count:,}" for arm, count in units.items()) if any(units.values()) else ""
     why = wrap(" " * 13 + entry.reason, width, hang=0)
     return [f"  {entry.move:<9}  {bar(weight)} {weight:>4.0%}{answered}", *why]
@@ -133,7 +136,7 @@ def view(cloud: Cloud, release: Release) -> list[str]:
 
 def ways_to_answer(release: Release) -> list[str]:
     """Give the commands that a person can answer a live release with."""
-    name, shown = f"{release.model}@{release.version}", str(release.evidence.get("digest", ""))[:12]
+    name, shown = f"{release.model}@{release.version}", StoredEvidence.read(release.evidence).digest[:12]
     if release.is_asking:
         return ["  it waits for you:", *(f"    serin {word} {name} --seen {shown}" for word in ("approve", "reject"))]
     is_ended_by_hand = release.status is ReleaseStatus.LIVE and shown and release.approval is None
@@ -150,29 +153,27 @@ def _comparison(cloud: Cloud, release: Release) -> list[str]:
     plan = resolve_plan(contract.value.contract["release"], seconds_per_plan_minute=cloud.seconds_per_minute)
     route = cloud.registry.route(release.model)
     weight = _weight(release, route.value if route else None)
-    seen = release.evidence
+    evidence = StoredEvidence.read(release.evidence)
     has_trial = plan.steps or release.status is ReleaseStatus.WATCHING
     lines = (
         [
             f"  weight   {bar(weight)} {weight:.0%}",
-            f"  units    challenger {seen.get('challenger_units', 0):,}, champion {seen.get('champion_units', 0):,}; "
+            f"  units    challenger {evidence.challenger_units:,}, champion {evidence.champion_units:,}; "
             f"each needs {plan.min_requests:,}",
         ]
         if has_trial
         else []
     )
-    for question, found in seen.get("questions", {}).items() if has_trial else ():
+    for question, finding in evidence.questions.items() if has_trial else ():
         lines += [
-            f"  {question:<8} {_events(found['seen'])}",
-            f"  {'':<8} {bar(found['breach'])} to a breach  {bar(found['passing'])} to a pass",
+            f"  {question:<8} {_events(finding.seen)}",
+            f"  {'':<8} {bar(finding.breach)} to a breach  {bar(finding.passing)} to a pass",
         ]
-    if seen.get("shadow", {}).get("compared"):
-        lines.append(
-            f"  shadow   disagrees on {seen['shadow']['disagreeing']:,} of {seen['shadow']['compared']:,} requests"
-        )
-    if "wrong" in plan.margins and (found := seen.get("feedback")):
-        lines.append(f"  feedback on {found['joined']:,} of these units, and on {found['others']:,} other predictions")
-    if replayed := _replay(release, seen.get("replay", {})):
+    if (shadow := evidence.shadow).compared:
+        lines.append(f"  shadow   disagrees on {shadow.disagreeing:,} of {shadow.compared:,} requests")
+    if "wrong" in plan.margins and (feedback := evidence.feedback):
+        lines.append(f"  feedback on {feedback.joined:,} of these units, and on {feedback.others:,} other predictions")
+    if replayed := _replay(release, evidence.replay):
         lines.append(f"  replay   {replayed}")
     if release.status is ReleaseStatus.LIVE and plan.steps and not release.is_asking:
         lines.append(f"  forecast {_forecast(plan, release)}")
@@ -194,18 +195,18 @@ def _weight(release: Release, route: Route | None) -> float:
     return 1 - weight if release.status is ReleaseStatus.WATCHING else weight
 
 
-def _replay(release: Release, seen: dict[str, Any]) -> str:
+def _replay(release: Release, replay: StoredReplay) -> str:
     """Say what the replay of captured requests showed; nothing where there was none."""
-    if not seen.get("compared"):
-        return str(seen.get("finding", ""))
+    if not replay.compared:
+        return replay.finding
     both = f"{release.model}@{release.champion_before} {release.model}@{release.version}"
-    return f"disagrees on {seen['disagreeing']:,} of {seen['compared']:,} requests; look: serin diff {both}"
+    return f"disagrees on {replay.disagreeing:,} of {replay.compared:,} requests; look: serin diff {both}"
 
 
-def _events(seen: dict[str, int]) -> str:
+def _events(seen: Block) -> str:
     return (
-        f"challenger {seen['challenger_events']:,} of {seen['challenger_units']:,}, "
-        f"champion {seen['champion_events']:,} of {seen['champion_units']:,}"
+        f"challenger {seen.challenger_events:,} of {seen.challenger_units:,}, "
+        f"champion {seen.champion_events:,} of {seen.champion_units:,}"
     )
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from serin.monitoring.truths import Terms, Truths, find_wrong
 from serin.monitoring.units import Unit, Units
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True, array_like=True):
     """Units of one arm, and on how many of them each thing happened.
 
     timed: units whose time counts, neither a cold start nor a load; only these can be slow.
@@ -30,8 +30,7 @@ class Counts:
     wrong: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Minute:
+class Minute(msgspec.Struct, frozen=True, array_like=True):
     """Both arms in one minute. at: whole minutes since 1970, UTC."""
 
     at: int

@@ -148,6 +148,10 @@ class Summary:
 
     def to_json(self) -> bytes:
         """Write it; equal summaries give equal bytes."""
+        return json.dumps(self.to_data(), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def to_data(self) -> dict[str, Any]:
+        """Write it as what `json` writes."""
         document = _Document(
             format=FORMAT,
             captures=self.captures,
@@ -162,14 +166,22 @@ class Summary:
             flips=[(*key, part) for key, part in sorted(self.flips.items())],
             truths={model: part.known for model, part in self.truths.items()},
         )
-        data = msgspec.to_builtins(document)
-        return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        data: dict[str, Any] = msgspec.to_builtins(document)
+        return data
 
     @classmethod
     def from_json(cls, text: bytes) -> Summary:
         """Read one. Raises Unverified where it is none, or of a format this code does not know."""
         try:
             data = json.loads(text)  # which reads NaN, unlike msgspec: a score may be none
+        except ValueError as error:
+            raise Unverified(f"the summary cannot be read: {error}") from error
+        return cls.from_data(data)
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Summary:
+        """Read one of what `json` reads. Raises as `from_json`."""
+        try:
             if data["format"] != FORMAT:
                 raise Unverified(f"the summary has format {data['format']}; this version of Serin reads {FORMAT}")
             return msgspec.convert(data, _Document, str_keys=True).summary()

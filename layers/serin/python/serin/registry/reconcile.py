@@ -82,12 +82,9 @@ class OrphanFinder:
         return [
             release
             for release in under_way
-            if self._has_lapsed(release)
+            if release.has_lapsed(self.now)
             or (self._is_old(release.started_at) and self._is_over(self.releasing, release.execution, release.task))
         ]
-
-    def _has_lapsed(self, release: Release) -> bool:
-        return bool(release.lease_until) and self.now > datetime.fromisoformat(release.lease_until)
 
     def _is_old(self, started_at: str) -> bool:
         return self.now - datetime.fromisoformat(started_at) > ORPHANED_AFTER

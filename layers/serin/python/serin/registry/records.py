@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -297,7 +298,8 @@ class Release:
 
     step: which step of its plan it stands in, from 0. step_since: since when; empty at its start, and once it is
     watching the time of its promotion. changed_at: when the weight or the salt changed. lease_until: when a release
-    whose next turn did not come is given up. evidence: what the last turn saw. asked: the digest of the evidence on
+    whose next turn did not come is given up. evidence: what the last turn saw, as `StoredEvidence`
+    writes it. asked: the digest of the evidence on
     which a person was last asked. unblocked_by: who allowed it though the same model was rolled back before.
     executions: how many workflow executions took its turns, one after the other. started_by: who started it by hand.
     """
@@ -328,6 +330,10 @@ class Release:
     def attempt(self) -> int:
         """Which release of its version this is, from 1. Ids do not sort so: 10 stands before 9 in them."""
         return int(self.id.rpartition("-")[2])
+
+    def has_lapsed(self, now: datetime) -> bool:
+        """Tell whether it was given a lease that ran out."""
+        return bool(self.lease_until) and datetime.fromisoformat(self.lease_until) < now
 
     @property
     def is_asking(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from serin.registry.records import (
@@ -16,8 +16,9 @@ from serin.registry.records import (
     Route,
     VersionStatus,
 )
-from serin.release.evidence import LEASE, trial_time
-from serin.release.move import LONGEST_WAIT_MINUTES, Decision, Move
+from serin.release.evidence import StoredEvidence
+from serin.release.lease import renew_lease, trial_time
+from serin.release.next_step import Decision, Move
 from serin.release.plan import HOLDBACK, Plan, StepKind
 from serin.release.release_log import word_end
 
@@ -54,7 +55,7 @@ class Change:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def apply(state: ReleaseState, decision: Decision, evidence: Mapping[str, Any], now: datetime) -> Change:
+def apply(state: ReleaseState, decision: Decision, evidence: StoredEvidence, now: datetime) -> Change:
     """Do one move. evidence: what it rests on, kept with the release. A release that ended stays as it ended."""
     since = trial_time(state.release, now)
     state = replace(state, release=_turned(state.plan, state.release, decision, evidence, now))
@@ -106,23 +107,16 @@ def champion_of(version: ModelVersion, since: datetime, *, replaced: int | None)
     return Champion(version.number, _served(version), since.isoformat(), replaced)
 
 
-def _turned(plan: Plan, release: Release, decision: Decision, evidence: Mapping[str, Any], now: datetime) -> Release:
+def _turned(plan: Plan, release: Release, decision: Decision, evidence: StoredEvidence, now: datetime) -> Release:
     """Note what every turn notes. While a lease had lapsed nobody was split, which is a change of weight too."""
-    lapsed = (
-        (release.lease_until, now.isoformat()) if release.lease_until and _is_past(release.lease_until, now) else ()
-    )
-    lease, longest = (
-        (now + timedelta(seconds=wait) + LEASE).isoformat()
-        for wait in (decision.wait_seconds, LONGEST_WAIT_MINUTES * plan.minute_seconds)
-    )
+    lapsed = (release.lease_until, now.isoformat()) if release.has_lapsed(now) else ()
+    wait, minute = decision.wait_seconds, plan.minute_seconds
     return replace(
         release,
         reason=decision.reason,
         turns=release.turns + 1,
-        evidence=dict(evidence),
-        # A turn between those of the workflow must not end the lease before the workflow's next one. A lease that goes
-        # beyond what a turn may give was given by a clock that was fast.
-        lease_until=max(lease, min(release.lease_until, longest)),
+        evidence=evidence.to_stored(),
+        lease_until=renew_lease(release, now, wait_seconds=wait, minute_seconds=minute),
         changed_at=(*release.changed_at, *lapsed),
     )
 
@@ -156,7 +150,7 @@ def _hold(state: ReleaseState, decision: Decision) -> Change:
         route = _watching(state)
     else:
         route = _trying(state) if release.step_since else None  # nobody is tried before the trial begins
-    shown = str(release.evidence.get("digest", ""))
+    shown = StoredEvidence.read(release.evidence).digest
     if not decision.asks or shown == release.asked:
         return Change(release, route)
     name = f"{release.model}@{release.version}"
@@ -265,7 +259,3 @@ def _served(version: ModelVersion) -> dict[str, str]:
 
 def _champion(route: Route | None) -> int | None:
     return route.champion.version if route else None
-
-
-def _is_past(moment: str, now: datetime) -> bool:
-    return datetime.fromisoformat(moment) < now

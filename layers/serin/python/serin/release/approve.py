@@ -12,6 +12,7 @@ from serin.errors import Conflict, NotFound, Refused
 from serin.registry.receipts import read_receipt
 from serin.registry.records import Approval, Release, ReleaseStatus
 from serin.registry.registry import Found, Registry, put
+from serin.release.evidence import StoredEvidence
 from serin.release.release_log import ReleaseEvent
 from serin.release.turn import Releaser
 
@@ -62,7 +63,7 @@ def _answer(
     registry, release_log = releaser.registry, releaser.release_log
     for _ in range(TRIES):
         found, route, now = latest_release(registry, model, number), registry.route(model), releaser.now()
-        release, shown = found.value, str(found.value.evidence.get("digest", ""))
+        release, shown = found.value, StoredEvidence.read(found.value.evidence).digest
         _check(release, shown, seen)
         by = contributors(releaser, release) if is_approved and _is_required(releaser, release) else None
         if by and needs_another:

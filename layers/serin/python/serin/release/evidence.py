@@ -1,48 +1,21 @@
-"""What is known of a challenger when a turn looks?"""
+"""What is known of a challenger when a turn looks, and what is kept of that?"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
-from serin.contract.sections import Strategy
-from serin.monitoring.minutes import Minute
+import msgspec
+
+from serin.errors import Unverified
 from serin.registry.records import Release, VersionStatus
-from serin.release.compare import (
-    PASS_LEVEL,
-    UNSEEN,
-    Disagreement,
-    Finding,
-    Verdict,
-    blocks,
-    is_too_much,
-    is_worse,
-    judge,
-)
+from serin.release.disagreement import UNSEEN, Disagreement, is_too_much
 from serin.release.plan import Plan
-
-LEASE = timedelta(seconds=330)
-"""Beyond the wait for the next turn: a workflow tries a turn three times, and each may take 90 s."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arms:
-    """What the arms showed. units: in either arm since the trial began; step_units: in both since the step began.
-
-    is_better: whether the challenger of an ab release is certainly better in its question.
-    """
-
-    findings: Mapping[str, Finding] = field(default_factory=dict)
-    champion_units: int = 0
-    challenger_units: int = 0
-    step_units: int = 0
-    is_better: bool = False
-
-    def with_verdict(self, verdict: Verdict) -> list[Finding]:
-        return [finding for finding in self.findings.values() if finding.verdict is verdict]
+from serin.release.verdict import ArmFinding, Arms
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,50 +37,80 @@ class Evidence:
     finding: str = ""
     asked_at: datetime | None = None
     covered_seconds: float = 0.0
-    arms: Arms = Arms()
+    arms: Arms = field(default_factory=Arms)
     shadow: Disagreement = UNSEEN
     replay: Disagreement = UNSEEN
     replay_finding: str = ""
 
 
-def compare_arms(plan: Plan, release: Release, minutes: Iterable[Minute], *, with_bounds: bool = False) -> Arms:
-    """Judge the minutes of a release, all of them anew.
+@dataclass(frozen=True, slots=True)
+class FeedbackCount:
+    """How much feedback was read. joined: to units; others: on predictions that are not compared, or nobody knows."""
 
-    minutes: complete ones, each as long as the plan's. In each, `challenger` is the release's version and `champion`
-    the version that it is to replace: while a promoted version is watched too, when the route names them the other
-    way round. with_bounds: work out the bounds too, for people.
+    joined: int
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReplay(Disagreement):
+    """What a replay counted. finding: what is to be known of it beside the counts."""
+
+    finding: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvidence:
+    """What a turn saw, as the release and the history keep it, and people and programs are shown it.
+
+    at, asked_at: ISO times, empty and None where nothing was seen yet. feedback: None in what older turns wrote.
     """
-    known = sorted(minutes, key=lambda minute: minute.at)
-    changes = plan.minutes_of(release.changed_at)
-    began = plan.minute_of(step_began(release))
-    return Arms(
-        findings=judge(known, plan.margins, changes=changes, with_bounds=with_bounds),
-        champion_units=sum(minute.champion.units for minute in known),
-        challenger_units=sum(minute.challenger.units for minute in known),
-        step_units=sum(minute.champion.units + minute.challenger.units for minute in known if minute.at >= began),
-        is_better=plan.strategy is Strategy.AB
-        and is_worse([block.swapped for block in blocks(known, plan.question, changes=changes)], level=PASS_LEVEL),
-    )
 
+    digest: str = ""
+    at: str = ""
+    asked_at: str | None = None
+    covered_seconds: float = 0.0
+    champion_units: int = 0
+    challenger_units: int = 0
+    questions: dict[str, ArmFinding] = field(default_factory=dict)
+    shadow: Disagreement = UNSEEN
+    replay: StoredReplay = StoredReplay()
+    feedback: FeedbackCount | None = None
 
-def step_began(release: Release) -> datetime:
-    """Since when a release stands in its step; a watching one, since its promotion."""
-    return datetime.fromisoformat(release.step_since or release.started_at)
+    @classmethod
+    def of(
+        cls, plan: Plan, release: Release, evidence: Evidence, feedback: FeedbackCount, now: datetime
+    ) -> StoredEvidence:
+        """Keep what a turn saw of a release."""
+        return cls(
+            digest=digest(plan, release, evidence),
+            at=now.isoformat(),
+            asked_at=evidence.asked_at.isoformat() if evidence.asked_at else None,
+            covered_seconds=evidence.covered_seconds,
+            champion_units=evidence.arms.champion_units,
+            challenger_units=evidence.arms.challenger_units,
+            questions=dict(evidence.arms.findings),
+            shadow=evidence.shadow,
+            replay=StoredReplay(**asdict(evidence.replay), finding=evidence.replay_finding),
+            feedback=feedback,
+        )
 
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> StoredEvidence:
+        """Read what a release keeps, or an entry of its history. Raises Unverified where it is no such thing."""
+        try:
+            return msgspec.convert(stored, cls)
+        except msgspec.ValidationError as error:
+            raise Unverified(f"the evidence of the release cannot be read: {error}") from error
 
-def trial_time(release: Release, now: datetime) -> datetime:
-    """Tell what time it is in a trial: now, but no later than the turn before gave a lease for.
-
-    Past its lease no time of a trial goes by; and a clock that is fast by hours cannot claim them.
-    """
-    if release.lease_until:
-        return min(now, datetime.fromisoformat(release.lease_until))
-    return min(now, datetime.fromisoformat(release.started_at) + LEASE)
+    def to_stored(self) -> dict[str, Any]:
+        """Write it as a row keeps it."""
+        stored: dict[str, Any] = msgspec.to_builtins(self)
+        return stored
 
 
 def digest(plan: Plan, release: Release, evidence: Evidence) -> str:
     """Name what a person who is asked for approval sees: it changes when a verdict does, not with every request."""
-    said = {
+    shown = {
         "release": release.id,
         "step": release.step,
         "has_begun": bool(release.step_since),
@@ -118,4 +121,4 @@ def digest(plan: Plan, release: Release, evidence: Evidence) -> str:
         "disagrees": is_too_much(evidence.shadow, plan.disagreement),
         "replay": asdict(evidence.replay),
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()

@@ -11,7 +11,6 @@ from typing import Any
 from serin.contract.durations import scale_duration
 from serin.contract.sections import NoTraffic, Question, Strategy
 from serin.contract.sections import Release as ReleaseSection
-from serin.release.compare import units_needed
 
 HOLDBACK = 0.1
 """The share of entities that stays with the previous champion while a promoted version is watched."""
@@ -116,25 +115,3 @@ def resolve_plan(
         tolerance=said.tolerance,
         arrival_seconds=arrival_seconds,
     )
-
-
-def expected_minutes(plan: Plan, *, units_per_minute: float, rates: Mapping[str, float]) -> float:
-    """Forecast how many minutes of the plan a trial takes where the challenger is as good as the champion.
-
-    rates: how often each question's event happens; one in a hundred where it is not stated.
-    """
-    total, challenger_units = 0.0, 0.0
-    for step in plan.steps:
-        minutes = step.seconds / plan.minute_seconds
-        arriving = units_per_minute * min(step.weight, 1 - step.weight)
-        if step.kind is StepKind.CANARY:
-            minutes = max(minutes, (plan.min_requests - challenger_units) / arriving)
-        total += minutes
-        challenger_units += minutes * arriving
-    if not plan.steps or plan.strategy is Strategy.AB:
-        return total
-    last = plan.steps[-1]
-    needed = max(
-        units_needed(rates.get(question, 0.01), margin, weight=last.weight) for question, margin in plan.margins.items()
-    )
-    return total + needed / units_per_minute + plan.minutes_until_judged

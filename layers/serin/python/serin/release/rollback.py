@@ -10,7 +10,7 @@ from serin.registry.records import HistoryEntry, ModelVersion, Release, ReleaseS
 from serin.registry.register import verify_version
 from serin.registry.registry import Found, put
 from serin.release.apply import champion_of
-from serin.release.move import Move
+from serin.release.next_step import Move
 from serin.release.release_log import ReleaseEvent, word_end
 from serin.release.turn import Releaser
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from serin.errors import NotFound, SerinError, Unverified
 from serin.monitoring.rescore import Score, score_in_child
@@ -16,14 +15,23 @@ from serin.registry.registry import Registry, put, put_releasing
 from serin.registry.retry import Patience
 from serin.release.admit import eligibility
 from serin.release.apply import Change, ReleaseState, abort, apply
-from serin.release.compare import Disagreement, Finding, Verdict
-from serin.release.evidence import Evidence, compare_arms, digest, trial_time
-from serin.release.load_evidence import arrived_minutes, complete_minutes, covered_seconds, feedback_of, look, shadow_of
-from serin.release.move import Decision, Move, must_hand_over, next_move
-from serin.release.plan import ARRIVAL_SECONDS, Plan, resolve_plan
+from serin.release.disagreement import Disagreement
+from serin.release.evidence import Evidence, StoredEvidence
+from serin.release.lease import trial_time
+from serin.release.load_evidence import (
+    arrived_minutes,
+    complete_minutes,
+    covered_seconds,
+    feedback_of,
+    load_evidence,
+    shadow_of,
+)
+from serin.release.next_step import Decision, Move, must_hand_over, next_move
+from serin.release.plan import ARRIVAL_SECONDS, resolve_plan
 from serin.release.release_log import ReleaseEvent, ReleaseLog
 from serin.release.replay import Replayer
 from serin.release.start import ReleaseStarter
+from serin.release.verdict import ArmVerdict, compare_arms
 from serin.release.verified import Verified
 
 
@@ -120,18 +128,18 @@ class Releaser:
         if not release.status.is_under_way:
             return next_move(plan, release, evidence, now)
         time = trial_time(release, now)
-        seen = look(self.data, plan, release, time)
-        minutes = arrived_minutes(seen, plan, release, time)
+        cache = load_evidence(self.data, plan, release, time)
+        minutes = arrived_minutes(cache, plan, release, time)
         arms = compare_arms(plan, release, minutes)
-        if not arms.with_verdict(Verdict.BREACH):  # which alone may be seen while captures still arrive
+        if not arms.with_verdict(ArmVerdict.BREACH):  # which alone may be seen while captures still arrive
             minutes = complete_minutes(minutes, plan, time)
             arms = compare_arms(plan, release, minutes)
         evidence = replace(
             evidence,
-            asked_at=seen.asked_at,
-            covered_seconds=covered_seconds(seen, plan, release, time),
+            asked_at=cache.asked_at,
+            covered_seconds=covered_seconds(cache, plan, release, time),
             arms=arms,
-            shadow=shadow_of(seen, release),
+            shadow=shadow_of(cache, release),
         )
         evidence = self._replayed(read.state, evidence)
         now = self.now()  # a replay takes its time, and what is done comes after it
@@ -140,8 +148,8 @@ class Releaser:
             evidence = replace(evidence, arms=compare_arms(plan, release, minutes, with_bounds=True))
         if decision.move is Move.ROLL_BACK and release.status is ReleaseStatus.WATCHING and read.state.previous:
             verify_version(read.state.previous, self.artifacts)
-        told = _told(plan, release, evidence, now) | {"feedback": asdict(feedback_of(seen))}
-        change = apply(read.state, decision, told, now)
+        stored = StoredEvidence.of(plan, release, evidence, feedback_of(cache), now)
+        change = apply(read.state, decision, stored, now)
         if is_last and change.release.status.is_under_way:
             change = replace(change, release=replace(change.release, executions=release.executions + 1))
         self._save(change, read.state.route, read.revisions, now)
@@ -261,9 +269,9 @@ class Releaser:
         if champion.number != release.champion_before or champion.number == release.version:
             return evidence  # the release ends by that, and soon
         replayer = Replayer(self.registry, self.data, self.artifacts, self.now, self.score)
-        found = replayer.replay(release, champion, state.version, seconds=plan.replay_seconds)
-        seen = Disagreement(found.requests, found.disagreeing, found.faults)
-        return replace(evidence, replay=seen, replay_finding=found.finding)
+        replay = replayer.replay(release, champion, state.version, seconds=plan.replay_seconds)
+        counted = Disagreement(replay.requests, replay.disagreeing, replay.faults)
+        return replace(evidence, replay=counted, replay_finding=replay.finding)
 
     def _entry(self, change: Change, now: datetime) -> HistoryEntry:
         release = change.release
@@ -271,23 +279,3 @@ class Releaser:
         unblocked = {"unblocked_by": release.unblocked_by} if release.unblocked_by else {}
         evidence = {**release.evidence, **change.facts, **approval, **unblocked}
         return self.release_log.entry(release, move=change.move, reason=change.reason, at=now, evidence=evidence)
-
-
-def _told(plan: Plan, release: Release, evidence: Evidence, now: datetime) -> dict[str, Any]:
-    """Write down what a turn saw, as the release and the history keep it."""
-    arms = evidence.arms
-    return {
-        "digest": digest(plan, release, evidence),
-        "at": now.isoformat(),
-        "asked_at": evidence.asked_at.isoformat() if evidence.asked_at else None,
-        "covered_seconds": evidence.covered_seconds,
-        "champion_units": arms.champion_units,
-        "challenger_units": arms.challenger_units,
-        "questions": {name: _finding(finding) for name, finding in arms.findings.items()},
-        "shadow": asdict(evidence.shadow),
-        "replay": {**asdict(evidence.replay), "finding": evidence.replay_finding},
-    }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {**asdict(finding), "verdict": str(finding.verdict)}

@@ -1,4 +1,7 @@
-"""What is the next move of a release? A pure function of what is known; doing it is somebody else's job."""
+"""Does a release take its next step? Each turn makes one move: a pure function of what is known.
+
+Doing it is somebody else's job: `apply.py` says what the rows become.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from math import ceil, isfinite
 from serin.contract.sections import NoTraffic
 from serin.registry.records import Release, ReleaseStatus
 from serin.release.admit import rejection_reason
-from serin.release.compare import Finding, Verdict, is_surely_allowed, is_too_much, unknown
-from serin.release.evidence import Evidence, digest, step_began, trial_time
+from serin.release.disagreement import is_surely_allowed, is_too_much
+from serin.release.evidence import Evidence, StoredEvidence, digest
+from serin.release.lease import LONGEST_WAIT_MINUTES, step_began, trial_time
 from serin.release.plan import Plan, StepKind
+from serin.release.verdict import ArmFinding, ArmVerdict, not_known
 
 MAX_TURNS = 1_500
 """A turn costs about 11 events of the 25,000 that an execution of Step Functions may have."""
-LONGEST_WAIT_MINUTES = 5
-"""Of the plan, between two turns."""
 
 
 class Move(StrEnum):
@@ -123,7 +126,7 @@ class _Turn:
         return ""
 
     def _breaches(self) -> str:
-        return "; ".join(finding.sentence for finding in self.evidence.arms.with_verdict(Verdict.BREACH))
+        return "; ".join(finding.sentence for finding in self.evidence.arms.with_verdict(ArmVerdict.BREACH))
 
     def _trial(self) -> Decision:
         if self.release.champion_before is None and self.evidence.champion is None:
@@ -171,7 +174,7 @@ class _Turn:
         if self.release.step + 1 < len(self.plan.steps):
             return Decision(Move.ADVANCE, f"no breach in step {self._step}")
         findings = [self._finding(question) for question in self.plan.margins]
-        missing = [finding for finding in findings if finding.verdict is not Verdict.PASS]
+        missing = [finding for finding in findings if finding.verdict is not ArmVerdict.PASS]
         if missing:
             return self._hold(_sentences(missing))
         return self._promote(_sentences(findings))
@@ -183,7 +186,7 @@ class _Turn:
         if not self.evidence.arms.is_better:
             return self._hold(f"no difference is certain; {finding.sentence}")
         guards = [self._finding(question) for question in self.plan.margins if question != self.plan.question]
-        if missing := [guard for guard in guards if guard.verdict is not Verdict.PASS]:
+        if missing := [guard for guard in guards if guard.verdict is not ArmVerdict.PASS]:
             return self._hold(f"certainly better; {finding.sentence}; not yet known is: {_sentences(missing)}")
         return self._promote(f"certainly better; {_sentences([finding, *guards])}")
 
@@ -234,9 +237,9 @@ class _Turn:
     def _ask(self, reason: str) -> Decision:
         return replace(self._hold(reason), asks=True)
 
-    def _finding(self, question: str) -> Finding:
+    def _finding(self, question: str) -> ArmFinding:
         """The answer to a question; where nothing was counted, that it is not known."""
-        return self.evidence.arms.findings.get(question) or unknown(question, self.plan.margins[question])
+        return self.evidence.arms.findings.get(question) or not_known(question, self.plan.margins[question])
 
     def _too_few(self) -> str:
         arms, needed = self.evidence.arms, self.plan.min_requests
@@ -257,14 +260,14 @@ class _Turn:
     @property
     def _is_quiet(self) -> bool:
         """Tell whether nobody asks a watched version any more. The turn before must have seen that too."""
-        before, asked = self.release.evidence, self.evidence.asked_at
-        if not before or before.get("asked_at") != (asked.isoformat() if asked else None):
+        before, asked = StoredEvidence.read(self.release.evidence), self.evidence.asked_at
+        if not before.at or before.asked_at != (asked.isoformat() if asked else None):
             return False
         if self._is_unasked or asked is None:
             silent_since = step_began(self.release) + timedelta(seconds=self.plan.watch_seconds)
         else:
             silent_since = asked + timedelta(seconds=self.plan.arrival_seconds + self.plan.minute_seconds)
-        return silent_since <= datetime.fromisoformat(before["at"])
+        return silent_since <= datetime.fromisoformat(before.at)
 
     @property
     def _is_unasked(self) -> bool:
@@ -290,5 +293,5 @@ class _Turn:
         return f"{self.release.step + 1} of {len(self.plan.steps)} ({step.kind}, {step.weight:.0%})"
 
 
-def _sentences(findings: list[Finding]) -> str:
+def _sentences(findings: list[ArmFinding]) -> str:
     return "; ".join(finding.sentence for finding in findings)

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from serin.monitoring.minutes import Counts, Minute
 from serin.registry.records import Approval, Release, ReleaseStatus, VersionStatus
-from serin.release.compare import Block, Disagreement, Finding, Verdict
-from serin.release.evidence import Arms, Evidence, compare_arms, digest
-from serin.release.move import MAX_TURNS, Decision, Move, must_hand_over, next_move
+from serin.release.disagreement import Disagreement
+from serin.release.evidence import Evidence, digest
+from serin.release.next_step import MAX_TURNS, Decision, Move, must_hand_over, next_move
 from serin.release.plan import Plan, resolve_plan
+from serin.release.sequential import Block
+from serin.release.verdict import ArmFinding, Arms, ArmVerdict, compare_arms
 from tests.builders import a_release
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -37,11 +39,11 @@ def trial(step: int = LAST, *, minutes: float = 60, **changes: Any) -> Release:
     return a_release(2, **{**values, **changes})
 
 
-def said(question: str, verdict: Verdict) -> Finding:
-    return Finding(question, verdict, 0.01, Block(500, 5, 500, 5), breach=0.1, passing=1.1)
+def said(question: str, verdict: ArmVerdict) -> ArmFinding:
+    return ArmFinding(question, verdict, 0.01, Block(500, 5, 500, 5), breach=0.1, passing=1.1)
 
 
-def arms(error: Verdict = Verdict.PASS, slow: Verdict = Verdict.PASS, **changes: Any) -> Arms:
+def arms(error: ArmVerdict = ArmVerdict.PASS, slow: ArmVerdict = ArmVerdict.PASS, **changes: Any) -> Arms:
     findings = {"error": said("error", error), "slow": said("slow", slow)}
     values = {"findings": findings, "champion_units": 500, "challenger_units": 500, "step_units": 900}
     return Arms(**{**values, **changes})
@@ -102,7 +104,7 @@ def test_blue_green_promotes_at_once() -> None:
 
 @pytest.mark.parametrize("status", [status for status in ReleaseStatus if status not in ("live", "watching")])
 def test_what_has_ended_does_not_move(status: ReleaseStatus) -> None:
-    worst = evidence(arms=arms(Verdict.BREACH), status=VersionStatus.REJECTED)
+    worst = evidence(arms=arms(ArmVerdict.BREACH), status=VersionStatus.REJECTED)
     check(next_move(a_plan(), trial(status=status, reason="so it was"), worst, NOW), Move.DONE, "so it was")
 
 
@@ -118,15 +120,15 @@ def test_what_has_ended_does_not_move(status: ReleaseStatus) -> None:
         (SHADOW, 15, {"shadow": Disagreement(), "asked_at": BEFORE}, Move.HOLD, "on their way"),
         (FIRST, 5, {}, Move.HOLD, "lasts 300 s more"),
         (FIRST, 10, {}, Move.ADVANCE, "no breach"),
-        (FIRST, 10, {"arms": arms(Verdict.NOT_ENOUGH)}, Move.ADVANCE, "no breach"),
+        (FIRST, 10, {"arms": arms(ArmVerdict.NOT_ENOUGH)}, Move.ADVANCE, "no breach"),
         (FIRST, 10, {"arms": arms(challenger_units=399)}, Move.HOLD, "answered 399 units"),
         (FIRST, 10, {"arms": arms(champion_units=399)}, Move.HOLD, "the champion 399"),
-        (FIRST, 1, {"arms": arms(slow=Verdict.BREACH)}, Move.ROLL_BACK, "slow: breach"),
-        (SHADOW, 1, {"arms": arms(Verdict.BREACH)}, Move.ROLL_BACK, "error: breach"),
+        (FIRST, 1, {"arms": arms(slow=ArmVerdict.BREACH)}, Move.ROLL_BACK, "slow: breach"),
+        (SHADOW, 1, {"arms": arms(ArmVerdict.BREACH)}, Move.ROLL_BACK, "error: breach"),
         (LAST, 5, {}, Move.HOLD, "lasts 300 s more"),
         (LAST, 10, {}, Move.PROMOTE, "error: pass"),
-        (LAST, 10, {"arms": arms(slow=Verdict.NOT_ENOUGH)}, Move.HOLD, "slow: not enough"),
-        (LAST, 10, {"arms": arms(findings={"error": said("error", Verdict.PASS)})}, Move.HOLD, "slow: not enough"),
+        (LAST, 10, {"arms": arms(slow=ArmVerdict.NOT_ENOUGH)}, Move.HOLD, "slow: not enough"),
+        (LAST, 10, {"arms": arms(findings={"error": said("error", ArmVerdict.PASS)})}, Move.HOLD, "slow: not enough"),
         (LAST, 10, {"arms": arms(findings={})}, Move.HOLD, "error: not enough"),
         (LAST, 10, {"arms": arms(challenger_units=399)}, Move.HOLD, "399"),
         (SHADOW, 15, {"covered_seconds": 899}, Move.HOLD, "captures show 899 s of the 900 s"),
@@ -137,7 +139,7 @@ def test_what_has_ended_does_not_move(status: ReleaseStatus) -> None:
         (LAST, 10, {"arms": arms(step_units=0)}, Move.HOLD, "no entity's first request"),
         (LAST, 10, {"arms": arms(step_units=0), "asked_at": BEFORE}, Move.HOLD, "on their way"),
         (LAST, 13, {"arms": arms(step_units=0), "asked_at": BEFORE}, Move.HOLD, "(canary, 50%)"),
-        (LAST, 7 * 24 * 60, {"arms": arms(slow=Verdict.NOT_ENOUGH)}, Move.EXPIRE, "the limit"),
+        (LAST, 7 * 24 * 60, {"arms": arms(slow=ArmVerdict.NOT_ENOUGH)}, Move.EXPIRE, "the limit"),
         (LAST, 7 * 24 * 60, {}, Move.PROMOTE, "error: pass"),
         (SHADOW, 7 * 24 * 60, {"shadow": Disagreement(500, 200)}, Move.EXPIRE, "a person must look"),
     ],
@@ -259,7 +261,7 @@ class TestApproval:
         check(next_move(self.plan, release, more, NOW), Move.PROMOTE, "approved by ada")
 
     def test_an_approval_of_other_evidence_is_stale(self) -> None:
-        release = self.approve(trial(), evidence(arms=arms(slow=Verdict.NOT_ENOUGH)))
+        release = self.approve(trial(), evidence(arms=arms(slow=ArmVerdict.NOT_ENOUGH)))
         check(next_move(self.plan, release, evidence(), NOW), Move.HOLD, "STALE")
 
     def test_an_approval_of_the_shadow_is_none_of_the_promotion(self) -> None:
@@ -269,12 +271,12 @@ class TestApproval:
         check(next_move(self.plan, replace(release, step=LAST), far, NOW), Move.HOLD, "STALE")
 
     def test_an_approval_does_not_outweigh_what_is_missing_or_a_breach(self) -> None:
-        few, bad = evidence(arms=arms(slow=Verdict.NOT_ENOUGH)), evidence(arms=arms(slow=Verdict.BREACH))
+        few, bad = evidence(arms=arms(slow=ArmVerdict.NOT_ENOUGH)), evidence(arms=arms(slow=ArmVerdict.BREACH))
         check(next_move(self.plan, self.approve(trial(), few), few, NOW), Move.HOLD, "slow: not enough")
         check(next_move(self.plan, self.approve(trial(), bad), bad, NOW), Move.ROLL_BACK, "slow: breach")
 
     def test_a_rejection_ends_it_whatever_it_saw(self) -> None:
-        release = self.approve(trial(FIRST), evidence(arms=arms(Verdict.NOT_ENOUGH)), is_approved=False)
+        release = self.approve(trial(FIRST), evidence(arms=arms(ArmVerdict.NOT_ENOUGH)), is_approved=False)
         check(next_move(self.plan, release, evidence(), NOW), Move.REFUSE, "rejected by ada")
 
     def test_nobody_answers_until_the_limit(self) -> None:
@@ -287,9 +289,9 @@ class TestApproval:
         (5, {}, Move.HOLD, "watched for 1500 s more"),
         (30, {}, Move.DONE, "no breach"),
         (30, {"arms": Arms()}, Move.DONE, "no breach"),
-        (5, {"arms": arms(Verdict.BREACH)}, Move.ROLL_BACK, "after its promotion: error: breach"),
-        (30, {"arms": arms(Verdict.BREACH)}, Move.ROLL_BACK, "error: breach"),
-        (5, {"champion": 1, "arms": arms(Verdict.BREACH)}, Move.DONE, "version 1 answers"),
+        (5, {"arms": arms(ArmVerdict.BREACH)}, Move.ROLL_BACK, "after its promotion: error: breach"),
+        (30, {"arms": arms(ArmVerdict.BREACH)}, Move.ROLL_BACK, "error: breach"),
+        (5, {"champion": 1, "arms": arms(ArmVerdict.BREACH)}, Move.DONE, "version 1 answers"),
     ],
 )
 def test_a_promoted_version_is_watched(minutes: float, change: dict[str, Any], move: Move, reason: str) -> None:
@@ -333,8 +335,8 @@ def test_no_time_of_a_trial_goes_by_past_the_lease_that_the_turn_before_gave(ste
     check(next_move(a_plan(), first, evidence(), late), Move.HOLD, "lasts 270 s more")
 
 
-ALL_PASS = {question: said(question, Verdict.PASS) for question in ("error", "slow", "unsure", "wrong")}
-NOT_YET = said("slow", Verdict.NOT_ENOUGH)
+ALL_PASS = {question: said(question, ArmVerdict.PASS) for question in ("error", "slow", "unsure", "wrong")}
+NOT_YET = said("slow", ArmVerdict.NOT_ENOUGH)
 
 
 @pytest.mark.parametrize(
@@ -377,7 +379,7 @@ def test_the_arms_of_a_release_are_judged_by_its_plan() -> None:
     seen = compare_arms(plan, trial(0, minutes=10), minutes_of((0.2, 0.05), count=30), with_bounds=True)
     assert (seen.champion_units, seen.challenger_units, seen.step_units) == (3000, 3000, 2000)
     assert seen.is_better
-    assert seen.findings["wrong"].verdict is Verdict.PASS
+    assert seen.findings["wrong"].verdict is ArmVerdict.PASS
     assert not compare_arms(plan, trial(0), minutes_of((0.05, 0.2), count=30)).is_better
     assert not compare_arms(a_plan(), trial(0), minutes_of((0.2, 0.05), count=30)).is_better
 
@@ -407,21 +409,21 @@ def test_a_replay_never_rolls_back_and_never_promotes_what_it_does_not_certainly
         assert replay.disagreeing < 0.1 * replay.compared
 
 
-VERDICTS = st.sampled_from(Verdict)
+VERDICTS = st.sampled_from(ArmVerdict)
 UNITS = st.one_of(st.integers(0, 2000), st.sampled_from([nan, inf]))
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.integers(SHADOW, LAST), VERDICTS, VERDICTS, UNITS, UNITS, st.integers(0, 20_000), st.booleans())
 def test_a_promotion_implies_that_everything_passed(
-    step: int, error: Verdict, slow: Verdict, champion: float, challenger: float, minutes: int, is_newer: bool
+    step: int, error: ArmVerdict, slow: ArmVerdict, champion: float, challenger: float, minutes: int, is_newer: bool
 ) -> None:
     seen = evidence(
         arms=arms(error, slow, champion_units=champion, challenger_units=challenger), champion=3 if is_newer else 1
     )
     if next_move(a_plan(), trial(step, minutes=minutes), seen, NOW).move is Move.PROMOTE:
         assert step == LAST
-        assert error is slow is Verdict.PASS
+        assert error is slow is ArmVerdict.PASS
         assert 400 <= champion < inf
         assert 400 <= challenger < inf
         assert not is_newer
@@ -429,7 +431,7 @@ def test_a_promotion_implies_that_everything_passed(
 
 @settings(deadline=None, max_examples=100)
 @given(st.integers(SHADOW, LAST), VERDICTS, VERDICTS, st.integers(0, 2000), st.sampled_from(["hold", "expire"]))
-def test_every_trial_ends_by_its_limit(step: int, error: Verdict, slow: Verdict, units: int, then: str) -> None:
+def test_every_trial_ends_by_its_limit(step: int, error: ArmVerdict, slow: ArmVerdict, units: int, then: str) -> None:
     seen = evidence(arms=arms(error, slow, challenger_units=units, step_units=units), shadow=Disagreement(units, 0))
     late = trial(step, minutes=7 * 24 * 60)
     assert next_move(a_plan(on_no_traffic=then), late, seen, NOW).move is not Move.HOLD
