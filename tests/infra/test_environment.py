@@ -116,12 +116,13 @@ def test_tags_are_those_of_all_environments_and_its_own() -> None:
     assert Environment.read("dev", context=settings, default_account=None).tags == {"team": "credit", "stage": "dev"}
 
 
-def test_a_project_from_before_prefixes_is_called_as_it_was() -> None:
+def test_a_project_from_before_prefixes_is_called_as_it_was_and_stays_protected() -> None:
     settings = context()
-    for key in ("prefix", "tags"):
+    for key in ("prefix", "tags", "protect"):
         del settings["defaults"][key]
+    del settings["environments"]["dev"]["protect"]
     before = Environment.read("dev", context=settings, default_account=None)
-    assert (before.stack, before.metrics, before.tags) == ("serin-dev", "Serin/dev", {})
+    assert (before.stack, before.metrics, before.tags, before.protect) == ("serin-dev", "Serin/dev", {}, True)
 
 
 def test_an_environment_changes_the_size_of_one_function() -> None:

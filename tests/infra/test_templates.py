@@ -73,9 +73,11 @@ def test_what_is_stateful_outlives_its_stack(synthesised: dict[str, Synthesised]
     assert {(r["DeletionPolicy"], r["UpdateReplacePolicy"]) for r in kept} == {("RetainExceptOnCreate", "Retain")}
 
 
-def test_the_stack_of_what_is_stateful_cannot_be_deleted_by_mistake(each: Synthesised) -> None:
-    is_kept = each.environment != "local"
-    assert each.is_protected(f"serin-{each.environment}-state") is is_kept
+def test_what_is_stateful_cannot_be_deleted_by_mistake_in_prod(each: Synthesised) -> None:
+    is_prod = each.environment == "prod"
+    table = next(r for r in each.state["Resources"].values() if r["Type"] == "AWS::DynamoDB::Table")["Properties"]
+    assert table["DeletionProtectionEnabled"] is is_prod
+    assert each.is_protected(f"serin-{each.environment}-state") is is_prod
     assert not each.is_protected(f"serin-{each.environment}"), "all of it can be made again"
 
 
@@ -132,7 +134,6 @@ def test_the_table_can_be_restored(each: Synthesised) -> None:
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
-    assert table["DeletionProtectionEnabled"] is (each.environment != "local")
 
 
 # -- functions ----------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ class Environment:
 
     prefix: with what every name here begins; two projects of one account and region need two. account: twelve digits.
     tags: what every resource is tagged with, those of `defaults` too. retain: whether deleting the stack leaves buckets
-    and table in place, with what is in them.
+    and table in place, with what is in them. protect: whether the stack and the table refuse to be deleted at all.
     bundle: whether third-party packages are built into layers; where they are not, functions run with
     the packages of whoever runs them. arrival_seconds: how long captures take from the endpoint into a
     summary, such as fail once included; a release waits so long until it takes a minute for complete.
@@ -95,6 +95,7 @@ class Environment:
     sizes: Mapping[str, Size]
     prefix: str = "serin"
     tags: Mapping[str, str] = field(default_factory=dict)
+    protect: bool = True
 
     @classmethod
     def read(cls, name: str, *, context: Mapping[str, Any], default_account: str | None) -> Self:

@@ -12,7 +12,7 @@ from serin.cdk.environment import Environment
 
 class StateStack(cdk.Stack):
     """The stateful stack: what is in it is never replaced, and outlives the stack where the environment says
-    `retain`.
+    `retain`; where it says `protect`, the stack and the table refuse to be deleted.
 
     artifacts, data, table: what it keeps, which an app can grant (`data.grant_read(role)`) and watch. To a role of
     another stack, grant what `Bucket.from_bucket_name(…, environment.data_bucket)` finds there: by the name alone, so
@@ -25,7 +25,7 @@ class StateStack(cdk.Stack):
             id,
             stack_name=environment.named("state"),
             env=env,
-            termination_protection=environment.retain,
+            termination_protection=environment.protect,
         )
         self.artifacts = ArtifactsBucket(self, "Artifacts", environment=environment)
         self.data = DataBucket(self, "Data", environment=environment)
@@ -40,7 +40,7 @@ class StateStack(cdk.Stack):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            deletion_protection=environment.retain,
+            deletion_protection=environment.protect,
             removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
             if environment.retain
             else cdk.RemovalPolicy.DESTROY,
