@@ -16,7 +16,8 @@ from benchmarks.report import say
 from benchmarks.subject import CONTRACT, NAME, Subject
 from serin.aws.cloud import Cloud
 from serin.cdk.app import SerinApp, read_context
-from serin.cli.reach import AtEndpoint, EnvironmentClient
+from serin.client.environment import AtEndpoint, EnvironmentClient
+from serin.client.project import Project
 from serin.local.twin import Twin
 from serin.registry.registry import put
 
@@ -54,7 +55,7 @@ def on_twin(subject: Subject) -> Iterator[OnTwin]:
         model.write_text(json.dumps(CONTRACT.model_dump(mode="json", exclude_unset=True)))
         with Twin(assembly, live={"models": model.parents[1]}, state=Path(scratch)) as twin:
             known = boto3.session.Session("twin", "twin", region_name=twin.region)
-            reach = EnvironmentClient("local", twin.outputs, AtEndpoint(known, twin.endpoint_url))
+            reach = EnvironmentClient("local", twin.outputs, AtEndpoint(known, twin.endpoint_url), Project(ROOT))
             for name in subject.files:
                 reach.cloud.artifacts.put_once(subject.version.prefix + name, subject.files[name])
             reach.cloud.registry.save(

@@ -8,18 +8,18 @@ from typing import Any, cast
 
 import pytest
 
-from serin.cli.curation import curator, tell_datasets, tell_decision
-from serin.cli.reach import EnvironmentClient
+from serin.cli.curation import tell_datasets, tell_decision
 from serin.cli.render import tell_receipt
 from serin.cli.show import Output
+from serin.client.datasets import Datasets, Place
 from serin.errors import NotFound, Refused
 from serin.registry.curate import find_dataset
 from tests.e2e.test_data_can_be_wrong import Shop, customers, shuffled
 
 
-def reached(shop: Shop) -> EnvironmentClient:
+def datasets(shop: Shop) -> Datasets:
     cloud = SimpleNamespace(registry=shop.registry, data=shop.data, training_requests=shop.requests)
-    return cast(EnvironmentClient, SimpleNamespace(cloud=cloud, caller="arn:aws:iam::1:user/anna"))
+    return Datasets(cast(Place, SimpleNamespace(cloud=cloud, caller="arn:aws:iam::1:user/anna")), "shop")
 
 
 @pytest.fixture
@@ -42,19 +42,18 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
 def test_taking_an_upload_back_offers_the_way_back_in_the_same_breath(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    there = reached(shop)
-    dataset = find_dataset(shop.registry.datasets("shop"), "shop", "more.csv")
-    told = tell_decision(Output(), there, curator(there).exclude("shop", dataset.id, "the till was broken"))
+    decision = datasets(shop).exclude("more.csv", "the till was broken")
+    document = tell_decision(Output(), decision)
     text = said(capsys)
     assert "learned from it: shop@2" in text
     assert "shop@2 answers, and learned from it back to shop@1, which did not:" in text
-    assert f'serin rollback shop --reason "{dataset.id} was wrong"' in text
-    assert (told["versions"], told["champion"], told["before"]) == ([2], 2, [1])
+    assert f'serin rollback shop --reason "{decision.dataset.id} was wrong"' in text
+    assert (document["versions"], document["champion"], document["before"]) == ([2], 2, [1])
     assert shop.requests.messages[-1] == {"model": "shop", "by": "data"}
 
 
 def test_held_uploads_are_listed_with_how_to_decide(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    tell_datasets(Output(), reached(shop), "shop")
+    tell_datasets(Output(), datasets(shop))
     text = said(capsys)
     assert "odd.csv is held: nothing is learned from it before you decide" in text
     assert "serin accept shop odd.csv" in text

@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from serin.cli.demo import Story
-from serin.cli.reach import EnvironmentClient
 from serin.cli.show import Output
 from serin.cli.traffic import Traffic
+from serin.client.environment import EnvironmentClient
 from serin.errors import SerinError
 from serin.registry.records import Route
 from tests.release.bench import CANARY, Bench

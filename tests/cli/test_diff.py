@@ -9,8 +9,9 @@ from typing import Any, cast
 import pytest
 
 from serin.aws.cloud import Cloud
-from serin.cli.diff import HIDDEN, diff_versions, tell_diff
+from serin.cli.diff import tell_diff
 from serin.cli.show import Output
+from serin.client.diff import HIDDEN, diff_versions
 from serin.errors import NotFound
 from serin.registry.registry import put
 from tests.release.bench import CANARY, Bench

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from serin.cli import project
 from serin.cli.main import main
+from serin.client import project
+from serin.client.model import Environment, ModelClient
 from serin.registry.registry import Registry
 from tests.fakes import FakeRows
 
@@ -29,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "models" / "loans" / "model.yaml").write_text(CONTRACT)
     (tmp_path / "cdk.json").write_bytes((ROOT / "cdk.json").read_bytes())
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(project, "root", lambda: tmp_path)
+    monkeypatch.setattr(project, "here", lambda: project.Project(tmp_path))
     return tmp_path
 
 
@@ -100,5 +102,6 @@ def test_a_drill_needs_rows(serin: Serin) -> None:
 
 def test_releases_of_a_model_that_does_not_exist_are_not_told(serin: Serin, monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = SimpleNamespace(registry=Registry(FakeRows()))
-    monkeypatch.setattr("serin.cli.reach.reach", lambda _env: SimpleNamespace(cloud=nothing))
+    there = SimpleNamespace(model=lambda name: ModelClient(cast(Environment, SimpleNamespace(cloud=nothing)), name))
+    monkeypatch.setattr("serin.client.environment.reach", lambda _env: there)
     assert "nomodel" in serin("releases", "nomodel", status=2)[1]

@@ -12,8 +12,8 @@ import yaml
 
 from serin.cli import new, upgrade
 from serin.cli.new import write_project
-from serin.cli.project import AskedWrongly
 from serin.cli.upgrade import upgrade_project
+from serin.client.project import AskedWrongly
 
 VERSION = metadata.version("serin")
 

@@ -9,9 +9,10 @@ from typing import Any, cast
 import pytest
 
 from serin.aws.cloud import Cloud
-from serin.cli.follow import Follower
-from serin.cli.releases import bar, follow_release, tell_releases, view, ways_to_answer
+from serin.cli.releases import bar, follow_release, tell_releases, view
 from serin.cli.show import Output
+from serin.client.follow import Follower
+from serin.client.releases import ways_to_answer
 from serin.errors import Unavailable
 from serin.registry.records import Approval, Release, ReleaseStatus
 from serin.release.rollback import rollback

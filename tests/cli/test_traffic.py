@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, cast
 
-from serin.cli.reach import EnvironmentClient
 from serin.cli.traffic import THREADS, TOLD_AT_ONCE, Row, Traffic, ever_new
+from serin.client.environment import EnvironmentClient
 from serin.errors import Unavailable
 
 

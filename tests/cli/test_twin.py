@@ -16,7 +16,9 @@ from typing import Any, ClassVar
 import pytest
 
 import serin.local.twin
-from serin.cli import project, twin
+from serin.cli import twin
+from serin.client import project
+from serin.client.twin import running_twin
 from serin.errors import SerinError, Unavailable
 from serin.local.assembly import hold
 from serin.local.errors import StateUnreadable
@@ -25,7 +27,7 @@ from serin.local.errors import StateUnreadable
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".serin").mkdir()
-    monkeypatch.setattr(project, "root", lambda: tmp_path)
+    monkeypatch.setattr(project, "here", lambda: project.Project(tmp_path))
     monkeypatch.setattr(twin, "LOCK_SECONDS", 0.0)
     monkeypatch.setattr(twin, "assembly", lambda say: tmp_path)
 
@@ -47,8 +49,9 @@ def say_where(folder: Path, pid: int, port: int) -> None:
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from serin.cli import project, twin
-project.root = lambda: Path(sys.argv[1])
+from serin.cli import twin
+from serin.client import project
+project.here = lambda: project.Project(Path(sys.argv[1]))
 with twin.sole_holder():
     print("held", flush=True)
     time.sleep(60)
@@ -79,11 +82,11 @@ def test_a_stranger_with_a_dead_twins_number_is_not_killed(tmp_path: Path, port:
 
 def test_the_twin_is_found_and_stopped(tmp_path: Path, port: int, holder: subprocess.Popen[str]) -> None:
     say_where(tmp_path, holder.pid, port)
-    assert twin.running_twin()["pid"] == holder.pid
+    assert running_twin(project.here())["pid"] == holder.pid
     assert twin.stop_detached() == holder.pid
     assert holder.wait() == -signal.SIGTERM
     with pytest.raises(Unavailable):
-        twin.running_twin()
+        running_twin(project.here())
 
 
 def test_what_a_killed_twin_left_behind_is_cleared_away(
@@ -93,7 +96,7 @@ def test_what_a_killed_twin_left_behind_is_cleared_away(
     holder.kill()
     holder.wait()
     with pytest.raises(Unavailable):
-        twin.running_twin()
+        running_twin(project.here())
     with twin.sole_holder():
         assert not (tmp_path / ".serin" / "local.json").exists()
 
@@ -126,7 +129,7 @@ def test_of_two_that_start_at_the_same_moment_one_is_refused(
     monkeypatch.setattr(serin.local.twin, "Twin", FakeTwin)
     monkeypatch.setattr(FakeTwin, "started", 0)
     with twin.twin_up(port=port, say=print) as facts:
-        assert facts["pid"] == twin.running_twin()["pid"] == os.getpid()
+        assert facts["pid"] == running_twin(project.here())["pid"] == os.getpid()
         with pytest.raises(SerinError, match="up already"), twin.twin_up(port=0, say=print):
             pass
     assert FakeTwin.started == 1

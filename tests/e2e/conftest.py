@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from serin.cli import project as cli_project
-from serin.cli.follow import Follower, Step
-from serin.cli.reach import EnvironmentClient, reach
 from serin.cli.twin import twin_up
+from serin.client import project as client_project
+from serin.client.environment import EnvironmentClient, reach
+from serin.client.follow import Follower, Step
 from serin.local.twin import Twin
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def twin(project: Path) -> Iterator[Twin]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli_project, "root", lambda: project)
+        patch.setattr(client_project, "here", lambda: client_project.Project(project))
         with twin_up(port=0, say=lambda _: None) as facts:
             yield facts["twin"]
 

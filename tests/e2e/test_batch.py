@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from serin.batch.job import write_json
-from serin.cli.reach import EnvironmentClient
+from serin.client.environment import EnvironmentClient
 from serin.registry.keys import batch_account_key
 from tests.e2e.conftest import Serin, upload, write_contract
 from tests.e2e.test_power_cuts import SMALL, small_table

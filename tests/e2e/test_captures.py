@@ -9,7 +9,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-from serin.cli.reach import EnvironmentClient
+from serin.client.environment import EnvironmentClient
 from serin.local.twin import Twin
 from serin.monitoring.summary import Summary
 from serin.registry.keys import summary_key

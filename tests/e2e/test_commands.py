@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from serin.cli.examples import tables
-from serin.cli.reach import EnvironmentClient
-from serin.cli.render import gate_in_words
-from serin.cli.show import short
+from serin.client.environment import EnvironmentClient
+from serin.client.words import gate_in_words, short
 from serin.local.twin import Twin
 from tests.e2e.conftest import Serin, make_project
 from tests.e2e.test_power_cuts import small_table

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from serin.cli.demo import MODEL, Story
-from serin.cli.reach import EnvironmentClient
 from serin.cli.show import Output
+from serin.client.environment import EnvironmentClient
 from tests.e2e.conftest import write_contract
 
 pytestmark = pytest.mark.xdist_group("demo")  # a twin more, rather than a minute more after the other end-to-end tests

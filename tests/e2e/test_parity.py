@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from serin.cli.examples import tables
-from serin.cli.follow import Judged
-from serin.cli.reach import EnvironmentClient
+from serin.client.environment import EnvironmentClient
+from serin.client.follow import Judged
 from serin.contract.load import Contracts
 from serin.contract.model import Contract
 from serin.data.storage import load_table

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from serin.cli.reach import EnvironmentClient
+from serin.client.environment import EnvironmentClient
 from serin.data.receive import Upload
 from serin.data.storage import dump_table
 from serin.evaluation import run as evaluation_run

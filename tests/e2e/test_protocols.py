@@ -19,7 +19,7 @@ from schemathesis.specs.openapi import checks as openapi
 from tritonclient.utils import InferenceServerException, triton_to_np_dtype
 
 from serin.cli.examples import tables
-from serin.cli.reach import EnvironmentClient
+from serin.client.environment import EnvironmentClient
 from serin.registry.records import Release
 from tests.e2e.conftest import upload, write_contract
 from tests.serving.asking import FEATURES, a_table

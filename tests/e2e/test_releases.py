@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from serin.aws.wiring import releaser_in
-from serin.cli import project
 from serin.cli.drill import Drill
 from serin.cli.examples import tables
 from serin.cli.faulty import register
-from serin.cli.follow import Follower
 from serin.cli.injections import Injection, injections
-from serin.cli.reach import EnvironmentClient
 from serin.cli.show import Output
 from serin.cli.traffic import Traffic, ever_new
+from serin.client import project
+from serin.client.environment import EnvironmentClient
+from serin.client.follow import Follower
 from serin.local.twin import Twin
 from serin.monitoring.captures import read_lines
 from serin.registry.records import Release, ReleaseStatus
@@ -99,7 +99,7 @@ def test_a_healthy_challenger_is_promoted(
 
 
 def test_a_drill_passes(served: EnvironmentClient, twin: Twin) -> None:
-    drill = Drill(Output(), served, project.contracts().load(MODEL))
+    drill = Drill(Output(), served, project.here().contracts.load(MODEL))
     answer = served.call("POST", f"/models/{MODEL}/predict", {"rows": [ROW]})
     drill.rows = [{**ROW, "approved": answer["predictions"][0]["prediction"]}]
     *_, worse, _, silent = injections(drill.drifting, spread=drill.spread)

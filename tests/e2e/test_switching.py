@@ -11,7 +11,7 @@ import pytest
 
 from serin.aws.wiring import releaser_in
 from serin.cli.examples import tables
-from serin.cli.reach import EnvironmentClient
+from serin.client.environment import EnvironmentClient
 from serin.errors import SerinError
 from serin.local.twin import Twin
 from serin.registry.records import Release

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from serin.cli.reach import EnvironmentClient
+from serin.client.environment import EnvironmentClient
 from serin.local.twin import Twin
 from serin.registry.ids import receipt_id
 from serin.registry.keys import receipt_key

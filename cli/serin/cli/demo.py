@@ -13,16 +13,16 @@ from typing import Any
 import pandas as pd
 
 from serin.aws.wiring import checker_in, releaser_in
-from serin.cli import project
 from serin.cli.examples.tables import to_csv, tumours
 from serin.cli.faulty import mistaken, register
-from serin.cli.follow import Follower, Judged, Skipped, Step, as_document
-from serin.cli.reach import EnvironmentClient, reach
 from serin.cli.releases import follow_release
 from serin.cli.render import tell, tell_drift, tell_gates, tell_predictions
 from serin.cli.show import Output
 from serin.cli.traffic import Traffic, ever_new
 from serin.cli.twin import own_twin
+from serin.client import project
+from serin.client.environment import EnvironmentClient, reach
+from serin.client.follow import Follower, Judged, Skipped, Step, as_document
 from serin.errors import SerinError
 from serin.monitoring.drift import DriftVerdict, Report
 from serin.registry.ids import release_id
@@ -59,7 +59,7 @@ class Story:
 
     def __init__(self, output: Output, there: EnvironmentClient) -> None:
         self.output, self.there, self.cloud = output, there, there.cloud
-        self.contract = project.contracts().load(MODEL)
+        self.contract = project.here().contracts.load(MODEL)
         self.follower = Follower(there.cloud, TIMEOUT_SECONDS, output.say)
         self.steps: list[dict[str, Any]] = []
         table = tumours().sample(frac=1.0, random_state=7).reset_index(drop=True)

@@ -14,18 +14,18 @@ from typing import Any
 
 from serin.aws.cloud import Cloud, utc_now
 from serin.aws.wiring import checker_in, releaser_in
-from serin.cli import project
 from serin.cli.drill_report import tell_drill, write_page
 from serin.cli.examples.tables import to_csv
 from serin.cli.faulty import register
-from serin.cli.follow import Follower
 from serin.cli.injections import PLAN, Drilled, Injection, Outcome, injections, judge
-from serin.cli.reach import EnvironmentClient, reach
 from serin.cli.render import tell
-from serin.cli.rows import rows_from_table
 from serin.cli.show import Output
 from serin.cli.traffic import Row, Traffic, ever_new
-from serin.cli.twin import own_twin, state_folder
+from serin.cli.twin import own_twin
+from serin.client import project
+from serin.client.environment import EnvironmentClient, reach
+from serin.client.follow import Follower
+from serin.client.rows import rows_from_table
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
 from serin.data.read import read_table
@@ -55,14 +55,14 @@ def run_drill(output: Output, model: str, table: bytes, *, port: int, keep: bool
     table: rows to train the first champion on, and to ask.
     """
     begun, at = time.monotonic(), utc_now()
-    contract = project.contracts().load(model)
+    contract = project.here().contracts.load(model)
     output.heading(f"drill of {model}: what can go wrong with a release, one after the other")
     with own_twin(port=port, keep=keep, say=output.say):
         drill = Drill(output, reach("local"), contract)
         drill.train(table)
         done = drill.inject(injections(drill.drifting, spread=drill.spread))
     seconds, is_passed = time.monotonic() - begun, not any(drilled.objections for drilled in done)
-    page = state_folder() / f"drill-{model}.md"
+    page = project.here().state_folder / f"drill-{model}.md"
     page.write_text(write_page(model, f"{at:%Y-%m-%d %H:%M} UTC", seconds, done))
     tell_drill(output, done)
     output.say(f"that was {seconds:.0f} s; to read: {page}")

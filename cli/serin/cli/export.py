@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from serin.cli.golden import golden
-from serin.cli.project import AskedWrongly
+from serin.client.project import AskedWrongly
 from serin.contract.spec import ServingSpec
 from serin.errors import SerinError
 from serin.registry.ports import Objects

@@ -12,8 +12,8 @@ import typer
 from serin.cli.commands import contracts, data, models, practice, predictions, projects, releases, twin
 from serin.cli.commands.arguments import check_words
 from serin.cli.exits import AnsweredNo
-from serin.cli.project import AskedWrongly
 from serin.cli.show import complain
+from serin.client.project import AskedWrongly
 from serin.errors import ContractError, NotFound, Refused, SerinError
 
 app = typer.Typer(

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from serin.cli.project import AskedWrongly
+from serin.client.project import AskedWrongly
 from serin.contract.schema import contract_schema
 from serin.shipped import shipped
 

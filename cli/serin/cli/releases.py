@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -11,8 +10,10 @@ from math import inf, isfinite
 from typing import Any
 
 from serin.aws.cloud import Cloud
-from serin.cli.progress import Progress
-from serin.cli.show import Output, moment, wrap
+from serin.cli.show import Output, wrap
+from serin.client.progress import Progress
+from serin.client.releases import headline, rolled_back_at, ways_to_answer
+from serin.client.words import moment
 from serin.errors import Unavailable
 from serin.registry.records import HistoryEntry, Release, ReleaseStatus, Route
 from serin.release.evidence import StoredEvidence, StoredReplay
@@ -52,19 +53,6 @@ def tell_releases(output: Output, cloud: Cloud, model: str) -> list[dict[str, An
             f"no release yet; a version that passes its gates is released by itself, or: serin release {model}@1"
         )
     return [asdict(each) | {"rolled_back_at": rolled_back[each.id]} for each in releases]
-
-
-def rolled_back_at(release: Release, history: Sequence[HistoryEntry]) -> str | None:
-    """Tell when the version that a release promoted was taken back, after the release had ended; None where it was not.
-
-    history: the model's, the oldest entry first.
-    """
-    if release.status is not ReleaseStatus.PROMOTED:
-        return None
-    moves = (entry.move if entry.release == release.id else "" for entry in history)
-    since = next((place for place, move in enumerate(moves) if move == Move.PROMOTE), len(history))
-    later = (entry for entry in history[since:] if entry.evidence.get("from") == release.version)
-    return next((entry.at for entry in later if entry.move == Move.ROLL_BACK), None)
 
 
 def follow(output: Output, cloud: Cloud, model: str) -> None:
@@ -132,19 +120,6 @@ def view(cloud: Cloud, release: Release) -> list[str]:
     """Say in lines how a release stands. A bar of a question is full where it breaches, or passes."""
     is_first = release.champion_before is None
     return [headline(release), *([] if is_first else _comparison(cloud, release)), *ways_to_answer(release)]
-
-
-def ways_to_answer(release: Release) -> list[str]:
-    """Give the commands that a person can answer a live release with."""
-    name, shown = f"{release.model}@{release.version}", StoredEvidence.read(release.evidence).digest[:12]
-    if release.is_asking:
-        return ["  it waits for you:", *(f"    serin {word} {name} --seen {shown}" for word in ("approve", "reject"))]
-    is_ended_by_hand = release.status is ReleaseStatus.LIVE and shown and release.approval is None
-    return [f"  end it   serin reject {name} --seen {shown}"] if is_ended_by_hand else []
-
-
-def headline(release: Release) -> str:
-    return f"{release.model}@{release.version} is {release.status}: {release.reason}"
 
 
 def _comparison(cloud: Cloud, release: Release) -> list[str]:

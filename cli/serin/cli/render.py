@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from serin.batch.account import BatchAccount, BatchStatus
-from serin.cli.follow import Judged, Skipped, Step, as_document
-from serin.cli.releases import ways_to_answer
-from serin.cli.show import Output, moment, name_some, short
+from serin.cli.curation import tell_held
+from serin.cli.show import Output
+from serin.client.follow import Judged, Skipped, Step, as_document, sentence
+from serin.client.releases import ways_to_answer
+from serin.client.versions import Versions
+from serin.client.words import gate_in_words, moment, name_some, short
 from serin.contract.gates import NOT_COMPARABLE
 from serin.contract.metrics import METRICS, Metric
 from serin.contract.spec import label_text
@@ -33,11 +36,9 @@ def tell(output: Output, step: Step) -> None:
         case Receipt():
             tell_receipt(output, step)
         case Skipped():
-            output.say(f"no training now: {step.reason}")
-        case Run() if step.error:
-            output.say(f"run {step.id} failed: {step.error}", style="red")
+            output.say(sentence(step))
         case Run():
-            output.say(f"training {step.model}: {step.reason} (run {step.id})")
+            output.say(sentence(step), style="red" if step.error else "")
         case Judged():
             tell_leaderboard(output, step.training)
             tell_gates(
@@ -190,12 +191,6 @@ def outcome(gate: dict[str, Any]) -> str:
     return "held" if gate["message"].startswith(NOT_COMPARABLE) else "rejected"
 
 
-def gate_in_words(text: str) -> str:
-    """Name a gate as its contract does, also one of a version from before there was a word for it."""
-    margin = re.fullmatch(r"beats\s+champion\s+by\s+-(\S+?)\s*(%?)", text)
-    return f"at most {margin[1]}{margin[2]} worse than champion" if margin else text
-
-
 def evidence(gate: dict[str, Any]) -> str:
     """Say what a gate saw, in numbers as short as people read them."""
     if gate["gate"].startswith("parity") and gate["passed"] and gate["value"] is not None:
@@ -219,6 +214,45 @@ def tell_release(output: Output, release: Release) -> None:
         output.say(f"  look first   serin releases {release.model}")
     else:
         output.say(f"{name} was not released ({release.status}): {release.reason}", style="red")
+
+
+def tell_versions(output: Output, model: str, metric: str, overview: Versions) -> None:
+    """Tell which versions a model has, what is wrong with some, and whether one is being trained."""
+    if overview.versions:
+        output.heading(f"versions  {model}, {metric} on the hold-out")
+    output.table(
+        ("version", "status", "chosen", "hold-out", "created", "model sha256"),
+        [
+            (
+                version.number,
+                overview.status_of(version),
+                version.chosen,
+                version.metrics.get(metric),
+                moment(version.created_at),
+                short(version.files["model.onnx"]),
+            )
+            for version in overview.versions
+        ],
+    )
+    for version in overview.versions:
+        if excluded := overview.excluded_from(version):
+            names = ", ".join(dataset.id for dataset in excluded)
+            output.say(f"version {version.number} learned from {names}, which was excluded since", style="yellow")
+    tell_held(output, model, overview.datasets)
+    _tell_failed(output, overview)
+    training = overview.training
+    decision = training.decision or "no data yet"
+    output.say(f"training {training.running}" if training.running else f"no training now: {decision}")
+
+
+def _tell_failed(output: Output, overview: Versions) -> None:
+    """Tell of the last run that failed: aloud where none came after it."""
+    runs, failed = overview.runs, overview.failed
+    if failed and failed[-1] is runs[-1]:
+        output.say(f"the last run, {failed[-1].id}, failed: {failed[-1].error}", style="red")
+    elif failed:
+        earlier = f"of {len(runs)} runs {len(failed)} failed before the last one"
+        output.say(f"{earlier}; {failed[-1].id} at {moment(failed[-1].ended_at)}: {failed[-1].error}", style="dim")
 
 
 def tell_lineage(output: Output, lineage: dict[str, Any]) -> None:

@@ -199,21 +199,6 @@ def wrap(text: str, width: int, *, hang: int = 2) -> list[str]:
     return lines
 
 
-def moment(iso: str | None) -> str:
-    """Shorten an ISO time to seconds."""
-    return iso[:19].replace("T", " ") if iso else "-"
-
-
-def short(digest: str | None) -> str:
-    """Shorten a digest to what one compares by eye."""
-    return digest[:12] if digest else "-"
-
-
-def name_some(names: Sequence[str]) -> str:
-    """Name five of many, and say how many more there are."""
-    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:5])} and {len(names) - 5:,} more"
-
-
 def _cell(value: object) -> str:
     if value is None:
         return "-"

@@ -10,7 +10,7 @@ from itertools import cycle
 from typing import Any
 from uuid import uuid4
 
-from serin.cli.reach import EnvironmentClient
+from serin.client.environment import EnvironmentClient
 
 THREADS = 4
 TOLD_AT_ONCE = 10

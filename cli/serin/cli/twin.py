@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,11 +21,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import serin
-from serin.cli import project
+from serin.client import project
+from serin.client.twin import address_file, is_held, lock_file, running_twin, try_lock
 from serin.errors import SerinError, Unavailable
 from serin.shipped import shipped
 
@@ -48,81 +47,46 @@ _KINDS = {
 _NO_CODE = ("models", "tests", "build", "cdk.out", "node_modules")  # folders in which nothing is of the stacks
 
 
-def state_folder() -> Path:
-    return project.root() / ".serin"
-
-
-def running_twin() -> dict[str, Any]:
-    """Read where the twin is. Raises Unavailable, saying how to start it."""
-    try:
-        if not _is_held():
-            raise ProcessLookupError("no process holds the lock")
-        state: dict[str, Any] = json.loads(_where().read_text())
-        address = urlsplit(state["endpoint_url"])
-        socket.create_connection((address.hostname, address.port), timeout=2).close()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Unavailable("the twin is not up; start it with: serin local up --detach", code="TWIN_DOWN") from error
-    return state
-
-
 @contextmanager
 def sole_holder() -> Iterator[None]:
     """Hold the lock of this project's twin. Raises SerinError where another process has it."""
-    state_folder().mkdir(exist_ok=True)
-    with (state_folder() / "local.lock").open("w") as lock:
+    place = project.here()
+    place.state_folder.mkdir(exist_ok=True)
+    with lock_file(place).open("w") as lock:
         deadline = time.monotonic() + LOCK_SECONDS
-        while not _try_lock(lock, fcntl.LOCK_EX):
+        while not try_lock(lock, fcntl.LOCK_EX):
             if time.monotonic() >= deadline:
                 _refuse_a_second()
                 raise SerinError("the twin is being started or stopped just now; look again: serin local status")
             time.sleep(0.05)
-        _where().unlink(missing_ok=True)  # of a twin that was killed
+        address_file(place).unlink(missing_ok=True)  # of a twin that was killed
         yield
 
 
 def _refuse_a_second() -> None:
     """Raise SerinError where the twin is up."""
     try:
-        found = running_twin()
+        twin = running_twin(project.here())
     except Unavailable:
         return
-    raise SerinError(f"the twin is up already (process {found['pid']}); stop it with: serin local down")
-
-
-def _is_held() -> bool:
-    try:
-        with (state_folder() / "local.lock").open() as lock:
-            return not _try_lock(lock, fcntl.LOCK_SH)
-    except FileNotFoundError:
-        return False
-
-
-def _try_lock(lock: IO[str], kind: int) -> bool:
-    try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _where() -> Path:
-    return state_folder() / "local.json"
+    raise SerinError(f"the twin is up already (process {twin['pid']}); stop it with: serin local down")
 
 
 def assembly(say: Callable[[str], None]) -> Path:
     """Synthesise the environment `local`, or take the assembly that the same inputs gave before."""
-    project.check_environment("local")
-    kept = project.root() / ".cache" / "assembly" / _inputs_digest()
+    place = project.here()
+    place.environment("local")
+    kept = place.root / ".cache" / "assembly" / _inputs_digest()
     if (kept / "manifest.json").is_file():
         os.utime(kept)
         return kept
     say("synthesising the environment local")
     fresh = kept.with_name(f"{kept.name}.{os.getpid()}")
-    said = {"CDK_OUTDIR": str(fresh), "CDK_CONTEXT_JSON": json.dumps({**project.context(), "env": "local"})}
+    variables = {"CDK_OUTDIR": str(fresh), "CDK_CONTEXT_JSON": json.dumps({**place.context(), "env": "local"})}
     done = subprocess.run(
         [sys.executable, "app.py"],
-        cwd=project.root(),
-        env={**os.environ, **said},
+        cwd=place.root,
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -157,13 +121,14 @@ def twin_up(
     from serin.local.errors import StateUnreadable, TwinError
     from serin.local.twin import Twin, check_ports
 
+    place = project.here()
     _refuse_a_second()
     with sole_holder():
         folder = assembly(say)
         say("starting the twin")
-        snapshot = state_folder() / "state"
-        live, kept = {"models": project.models_folder()}, snapshot if is_kept else None
-        twin = Twin(folder, live=live, port=port, state=state_folder(), snapshot=kept)
+        snapshot = place.state_folder / "state"
+        live, kept = {"models": place.models_folder}, snapshot if is_kept else None
+        twin = Twin(folder, live=live, port=port, state=place.state_folder, snapshot=kept)
         try:
             if is_fresh:
                 check_ports(port)  # first, or what was kept is gone for nothing
@@ -184,10 +149,10 @@ def twin_up(
                 "started": _count_resources(folder),
                 "restored_from": twin.restored_from,
             }
-            _where().write_text(json.dumps(facts, indent=1))
+            address_file(place).write_text(json.dumps(facts, indent=1))
             yield {**facts, "twin": twin}
         finally:
-            _where().unlink(missing_ok=True)
+            address_file(place).unlink(missing_ok=True)
             twin.stop()
 
 
@@ -203,14 +168,16 @@ def wait_for_end(twin: Twin) -> None:
 
 def start_detached(port: int, *options: str) -> dict[str, Any]:
     """Start the twin as a process of its own, and wait until it can be used. options: of `serin local up`."""
+    place = project.here()
     _refuse_a_second()
-    state_folder().mkdir(exist_ok=True)
-    log = state_folder() / f"local-{os.getpid()}.log"  # not yet local.log: that may be the log of a twin that is up
+    place.state_folder.mkdir(exist_ok=True)
+    # Not yet local.log: that may be the log of a twin that is up.
+    log = place.state_folder / f"local-{os.getpid()}.log"
     command = [sys.executable, "-m", "serin.cli.main", "local", "up", "--port", str(port), *options]
     with log.open("w") as stream:
         process = subprocess.Popen(
             command,
-            cwd=project.root(),
+            cwd=place.root,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.DEVNULL,
             stdout=stream,
@@ -220,28 +187,29 @@ def start_detached(port: int, *options: str) -> dict[str, Any]:
     try:
         while process.poll() is None:
             with suppress(Unavailable):
-                found = running_twin()
-                if found["pid"] == process.pid:
-                    log.replace(state_folder() / "local.log")
-                    return found
+                twin = running_twin(place)
+                if twin["pid"] == process.pid:
+                    log.replace(place.state_folder / "local.log")
+                    return twin
             time.sleep(0.1)
-        said = log.read_text().strip()
+        logged = log.read_text().strip()
     except BaseException:
         process.terminate()
         raise
     finally:
         log.unlink(missing_ok=True)
-    _, _, reason = f"\n{said}".rpartition("\nerror: ")
-    raise SerinError(reason or f"the twin did not start: {said[-1000:] or process.returncode}")
+    _, _, reason = f"\n{logged}".rpartition("\nerror: ")
+    raise SerinError(reason or f"the twin did not start: {logged[-1000:] or process.returncode}")
 
 
 def stop_detached(timeout_seconds: float = 40.0) -> int:
     """Stop the twin, wherever it runs, and give its process id. Raises Unavailable where none is up."""
-    pid = int(running_twin()["pid"])
+    place = project.here()
+    pid = int(running_twin(place)["pid"])
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + timeout_seconds
-        while _is_held():
+        while is_held(place):
             if time.monotonic() >= deadline:
                 os.kill(pid, signal.SIGKILL)  # it still holds the lock: it is still the twin
                 break
@@ -285,7 +253,7 @@ def _inputs_digest() -> str:
 
 def _inputs() -> Iterator[tuple[str, Path]]:
     """List cdk.json and the project's own code, and Serin's, each by a name that is the same wherever it stands."""
-    start = project.root()
+    start = project.here().root
     yield "cdk.json", start / "cdk.json"
     for path in sorted(start.glob("*.py")) + sorted(
         file

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from serin.cli.new import write_schema
-from serin.cli.project import AskedWrongly
+from serin.client.project import AskedWrongly
 from serin.shipped import shipped
 
 PIN = re.compile(r"^(serin(?:\[[a-z,]+\])?==)([0-9]+(?:\.[0-9]+)*)", re.MULTILINE)

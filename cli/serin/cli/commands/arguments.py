@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from serin.cli.project import AskedWrongly
+from serin.client.project import AskedWrongly, check_name
 
 Model = Annotated[str, typer.Argument(help="the model's name")]
 Which = Annotated[str, typer.Argument(metavar="MODEL@VERSION", help="like loans@3 or loans@champion")]
@@ -27,22 +25,6 @@ def read_version(which: str) -> tuple[str, int]:
     if not (version.isascii() and version.isdigit()):
         raise AskedWrongly(f"{which!r} names no version; write it like {model}@3")
     return model, int(version)
-
-
-def check_name(model: str) -> None:
-    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", model):
-        raise AskedWrongly(f"{model!r} is no name of a model; names have lower-case letters, digits, - and _")
-
-
-def read_file(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except FileNotFoundError as error:
-        raise AskedWrongly(f"there is no file {file}") from error
-    except IsADirectoryError as error:
-        raise AskedWrongly(f"{file} is a folder; name a file") from error
-    except PermissionError as error:
-        raise AskedWrongly(f"you may not read {file}") from error
 
 
 def check_words(words: Sequence[str]) -> None:

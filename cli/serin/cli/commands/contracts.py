@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from serin.cli import project
-from serin.cli.commands.arguments import AsJson, Model, check_name, read_file
+from serin.cli.commands.arguments import AsJson, Model
 from serin.cli.exits import AnsweredNo
-from serin.cli.project import AskedWrongly
 from serin.cli.show import Output
+from serin.client import project
+from serin.client.project import check_name
 from serin.errors import ContractError
 
 app = typer.Typer()
@@ -27,19 +27,14 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Write a contract from a file of examples."""
-    from serin.contract.load import parse_contract
-    from serin.data.infer import infer_contract
+    from serin.client.contracts import write_contract
+    from serin.client.tables import read_file
 
     output = Output(as_json=as_json)
-    check_name(model)
-    place = project.models_folder() / model / "model.yaml"
-    if place.exists() and not force:
-        raise AskedWrongly(f"{place} exists already; overwrite it with --force")
-    text = infer_contract(read_file(data), data.name, model, target)
-    contract = parse_contract(text, str(place))
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(text)
-    output.say(f"wrote {_relative(place)}: {contract.task} of {target} from {len(contract.features)} features")
+    place = project.here()
+    written = write_contract(place, check_name(model), read_file(data), data.name, target, force=force)
+    contract = written.contract
+    output.say(f"wrote {_relative(written.file)}: {contract.task} of {target} from {len(contract.features)} features")
     sensitive = [name for name, feature in contract.features.items() if feature.sensitive]
     if sensitive:
         output.say(f"marked sensitive, as facts about people: {', '.join(sensitive)}; is that right?", style="yellow")
@@ -47,7 +42,7 @@ def init(
     output.say(f"  serin check {model}")
     output.say(f"  serin upload {model} {data} --wait")
     output.document(
-        {"model": model, "contract": str(place), "task": contract.task, "features": list(contract.features)}
+        {"model": model, "contract": str(written.file), "task": contract.task, "features": list(contract.features)}
     )
 
 
@@ -56,29 +51,25 @@ def check(
     model: Annotated[str | None, typer.Argument(help="a model; all where left out")] = None, as_json: AsJson = False
 ) -> None:
     """Check contracts, and say how long their releases will take. Exit status 1 where one is wrong."""
-    from serin.contract.advice import advise
-    from serin.release.forecast import forecast_release
-    from serin.release.plan import resolve_plan
+    from serin.client.contracts import check_contract
 
-    output, contracts = Output(as_json=as_json), project.contracts()
+    output, place = Output(as_json=as_json), project.here()
     findings: list[dict[str, Any]] = []
     forecasts: dict[str, str] = {}
-    names = [model] if model else contracts.names()
+    names = [model] if model else place.contracts.names()
     for name in names:
         try:
-            contract = contracts.load(name)
+            checked = check_contract(place, name)
         except ContractError as error:
             for problem in error.problems:
                 output.say(str(problem), style="red")
                 findings.append({"model": name, **asdict(problem)})
             continue
-        output.say(
-            f"{name}: valid. {contract.task} of {contract.target}, {len(contract.features)} features", style="green"
-        )
-        plan = resolve_plan(contract.model_dump(mode="json")["release"], seconds_per_plan_minute=60)
-        forecasts[name] = forecast_release(plan, "entities" if contract.entity else "requests")
-        output.say(f"  {forecasts[name]}")
-        for advice in advise(contract):
+        contract, forecasts[name] = checked.contract, checked.forecast
+        facts = f"{contract.task} of {contract.target}, {len(contract.features)} features"
+        output.say(f"{name}: valid. {facts}", style="green")
+        output.say(f"  {checked.forecast}")
+        for advice in checked.advice:
             output.say(f"  {advice}", style="yellow")
     if not names:
         output.say("no contract yet; write one with: serin init <model> --data <file> --target <column>")

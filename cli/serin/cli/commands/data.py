@@ -8,15 +8,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from serin.cli import project
-from serin.cli.commands.arguments import AsJson, Env, Model, read_file
+from serin.cli.commands.arguments import AsJson, Env, Model
 from serin.cli.exits import AnsweredNo
-from serin.cli.project import AskedWrongly
 from serin.cli.show import Output
+from serin.client import project
+from serin.client.project import AskedWrongly
 
 app = typer.Typer()
 
 Held = Annotated[str, typer.Argument(help="the file's name below uploads/<model>/, or the id of its dataset")]
+Action = Literal["accept", "refuse", "exclude", "include"]
 Reason = Annotated[str, typer.Option(help="why, for the history")]
 
 
@@ -30,24 +31,22 @@ def upload(
     as_json: AsJson = False,
 ) -> None:
     """Upload data. It is checked, and may start a training. With --wait, exit status 1 where it is not used."""
-    from serin.cli.follow import Follower, ended_badly
-    from serin.cli.reach import reach
     from serin.cli.render import tell_steps
+    from serin.client.environment import reach
+    from serin.client.tables import read_file
 
     output = Output(as_json=as_json)
-    project.contracts().load(model)
+    project.here().contracts.load(model)
     content = read_file(file)
-    there = reach(env)
-    cloud, key = there.cloud, f"uploads/{model}/{file.name}"
-    version = cloud.data.put(key, content, by=there.caller)
-    output.say(f"uploaded {len(content):,} bytes to {key}")
+    upload = reach(env).model(model).upload(content, name=file.name, wait=False)
+    output.say(f"uploaded {upload.size:,} bytes to {upload.key}")
+    document = {"key": upload.key, "object_version": upload.object_version}
     if not wait:
         output.say(f"to see what came of it:  serin receipt {model} {file.name}")
-        output.document({"key": key, "object_version": version})
+        output.document(document)
         return
-    steps = tell_steps(output, Follower(cloud, timeout, output.say).upload(model, key, version))
-    output.document({"key": key, "object_version": version, "steps": steps})
-    if steps[0]["status"] not in ("accepted", "duplicate") or ended_badly(steps[-1]):
+    output.document({**document, "steps": tell_steps(output, upload.follow(timeout, output.say))})
+    if not upload.is_good:
         raise AnsweredNo
 
 
@@ -59,33 +58,29 @@ def receipt(
     as_json: AsJson = False,
 ) -> None:
     """Show the receipt of the latest upload of a file. Exit status 1 where it was not accepted."""
-    from serin.cli.reach import reach
     from serin.cli.render import tell_receipt
-    from serin.registry.receipts import latest_receipt
+    from serin.client.environment import reach
 
-    output, data = Output(as_json=as_json), reach(env).cloud.data
-    folder = f"uploads/{model}/"
-    names = (file.removeprefix(folder), Path(file).name)  # as it is stored, or a path here that was uploaded from
-    key = next((folder + name for name in names if any(data.list_versions(folder + name))), folder + names[-1])
-    found = latest_receipt(data, model, key)
-    tell_receipt(output, found)
-    if not data.exists(key):
+    output, client = Output(as_json=as_json), reach(env).model(model)
+    receipt = client.receipt(file)
+    tell_receipt(output, receipt)
+    if not client.cloud.data.exists(receipt.key):
         output.say("  the uploaded file was deleted since", style="yellow")
-    output.document(asdict(found))
-    if found.status not in ("accepted", "duplicate"):
+    output.document(asdict(receipt))
+    if receipt.status not in ("accepted", "duplicate"):
         raise AnsweredNo
 
 
 @app.command()
 def accept(model: Model, upload: Held, reason: Reason = "", env: Env = "local", as_json: AsJson = False) -> None:
     """Let an upload that is held be learned from."""
-    _curate("accept", model, upload, reason, env, as_json)
+    _decide("accept", model, upload, reason, env, as_json)
 
 
 @app.command()
 def refuse(model: Model, upload: Held, reason: Reason = "", env: Env = "local", as_json: AsJson = False) -> None:
     """Let an upload that is held never be learned from."""
-    _curate("refuse", model, upload, reason, env, as_json)
+    _decide("refuse", model, upload, reason, env, as_json)
 
 
 @app.command()
@@ -101,41 +96,25 @@ def datasets(
 ) -> None:
     """List the datasets of a model, or take one back so that nothing learns from it any more."""
     from serin.cli.curation import tell_datasets
-    from serin.cli.reach import reach
+    from serin.client.environment import reach
 
     output = Output(as_json=as_json)
-    project.contracts().load(model)
+    project.here().contracts.load(model)
     if action is not None:
         if not dataset:
             raise AskedWrongly(f"name a dataset: serin datasets {model} {action} <dataset>; list them without {action}")
-        _curate(action, model, dataset, reason, env, as_json)
+        _decide(action, model, dataset, reason, env, as_json)
         return
-    found = tell_datasets(output, reach(env), model)
-    if not found:
+    records = tell_datasets(output, reach(env).model(model).datasets)
+    if not records:
         output.say(f"no data yet; upload some with: serin upload {model} <file>")
-    output.document([asdict(item) for item in found])
+    output.document([asdict(record) for record in records])
 
 
-def _curate(
-    action: Literal["accept", "refuse", "exclude", "include"],
-    model: str,
-    which: str,
-    reason: str,
-    env: str,
-    as_json: bool,
-) -> None:
+def _decide(action: Action, model: str, which: str, reason: str, env: str, as_json: bool) -> None:
     """Decide on a dataset in the caller's name, and tell what follows."""
-    from serin.cli.curation import curator, tell_decision
-    from serin.cli.reach import reach
-    from serin.registry.curate import find_dataset
+    from serin.cli.curation import tell_decision
+    from serin.client.environment import reach
 
-    output, there = Output(as_json=as_json), reach(env)
-    found = find_dataset(there.cloud.registry.datasets(model), model, which)
-    decide = curator(there)
-    decided = {
-        "accept": decide.accept,
-        "refuse": decide.refuse,
-        "exclude": decide.exclude,
-        "include": decide.include,
-    }[action](model, found.id, reason)
-    output.document(tell_decision(output, there, decided))
+    output, datasets = Output(as_json=as_json), reach(env).model(model).datasets
+    output.document(tell_decision(output, datasets.decide(action, which, reason)))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from serin.cli import project
-from serin.cli.commands.arguments import AsJson, Env, Model, Which, check_name
+from serin.cli.commands.arguments import AsJson, Env, Model, Which
 from serin.cli.exits import AnsweredNo
-from serin.cli.project import AskedWrongly
-from serin.cli.show import Output, moment, short
+from serin.cli.show import Output
+from serin.client import project
+from serin.client.project import AskedWrongly, check_name
 
 app = typer.Typer()
 
@@ -27,76 +26,39 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Start a training by hand, on the accepted data."""
-    from serin.cli.follow import Follower, ended_badly
-    from serin.cli.reach import reach
     from serin.cli.render import tell_steps
+    from serin.client.environment import reach
 
     output = Output(as_json=as_json)
-    project.contracts().load(model)
-    cloud = reach(env).cloud
-    request = secrets.token_hex(8)
-    cloud.training_requests.send({"model": model, "by": "hand", "id": request})
+    project.here().contracts.load(model)
+    training = reach(env).model(model).train(wait=False)
     output.say(f"asked for a training of {model}")
+    document = {"model": model, "request": training.request}
     if not wait:
         output.say(f"to see what came of it:  serin versions {model}")
-        output.document({"model": model, "request": request})
+        output.document(document)
         return
-    steps = tell_steps(output, Follower(cloud, timeout, output.say).training(model, request))
-    output.document({"model": model, "request": request, "steps": steps})
-    if steps[-1]["step"] == "skipped" or ended_badly(steps[-1]):
+    output.document({**document, "steps": tell_steps(output, training.follow(timeout, output.say))})
+    if not training.is_good:
         raise AnsweredNo
 
 
 @app.command()
 def versions(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
     """List the versions of a model. Says too whether one is being trained, and else why not."""
-    from serin.cli.curation import tell_held
-    from serin.cli.reach import reach
-    from serin.registry.curate import taint
-    from serin.registry.records import RunStatus
+    from serin.cli.render import tell_versions
+    from serin.client.environment import reach
 
     output = Output(as_json=as_json)
-    contract = project.contracts().load(model)
-    registry = reach(env).cloud.registry
-    route, state, found = registry.route(model), registry.training(model).value, registry.versions(model)
-    champion = route.value.champion.version if route else None
-    metric = contract.metric.name
-    if found:
-        output.heading(f"versions  {model}, {metric} on the hold-out")
-    datasets = registry.datasets(model)
-    output.table(
-        ("version", "status", "chosen", "hold-out", "created", "model sha256"),
-        [
-            (
-                item.number,
-                "champion" if item.number == champion else item.status,
-                item.chosen,
-                item.metrics.get(metric),
-                moment(item.created_at),
-                short(item.files["model.onnx"]),
-            )
-            for item in found
-        ],
-    )
-    for item in found:
-        if gone := taint(item, datasets):
-            names = ", ".join(each.id for each in gone)
-            output.say(f"version {item.number} learned from {names}, which was excluded since", style="yellow")
-    tell_held(output, model, datasets)
-    runs = registry.runs(model)
-    failed = [run for run in runs if run.status is RunStatus.FAILED]
-    if failed and failed[-1] is runs[-1]:
-        output.say(f"the last run, {failed[-1].id}, failed: {failed[-1].error}", style="red")
-    elif failed:
-        earlier = f"of {len(runs)} runs {len(failed)} failed before the last one"
-        output.say(f"{earlier}; {failed[-1].id} at {moment(failed[-1].ended_at)}: {failed[-1].error}", style="dim")
-    output.say(f"training {state.running}" if state.running else f"no training now: {state.decision or 'no data yet'}")
+    metric = project.here().contracts.load(model).metric.name
+    overview = reach(env).model(model).overview()
+    tell_versions(output, model, metric, overview)
     output.document(
         {
-            "champion": champion,
-            "versions": [asdict(item) for item in found],
-            "training": asdict(state),
-            "failed": [asdict(run) for run in failed],
+            "champion": overview.champion,
+            "versions": [asdict(version) for version in overview.versions],
+            "training": asdict(overview.training),
+            "failed": [asdict(run) for run in overview.failed],
         }
     )
 
@@ -104,15 +66,12 @@ def versions(model: Model, env: Env = "local", as_json: AsJson = False) -> None:
 @app.command()
 def why(which: Which, env: Env = "local", as_json: AsJson = False) -> None:
     """Show where a version comes from. From its release back to the uploads, with times and digests."""
-    from serin.cli.reach import reach
     from serin.cli.render import tell_lineage
-    from serin.registry.lineage import explain_version, resolve_version
+    from serin.client.environment import reach
 
     output = Output(as_json=as_json)
     model, _, version = which.partition("@")
-    cloud = reach(env).cloud
-    number = resolve_version(cloud.registry, model, version or "champion")
-    lineage = explain_version(cloud.registry, cloud.data, model, number)
+    lineage = reach(env).model(model).why(version)
     tell_lineage(output, lineage)
     output.document(lineage)
 
@@ -128,19 +87,16 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Show what differs between two versions. Data, contract, metrics, gates, and answers where they were replayed."""
-    from serin.cli.diff import diff_versions, tell_diff
-    from serin.cli.reach import reach
-    from serin.registry.lineage import resolve_version
+    from serin.cli.diff import tell_diff
+    from serin.client.environment import reach
 
-    output, (model, _, number), (same, _, others) = Output(as_json=as_json), one.partition("@"), other.partition("@")
+    output, (model, _, first), (same, _, second) = Output(as_json=as_json), one.partition("@"), other.partition("@")
     check_name(model)
     if same != model:
         raise AskedWrongly(f"{one} and {other} are versions of two models; only versions of one model can be compared")
-    cloud = reach(env).cloud
-    numbers = [resolve_version(cloud.registry, model, name or "champion") for name in (number, others)]
-    found = diff_versions(cloud, model, *numbers, show_values=show_values)
-    tell_diff(output, found)
-    output.document(found)
+    differences = reach(env).model(model).diff(first, second, show_values=show_values)
+    tell_diff(output, differences)
+    output.document(differences)
 
 
 @app.command("export")
@@ -158,17 +114,16 @@ def export_version(
 ) -> None:
     """Export a version, to answer elsewhere as the endpoint does."""
     from serin.cli.export import check_is_free, export, is_rejected, write
-    from serin.cli.reach import reach
-    from serin.registry.lineage import resolve_version
+    from serin.client.environment import reach
 
     output = Output(as_json=as_json)
     model, _, name = which.partition("@")
-    project.contracts().load(model)
-    cloud = reach(env).cloud
-    version = cloud.registry.version(model, resolve_version(cloud.registry, model, name or "champion")).value
+    project.here().contracts.load(model)
+    client = reach(env).model(model)
+    version = client.version(name)
     folder = to or Path(f"{model}-{version.number}-{kind}")
     check_is_free(folder)
-    files = export(version, cloud.artifacts, kind)
+    files = export(version, client.cloud.artifacts, kind)
     write(files, folder)
     output.say(f"wrote {model}@{version.number} as {kind} to {folder}: {', '.join(sorted(files))}")
     if is_rejected(version):

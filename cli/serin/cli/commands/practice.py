@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from serin.cli.commands.arguments import AsJson, Model, Port, check_name, read_file
+from serin.cli.commands.arguments import AsJson, Model, Port
 from serin.cli.exits import AnsweredNo
-from serin.cli.project import AskedWrongly
 from serin.cli.show import Output
+from serin.client.project import AskedWrongly, check_name
 
 app = typer.Typer()
 
@@ -73,6 +73,7 @@ def drill(
     """Break releases on purpose, to see each end as it must. On a twin of its own; exit status 1 where one does not."""
     from serin.cli.drill import run_drill
     from serin.cli.examples import tables
+    from serin.client.tables import read_file
 
     check_name(model)
     if data is None and model not in list(ExampleName):

@@ -11,12 +11,12 @@ from typing import Annotated
 
 import typer
 
-from serin.cli import project
 from serin.cli.commands import contracts
-from serin.cli.commands.arguments import AsJson, check_name, read_file
+from serin.cli.commands.arguments import AsJson
 from serin.cli.commands.data import upload
-from serin.cli.project import AskedWrongly
 from serin.cli.show import Output
+from serin.client import project
+from serin.client.project import AskedWrongly, check_name
 from serin.errors import Unavailable
 
 app = typer.Typer()
@@ -51,36 +51,36 @@ def try_table(
     as_json: AsJson = False,
 ) -> None:
     """Bring a table of yours to an answer, on the twin: contract, dataset, training, version, prediction."""
-    from serin.cli.reach import reach
     from serin.cli.render import tell_predictions
-    from serin.cli.rows import rows_from_table
-    from serin.cli.twin import running_twin, start_detached
+    from serin.cli.twin import start_detached
+    from serin.client.environment import reach
+    from serin.client.rows import rows_from_table
+    from serin.client.tables import read_file
+    from serin.client.twin import running_twin
 
-    output = Output(as_json=as_json)
-    name = model or re.sub(r"[^a-z0-9]+", "_", data.name.partition(".")[0].lower()).strip("_")
-    check_name(name)
-    table = read_file(data)
-    if (place := project.models_folder() / name / "model.yaml").exists():
-        contract = project.contracts().load(name)
-        if contract.target != target:
-            raise AskedWrongly(f"{place} predicts {contract.target}, not {target}; name another model with --model")
-        output.say(f"{name} has a contract already, by which this goes: {place}")
-    else:
+    output, place = Output(as_json=as_json), project.here()
+    name = check_name(model or re.sub(r"[^a-z0-9]+", "_", data.name.partition(".")[0].lower()).strip("_"))
+    table, contract = read_file(data), place.models_folder / name / "model.yaml"
+    if not contract.exists():
         contracts.init(name, data, target)
+    elif (known := place.contracts.load(name)).target != target:
+        raise AskedWrongly(f"{contract} predicts {known.target}, not {target}; name another model with --model")
+    else:
+        output.say(f"{name} has a contract already, by which this goes: {contract}")
     try:
-        running_twin()
+        running_twin(place)
     except Unavailable:
         with output.waiting("starting the twin"):
             start_detached(0)
     upload(name, data, wait=True)
-    there = reach("local")
-    rows = rows_from_table(table, there.call("GET", f"/models/{name}"))[:TRIED]
+    client = reach("local").model(name)
+    rows = rows_from_table(table, client.describe())[:TRIED]
     output.say(f"\nwhat it answers to the first {len(rows)} rows:")
-    answer = there.call("POST", f"/models/{name}/predict", {"rows": rows})
+    answer = client.ask(rows)
     tell_predictions(output, answer)
     output.say("\nthe twin stays up. Next:")
     output.say(f"  serin why {name}@{answer['version']}     what it was judged by, and on which rows")
-    output.say(f"  {place.relative_to(project.root())}     is the contract: read it, correct it, upload again")
+    output.say(f"  {contract.relative_to(place.root)}     the contract: read it, correct it, upload again")
     output.say("  serin local down     stops the twin; serin local up goes on where it ended")
     output.document(answer)
 
@@ -94,7 +94,7 @@ def run_cdk(words: typer.Context) -> None:
 
     if not words.args:
         raise AskedWrongly("say what the CDK shall do, as in: serin cdk diff -c env=dev")
-    done = subprocess.run(compose(words.args), cwd=project.root(), env=with_node(os.environ), check=False)
+    done = subprocess.run(compose(words.args), cwd=project.here().root, env=with_node(os.environ), check=False)
     sys.exit(done.returncode)
 
 
@@ -104,7 +104,7 @@ def upgrade(as_json: AsJson = False) -> None:
     from serin.cli.upgrade import upgrade_project
 
     output = Output(as_json=as_json)
-    upgraded = upgrade_project(project.root())
+    upgraded = upgrade_project(project.here().root)
     output.say(upgraded.summary)
     for heading, text in upgraded.changes.items():
         output.say(f"\n{heading}", style="bold")

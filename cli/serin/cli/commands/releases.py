@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serin.cli import project
 from serin.cli.commands.arguments import AsJson, Env, Model, Which, read_version
 from serin.cli.show import Output
+from serin.client import project
+
+if TYPE_CHECKING:
+    from serin.registry.records import Release
 
 app = typer.Typer()
 
@@ -27,15 +30,13 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Start a release of a version by hand, under its contract's plan."""
-    from serin.aws.wiring import releaser_in
-    from serin.cli.reach import reach
+    from serin.client.environment import reach
 
-    output, (model, number), there = Output(as_json=as_json), read_version(which), reach(env)
-    starter = releaser_in(there.cloud, actor=there.caller).starter
-    started = starter.start_by_hand(model, number, unblocked_by=there.caller if override_block else "")
-    output.say(f"release {started.id} of {model}@{number} is {started.status}: {started.strategy}")
+    output, (model, number) = Output(as_json=as_json), read_version(which)
+    release = reach(env).model(model).release(number, override_block=override_block)
+    output.say(f"release {release.id} of {model}@{number} is {release.status}: {release.strategy}")
     output.say(f"to watch it:  serin releases {model} --follow")
-    output.document(asdict(started))
+    output.document(asdict(release))
 
 
 @app.command()
@@ -46,12 +47,12 @@ def releases(
     as_json: AsJson = False,
 ) -> None:
     """List the releases of a model, and how the one under way stands."""
-    from serin.cli.reach import reach
     from serin.cli.releases import follow, tell_releases
+    from serin.client.environment import reach
 
-    output, cloud = Output(as_json=as_json), reach(env).cloud
+    output, cloud = Output(as_json=as_json), reach(env).model(model).cloud
     if not cloud.registry.releases(model):
-        project.contracts().load(model)  # there may be no such model at all
+        project.here().contracts.load(model)  # there may be no such model at all
     if is_followed:
         follow(output, cloud, model)
     output.document(tell_releases(output, cloud, model))
@@ -63,26 +64,24 @@ Seen = Annotated[str, typer.Option("--seen", help="the evidence that you saw; `s
 @app.command()
 def approve(which: Which, seen: Seen, env: Env = "local", as_json: AsJson = False) -> None:
     """Approve what a release waits for, on the evidence that you saw."""
-    _answer(which, seen, env, is_approved=True, output=Output(as_json=as_json))
+    from serin.client.environment import reach
+
+    model, number = read_version(which)
+    _tell_answer(Output(as_json=as_json), "approved", reach(env).model(model).approve(number, seen=seen))
 
 
 @app.command()
 def reject(which: Which, seen: Seen, env: Env = "local", as_json: AsJson = False) -> None:
     """Reject a release: it ends, and the champion goes on."""
-    _answer(which, seen, env, is_approved=False, output=Output(as_json=as_json))
+    from serin.client.environment import reach
+
+    model, number = read_version(which)
+    _tell_answer(Output(as_json=as_json), "rejected", reach(env).model(model).reject(number, seen=seen))
 
 
-def _answer(which: str, seen: str, env: str, *, is_approved: bool, output: Output) -> None:
-    from serin.aws.wiring import releaser_in
-    from serin.cli.reach import reach
-    from serin.release.approve import answer
-
-    (model, number), there = read_version(which), reach(env)
-    releaser = releaser_in(there.cloud, actor=there.caller)
-    # On the twin everybody is one identity, which therefore says nothing of who somebody is.
-    answered = answer(releaser, model, number, is_approved=is_approved, seen=seen, needs_another=env != "local")
-    output.say(f"{'approved' if is_approved else 'rejected'}: release {answered.id} acts on it at its next turn")
-    output.document(asdict(answered))
+def _tell_answer(output: Output, answer: str, release: Release) -> None:
+    output.say(f"{answer}: release {release.id} acts on it at its next turn")
+    output.document(asdict(release))
 
 
 @app.command()
@@ -95,16 +94,11 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Let the previous champion answer again, at once."""
-    from serin.aws.wiring import releaser_in
-    from serin.cli.reach import reach
-    from serin.registry.lineage import resolve_version
-    from serin.release.rollback import rollback as roll_back
+    from serin.client.environment import reach
 
     output = Output(as_json=as_json)
     model, _, version = which.partition("@")
-    there = reach(env)  # the contract is not read: it may be what is broken
-    number = resolve_version(there.cloud.registry, model, version) if version else None
-    route = roll_back(releaser_in(there.cloud, actor=there.caller), model, reason, version=number)
+    route = reach(env).model(model).rollback(version or None, reason=reason)
     output.say(f"{model}@{route.champion.version} answers again", style="bold green")
     output.say("running endpoints follow within 5 seconds; the version that was rolled back is not released again")
     output.document(asdict(route))

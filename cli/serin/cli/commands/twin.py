@@ -9,7 +9,9 @@ import typer
 
 from serin.cli.commands.arguments import DEFAULT_PORT, AsJson, Port
 from serin.cli.exits import AnsweredNo
-from serin.cli.show import Output, moment
+from serin.cli.show import Output
+from serin.client import project
+from serin.client.words import moment
 from serin.errors import SerinError
 
 app = typer.Typer()
@@ -60,11 +62,11 @@ def local_down(as_json: AsJson = False) -> None:
 @local.command("status")
 def local_status(as_json: AsJson = False) -> None:
     """Say whether the twin is up, and where. Exit status 1 where it is not."""
-    from serin.cli.twin import running_twin
+    from serin.client.twin import running_twin
 
     output = Output(as_json=as_json)
     try:
-        _tell_twin(output, running_twin())
+        _tell_twin(output, running_twin(project.here()))
     except SerinError as error:
         output.say(error.message)
         output.document({"up": False})
@@ -74,11 +76,11 @@ def local_status(as_json: AsJson = False) -> None:
 @local.command("env")
 def local_env(as_json: AsJson = False) -> None:
     """Print the exports that point the AWS CLI, boto3, CDK and curl at the twin: eval "$(serin local env)"."""
-    from serin.cli.reach import reach
-    from serin.cli.twin import running_twin
+    from serin.client.environment import reach
+    from serin.client.twin import running_twin
 
-    output, variables = Output(as_json=as_json), dict(running_twin()["environment"])
-    if running_twin()["outputs"]:
+    output, variables = Output(as_json=as_json), dict(running_twin(project.here())["environment"])
+    if running_twin(project.here())["outputs"]:
         there = reach("local")
         variables |= {"SERIN_URL": there.outputs["ApiUrl"].rstrip("/"), "SERIN_API_KEY": there.api_key}
     for name, value in variables.items():
@@ -105,7 +107,7 @@ def _tell_twin(output: Output, facts: dict[str, Any]) -> None:
 
 def _tell_restored(output: Output, saved_at: str | None) -> None:
     """Say what a twin was started with; nothing where it was started empty."""
-    from serin.cli.reach import reach
+    from serin.client.environment import reach
 
     if not saved_at:
         return

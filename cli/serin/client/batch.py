@@ -8,18 +8,63 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from serin.aws.cloud import Cloud
-from serin.batch.account import BatchAccount, read_account
+from serin.batch.account import BatchAccount, BatchStatus, read_account
 from serin.batch.job import Source, job_id, sources_under
-from serin.cli.progress import Progress
+from serin.client.progress import Progress, teller
 from serin.errors import NotFound, Refused, Unavailable
 from serin.registry.keys import batch_key, batch_work_prefix
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def send_file(cloud: Cloud, model: str, file: Path, content: bytes) -> str:
+
+class Batch:
+    """A batch under way."""
+
+    def __init__(self, cloud: Cloud, model: str, job: str, *, attempt: int = 1) -> None:
+        self.cloud, self.model, self.job, self.attempt = cloud, model, job, attempt
+        self._account: BatchAccount | None = None
+
+    def wait(self, timeout_seconds: float = 900.0, say: Callable[[str], None] | None = None) -> Self:
+        """Wait until every row is accounted for. Raises Unavailable where it takes longer; it goes on then."""
+        say = say or teller()
+        self._account = follow_batch(self.cloud, self.model, self.job, timeout_seconds, say, attempt=self.attempt)
+        return self
+
+    @property
+    def account(self) -> BatchAccount:
+        """The account of every row; waits for it first."""
+        if self._account is None:
+            self.wait()
+        assert self._account is not None  # else it raised
+        return self._account
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether each row got an answer, as far as it was waited for."""
+        return self._account is not None and self._account.status is BatchStatus.DONE
+
+    def answers(self) -> pd.DataFrame:
+        """Read the answers, a row each; waits for them first. Columns: file, and those of the answers' files."""
+        from serin.client.tables import frame
+
+        names, rows = read_answers(self.cloud, self.account)
+        return frame(rows, names)
+
+    def write(self, out: Path) -> int:
+        """Write the answers into a CSV file, and tell how many there are."""
+        return write_answers(self.cloud, self.account, out)
+
+    def __repr__(self) -> str:
+        return f"<batch {self.job} of {self.model}: {self._account.status if self._account else 'under way'}>"
+
+
+def send_file(cloud: Cloud, model: str, name: str, content: bytes) -> str:
     """Send a file; the environment does the rest by itself. Gives the job's id."""
-    key = batch_key(model, file.name)
+    key = batch_key(model, name)
     return job_id([Source(key, cloud.data.put(key, content))])
 
 
@@ -68,8 +113,8 @@ def follow_batch(
     raise Unavailable(f"the batch {job} did not end within {timeout_seconds:g} s; it goes on without you")
 
 
-def write_answers(cloud: Cloud, account: BatchAccount, out: Path) -> int:
-    """Write the answers of all parts into one file, and tell how many there are."""
+def read_answers(cloud: Cloud, account: BatchAccount) -> tuple[list[str], list[dict[str, Any]]]:
+    """Read the answers of all parts: the names of the columns, and the rows."""
     parts = [
         (file.key, csv.DictReader(io.StringIO(cloud.data.get(part.key).decode())))
         for file in account.files
@@ -77,9 +122,14 @@ def write_answers(cloud: Cloud, account: BatchAccount, out: Path) -> int:
         if part.key
     ]
     names = dict.fromkeys(name for _, part in parts for name in part.fieldnames or ())
-    rows = [{"file": key, **row} for key, part in parts for row in part]
+    return ["file", *names], [{"file": key, **row} for key, part in parts for row in part]
+
+
+def write_answers(cloud: Cloud, account: BatchAccount, out: Path) -> int:
+    """Write the answers of all parts into one file, and tell how many there are."""
+    names, rows = read_answers(cloud, account)
     with out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["file", *names], lineterminator="\n")
+        writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     return len(rows)

@@ -9,8 +9,8 @@ import json
 import pandas as pd
 import pytest
 
-from serin.cli.project import AskedWrongly
-from serin.cli.rows import rows_from_json, rows_from_table
+from serin.client.project import AskedWrongly
+from serin.client.rows import rows_from_json, rows_from_table
 from serin.data.read import Unreadable
 
 DESCRIBED = {

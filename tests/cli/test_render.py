@@ -9,13 +9,13 @@ import pytest
 from serin.cli.render import (
     SHOWN_REASONS,
     evidence,
-    gate_in_words,
     tell_drift,
     tell_leaderboard,
     tell_predictions,
     tell_reasons,
 )
 from serin.cli.show import Output
+from serin.client.words import gate_in_words
 from serin.monitoring.drift import DriftVerdict, Report, Shift
 
 

@@ -10,8 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from serin.cli import project
-from serin.cli.reach import reach
+from serin.client.environment import reach
 from serin.errors import NotFound
 
 TEMPLATE = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}, "Outputs": {"Table": {"Value": "a-table"}}}
@@ -23,7 +22,8 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     environments = {"dev": {"prefix": "shop"}, "prod": {}}
     context = {"defaults": {"region": "eu-west-1"}, "environments": environments}
     (tmp_path / "cdk.json").write_text(json.dumps({"context": context}))
-    monkeypatch.setattr(project, "root", lambda: tmp_path)
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "tests")
     with mock_aws():

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from serin.aws.cloud import Cloud
-from serin.cli.progress import Progress
-from serin.cli.releases import headline, ways_to_answer
+from serin.client.progress import Progress
+from serin.client.releases import headline, ways_to_answer
 from serin.errors import Unavailable
 from serin.registry.ids import receipt_id, release_id
 from serin.registry.keys import run_prefix
@@ -79,11 +79,11 @@ class Follower:
         """Follow the first release of a version until its trial ends or a person is waited for."""
 
         def ended() -> Release | None:
-            found = self.cloud.registry.find_release(model, release_id(version))
-            if found is None or found.value.status is ReleaseStatus.QUEUED:
+            stored = self.cloud.registry.find_release(model, release_id(version))
+            if stored is None or stored.value.status is ReleaseStatus.QUEUED:
                 return None
-            is_on_trial = found.value.status is ReleaseStatus.LIVE and not found.value.is_asking
-            return None if is_on_trial else found.value
+            is_on_trial = stored.value.status is ReleaseStatus.LIVE and not stored.value.is_asking
+            return None if is_on_trial else stored.value
 
         what = f"the release of {model}@{version}"
         release: Release = self.until(ended, what, lambda: self._holds_up_release(model, version))
@@ -92,10 +92,10 @@ class Follower:
     def _holds_up_release(self, model: str, version: int) -> str:
         """Say what the release of a version waits for, and how a person can answer."""
         registry = self.cloud.registry
-        found = registry.find_release(model, release_id(version))
-        if found is None:
+        stored = registry.find_release(model, release_id(version))
+        if stored is None:
             return ""
-        release = found.value
+        release = stored.value
         if release.status is ReleaseStatus.LIVE and release.reason:
             return f"{release.reason}\n  watch it   serin releases {model} --follow"
         ahead = registry.releasing(model).value.live
@@ -115,8 +115,8 @@ class Follower:
         yield self._ended(model, run)
 
     def _is_considered(self, model: str, dataset: str) -> bool:
-        found = self.cloud.registry.dataset(model, dataset)
-        return found is not None and found.is_considered
+        stored = self.cloud.registry.dataset(model, dataset)
+        return stored is not None and stored.is_considered
 
     def _training(self, model: str, is_mine: Callable[[Run], bool], is_answered: Callable[[], bool]) -> Iterator[Step]:
         def decided() -> Skipped | Run | None:
@@ -146,8 +146,8 @@ class Follower:
 
     def _ended(self, model: str, run: Run) -> Run | Judged:
         def ended() -> Run | None:
-            found = self.cloud.registry.run(model, run.id).value
-            return None if found.status is RunStatus.RUNNING else found
+            stored = self.cloud.registry.run(model, run.id).value
+            return None if stored.status is RunStatus.RUNNING else stored
 
         done: Run = self.until(ended, f"run {run.id} of {model}")
         if done.version is None or done.status is RunStatus.FAILED:
@@ -162,9 +162,9 @@ class Follower:
         """
         deadline, pause, progress = time.monotonic() + self.timeout_seconds, 0.1, Progress(self.say)
         while time.monotonic() < deadline:
-            found = look()
-            if found is not None:
-                return found
+            awaited = look()
+            if awaited is not None:
+                return awaited
             progress.tell(what, holds_up())
             time.sleep(pause)
             pause = min(pause * 1.2, 2.0)
@@ -178,7 +178,26 @@ def as_document(step: Step) -> dict[str, Any]:
     return {"step": type(step).__name__.lower(), **asdict(step)}
 
 
-def ended_badly(step: dict[str, Any]) -> bool:
+def ended_badly(step: Step) -> bool:
     """Tell whether the last thing that was followed is a no: gates not passed, a run failed, a release refused."""
-    status = step["version"]["status"] if step["step"] == "judged" else step.get("status")
-    return status in _BAD_ENDS
+    if isinstance(step, Skipped):
+        return False
+    return (step.version if isinstance(step, Judged) else step).status in _BAD_ENDS
+
+
+def sentence(step: Step) -> str:
+    """Say in a line what a step is."""
+    match step:
+        case Receipt():
+            reasons = "".join(f"; {reason['message']}" for reason in step.reasons[:1])
+            return f"{step.key} is {step.status}: {step.good_rows:,} of {step.rows:,} rows are good{reasons}"
+        case Skipped():
+            return f"no training now: {step.reason}"
+        case Run() if step.error:
+            return f"run {step.id} failed: {step.error}"
+        case Run():
+            return f"training {step.model}: {step.reason} (run {step.id})"
+        case Judged():
+            return f"{step.version.model}@{step.version.number}, {step.version.chosen}: gates {step.version.status}"
+        case Release():
+            return headline(step)

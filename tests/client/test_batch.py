@@ -11,7 +11,7 @@ import pytest
 from serin.aws.cloud import Cloud
 from serin.batch.account import BatchAccount, FileAccount, PartAccount, write_account
 from serin.batch.job import Job, write_json
-from serin.cli.batch import follow_batch, send_again, send_prefix
+from serin.client.batch import follow_batch, send_again, send_prefix
 from serin.errors import NotFound, Refused, Unavailable
 from serin.registry.keys import batch_work_prefix
 from tests.fakes import FakeObjects, FakeQueue

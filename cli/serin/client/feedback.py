@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any
 
-from serin.cli.project import AskedWrongly
+from serin.client.endpoint import Endpoint
+from serin.client.project import AskedWrongly
 from serin.errors import BadRequest, InvalidRows
 from serin.serving.capture.feedback import KEYS, MAX_ITEMS
 from serin.serving.rows.body import read_json
-
-
-class Endpoint(Protocol):
-    """Where requests are answered."""
-
-    def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +30,13 @@ class Sent:
     refused: tuple[Refused, ...]
 
 
-def send_feedback(there: Endpoint, model: str, content: bytes) -> Sent:
+def send_feedback(endpoint: Endpoint, model: str, content: bytes) -> Sent:
     """Post all of a file, but for what is wrong in it. Doing it again changes nothing.
 
     content: a table with the columns id, truth and perhaps row, or a JSON object a line with these keys; what else
     stands there is left out. Raises AskedWrongly, Unreadable, and what the endpoint's errors mean.
     """
-    is_regression = not there.call("GET", f"/models/{model}")["classes"]
+    is_regression = not endpoint.call("GET", f"/models/{model}")["classes"]
     refused: list[Refused] = []
     is_json = content.lstrip()[:1] == b"{"
     items = [*(_from_lines(content, refused) if is_json else _from_table(content, is_regression=is_regression))]
@@ -49,16 +44,16 @@ def send_feedback(there: Endpoint, model: str, content: bytes) -> Sent:
         raise AskedWrongly("the file holds no feedback")
     received = 0
     for start in range(0, len(items), MAX_ITEMS):
-        received += _post(there, model, dict(items[start : start + MAX_ITEMS]), refused)
-    return Sent(received, tuple(sorted(refused, key=lambda each: each.line)))
+        received += _post(endpoint, model, dict(items[start : start + MAX_ITEMS]), refused)
+    return Sent(received, tuple(sorted(refused, key=lambda line: line.line)))
 
 
-def _post(there: Endpoint, model: str, piece: dict[int, Any], refused: list[Refused]) -> int:
+def _post(endpoint: Endpoint, model: str, piece: dict[int, Any], refused: list[Refused]) -> int:
     """Post items, by their lines, without those that are refused, until the others are taken."""
     while piece:
         lines = list(piece)
         try:
-            answer = there.call("POST", f"/models/{model}/feedback", {"feedback": list(piece.values())})
+            answer = endpoint.call("POST", f"/models/{model}/feedback", {"feedback": list(piece.values())})
             return int(answer["received"])
         except InvalidRows as error:
             for problem in error.problems:
@@ -71,12 +66,12 @@ def _post(there: Endpoint, model: str, piece: dict[int, Any], refused: list[Refu
 def _from_lines(content: bytes, refused: list[Refused]) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, text in enumerate(content.splitlines(), start=1):
         try:
-            said = read_json(text) if text.strip() else None
+            item = read_json(text) if text.strip() else None
         except BadRequest as error:
             refused.append(Refused(number, error.message.replace("the body", "the line")))
             continue
-        if isinstance(said, dict):
-            yield number, {key: said[key] for key in KEYS if key in said}
+        if isinstance(item, dict):
+            yield number, {key: item[key] for key in KEYS if key in item}
         elif text.strip():
             refused.append(Refused(number, 'a line is an object like {"id": "1f0c86a2b3d4e5f6-0", "truth": "yes"}'))
 
@@ -94,9 +89,9 @@ def _from_table(content: bytes, *, is_regression: bool) -> Iterator[tuple[int, d
         yield line, _typed(dict(zip(names, cells, strict=True)), is_regression=is_regression)
 
 
-def _typed(said: Mapping[str, str | None], *, is_regression: bool) -> dict[str, Any]:
+def _typed(cells: Mapping[str, str | None], *, is_regression: bool) -> dict[str, Any]:
     """Make numbers of texts where numbers are meant; of what is none the endpoint says what is wrong."""
-    item: dict[str, Any] = {key: value for key, value in said.items() if key != "row" or value}
+    item: dict[str, Any] = {key: value for key, value in cells.items() if key != "row" or value}
     if is_regression:
         item["truth"] = _number(item["truth"])
     if "row" in item and item["row"].isdecimal():

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from serin.cli.feedback import Refused, Sent, send_feedback
-from serin.cli.project import AskedWrongly
+from serin.client.feedback import Refused, Sent, send_feedback
+from serin.client.project import AskedWrongly
 from serin.contract.spec import ServingSpec
 from serin.data.read import Unreadable
 from serin.errors import InvalidRows

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from serin.cli.progress import SILENCE_SECONDS, Progress
+from serin.client.progress import SILENCE_SECONDS, Progress
 
 
 class Waiting:
