@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Label = str | int | float | bool
+_NOTHING: tuple[Any, ...] = (None, "", {})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Prediction:
     """The answer for one row.
 
@@ -38,6 +39,15 @@ class Prediction:
     base_rows: int = 0
     contributions: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show what the answer says; of what it has nothing to say about, nothing."""
+        facts = {item.name: getattr(self, item.name) for item in fields(self)}
+        if self.base is None:
+            del facts["base_rows"]
+        if not self.notes:
+            del facts["notes"]
+        return f"Prediction({', '.join(f'{name}={value!r}' for name, value in facts.items() if value not in _NOTHING)})"
 
 
 def read_predictions(answer: Mapping[str, Any]) -> list[Prediction]:

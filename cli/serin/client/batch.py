@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_NUMBERS = ("score", "base", "base_rows")
+_NUMBERS_BELOW = ("probabilities.", "contributions.", "interval.")
+
+
 class Batch:
     """A batch under way."""
 
@@ -48,11 +52,16 @@ class Batch:
         return self._account is not None and self._account.status is BatchStatus.DONE
 
     def answers(self) -> pd.DataFrame:
-        """Read the answers, a row each; waits for them first. Columns: file, and those of the answers' files."""
+        """Read the answers, a row each; waits for them first.
+
+        Columns: file, line, what identifies the row, prediction, score, and what else answers say, as in the files.
+        Raises MissingPackage without pandas.
+        """
         from serin.client.tables import frame
 
         names, rows = read_answers(self.cloud, self.account)
-        return frame(rows, names)
+        cells = ({name: _typed(name, cell) for name, cell in row.items()} for row in rows)
+        return frame(cells, names)
 
     def write(self, out: Path) -> int:
         """Write the answers into a CSV file, and tell how many there are."""
@@ -60,6 +69,14 @@ class Batch:
 
     def __repr__(self) -> str:
         return f"<batch {self.job} of {self.model}: {self._account.status if self._account else 'under way'}>"
+
+
+def _typed(name: str, cell: str) -> str | float | int | None:
+    """Give a cell of an answers' file its type, by the name of its column."""
+    if name == "line" and cell:
+        return int(cell)
+    is_number = name in _NUMBERS or name.startswith(_NUMBERS_BELOW)
+    return (float(cell) if cell else None) if is_number else cell
 
 
 def send_file(cloud: Cloud, model: str, name: str, content: bytes) -> str:

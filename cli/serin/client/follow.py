@@ -42,6 +42,7 @@ class Judged:
     training: dict[str, Any]
 
 
+SHOWN_REASONS = 5
 _BAD_ENDS = ("rejected", "held", "failed", "refused", "rolled_back", "expired", "halted", "aborted", "superseded")
 
 Step = Receipt | Skipped | Run | Judged | Release
@@ -186,10 +187,10 @@ def ended_badly(step: Step) -> bool:
 
 
 def sentence(step: Step) -> str:
-    """Say in a line what a step is."""
+    """Say in a line what a step is; below it why an upload is not as it should be."""
     match step:
         case Receipt():
-            reasons = "".join(f"; {reason['message']}" for reason in step.reasons[:1])
+            reasons = "".join(f"\n  {reason['message']}" for reason in step.reasons[:SHOWN_REASONS])
             return f"{step.key} is {step.status}: {step.good_rows:,} of {step.rows:,} rows are good{reasons}"
         case Skipped():
             return f"no training now: {step.reason}"

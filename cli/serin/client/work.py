@@ -79,7 +79,7 @@ class Work:
         raise NotImplementedError
 
     def _described(self) -> str:
-        return sentence(self.steps[-1]) if self.steps else "not followed yet: wait() follows it"
+        return "".join(map(sentence, self.steps[-1:])) or "not followed yet; wait() follows it"
 
 
 class Upload(Work):
@@ -104,7 +104,7 @@ class Upload(Work):
         return follower.upload(self.model, self.key, self.object_version)
 
     def __repr__(self) -> str:
-        return f"<upload {self.key}, {self.size:,} bytes: {self._described()}>"
+        return f"<upload of {self.key}: {self._described()}>"
 
 
 class Training(Work):
