@@ -31,7 +31,7 @@ from serin.local.layers import merge_layers, unzip
 from serin.local.logs import Logs
 from serin.local.process import Spec
 from serin.local.queues import Queues
-from serin.local.resources import Resources
+from serin.local.resources.stacks import Resources
 from serin.local.schedules import Clock, Schedules
 from serin.local.snapshot import Snapshot
 from serin.local.targets import Targets

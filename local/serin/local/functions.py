@@ -20,7 +20,7 @@ from typing import Any
 from serin.local.faults import Faults
 from serin.local.logs import Logs
 from serin.local.process import Answer, FunctionProcess, Spec
-from serin.local.reaper import Warden
+from serin.local.reaper import Reaper
 
 SYNC_PAYLOAD_LIMIT = 6 * 1024 * 1024
 RESPONSE_LIMIT = 6_291_556
@@ -116,7 +116,7 @@ class Functions:
         self._faults = faults
         self._homes = homes
         self._endpoint_url = endpoint_url
-        self._warden = Warden()
+        self._reaper = Reaper()
         self._lock = threading.Lock()
         self._pools: dict[str, _Pool] = {}
         self._by_key: dict[str, FunctionProcess] = {}
@@ -178,7 +178,7 @@ class Functions:
         for process in list(self._by_key.values()):
             process.kill("stopped")
             process.close()
-        self._warden.close()
+        self._reaper.close()
 
     def _pool(self, name: str) -> _Pool:
         pool = self._pools.get(name)
@@ -241,7 +241,7 @@ class Functions:
             endpoint_url=self._endpoint_url,
             home=self._homes / str(number),
             log_stream=f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}",
-            warden=self._warden,
+            reaper=self._reaper,
         )
         self._by_key[access_key] = process
         self._logs.follow(process)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from serin.local.faults import Kill
-from serin.local.reaper import Warden
+from serin.local.reaper import Reaper
 from serin.local.wire import Connection, Malformed, Request, Response
 
 _INIT_SECONDS = 10.0  # Lambda gives an init this long before it counts as part of the invocation
@@ -61,7 +61,7 @@ class FunctionProcess:
     """A process that runs one function. One thread at a time may use it."""
 
     def __init__(
-        self, spec: Spec, *, access_key: str, endpoint_url: str, home: Path, log_stream: str, warden: Warden
+        self, spec: Spec, *, access_key: str, endpoint_url: str, home: Path, log_stream: str, reaper: Reaper
     ) -> None:
         self.spec = spec
         self.access_key = access_key
@@ -70,7 +70,7 @@ class FunctionProcess:
         self.idle_since = time.monotonic()
         self.kill_at: Kill | None = None
         self.init_seconds: float | None = None
-        self._warden = warden
+        self._reaper = reaper
         self._why_killed: str | None = None
         self._connection: Connection | None = None
         self._started = time.monotonic()
@@ -85,7 +85,7 @@ class FunctionProcess:
             stderr=subprocess.STDOUT,
             process_group=0,  # a Ctrl-C is the twin's; and what the function starts dies with it
         )
-        warden.watch(self._process.pid)
+        reaper.watch(self._process.pid)
         assert self._process.stdout is not None
         self.output: IO[bytes] = self._process.stdout
 
@@ -149,7 +149,7 @@ class FunctionProcess:
     def close(self) -> None:
         """Kill the process and clear away what was its own."""
         self.kill("closed")
-        self._warden.forget(self.pid)
+        self._reaper.forget(self.pid)
         self._listener.close()
         if self._connection is not None:
             self._connection.close()

@@ -13,7 +13,7 @@ import sys
 import threading
 
 
-class Warden:
+class Reaper:
     """The twin's end of the pipe."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Warden:
         self._tell(f"-{group}\n")
 
     def close(self) -> None:
-        """Let the warden do its work and end."""
+        """Let the reaper do its work and end."""
         with self._lock, contextlib.suppress(OSError):
             assert self._process.stdin is not None
             self._process.stdin.close()

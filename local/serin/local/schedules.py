@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.events.models import events_backends
-from moto.scheduler.models import scheduler_backends
 
 from serin.local.errors import UnsupportedResource
 from serin.local.targets import Targets
@@ -133,7 +132,7 @@ class _Due:
 
 
 class Schedules:
-    """Fires scheduled rules of EventBridge and schedules of EventBridge Scheduler."""
+    """Fires the scheduled rules of EventBridge."""
 
     def __init__(self, *, clock: Clock, targets: Targets, account: str, region: str) -> None:
         self._clock = clock
@@ -158,7 +157,7 @@ class Schedules:
 
     def _fire_what_is_due(self) -> None:
         now = self._clock.now()
-        for due in [*self._rules(), *self._schedules()]:
+        for due in self._rules():
             key = (due.arn, due.expression)
             try:
                 schedule = parse_schedule(due.expression)
@@ -178,13 +177,6 @@ class Schedules:
                 if rule.scheduled_expression and rule.state == "ENABLED":
                     targets = tuple((target["Arn"], _input(target)) for target in rule.targets)
                     yield _Due(rule.arn, rule.scheduled_expression, targets)
-
-    def _schedules(self) -> Iterator[_Due]:
-        for group in list(scheduler_backends[self._account][self._region].schedule_groups.values()):
-            for schedule in list(group.schedules.values()):
-                if (schedule.state or "ENABLED") == "ENABLED":
-                    targets = ((schedule.target["Arn"], _input(schedule.target)),)
-                    yield _Due(schedule.arn, schedule.schedule_expression, targets)
 
     def _scheduled_event(self, rule_arn: str) -> bytes:
         event: dict[str, Any] = {

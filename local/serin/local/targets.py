@@ -1,15 +1,13 @@
 """How does an event reach what it is meant for, by ARN, when nobody waits for an answer?
 
 EventBridge rules, schedules, bucket and topic notifications all end here. A function's own asynchronous
-events are tried three times, then go to its dead-letter queue or its on-failure destination.
+events are tried three times, then go to its dead-letter queue.
 """
 
 import itertools
-import json
 import logging
 import threading
 import time
-from typing import Any
 
 from moto.awslambda.models import lambda_backends
 from moto.sns.models import sns_backends
@@ -75,13 +73,13 @@ class Targets:
     def _deliver(self, number: int, function: str, event: bytes) -> None:
         try:
             outcome = self._try(function, event)
-            for pause in _RETRY_SECONDS[: self._retries(function)]:
+            for pause in _RETRY_SECONDS:
                 if outcome is not None and outcome.error_type is None:
                     break
                 time.sleep(pause)
                 outcome = self._try(function, event)
             if outcome is None or outcome.error_type is not None:
-                self._give_up(function, event, outcome)
+                self._give_up(function, event)
             elif self._faults.is_repeated(function):
                 self._try(function, event)
         except Exception:
@@ -95,31 +93,10 @@ class Targets:
         except Throttled:
             return None
 
-    def _retries(self, function: str) -> int:
-        return int(self._invoke_config(function).get("MaximumRetryAttempts", len(_RETRY_SECONDS)))
-
-    def _invoke_config(self, function: str) -> dict[str, Any]:
-        return getattr(self._lambda.get_function(function), "twin_invoke_config", {})
-
-    def _give_up(self, function: str, event: bytes, outcome: Outcome | None) -> None:
+    def _give_up(self, function: str, event: bytes) -> None:
         config = self._lambda.get_function(function)
         dead_letters = getattr(config, "twin_properties", {}).get("DeadLetterConfig", {}).get("TargetArn")
-        on_failure = self._invoke_config(function).get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         if dead_letters:
             self.send(dead_letters, event)
-        if on_failure:
-            self.send(on_failure, _failure_record(config.function_arn, event, outcome))
-        if not dead_letters and not on_failure:
+        else:
             _LOG.warning("an event for %s failed and is dropped: it has no dead-letter queue", function)
-
-
-def _failure_record(arn: str, event: bytes, outcome: Outcome | None) -> bytes:
-    record: dict[str, Any] = {
-        "version": "1.0",
-        "requestContext": {"functionArn": arn, "condition": "RetriesExhausted"},
-        "requestPayload": json.loads(event),
-    }
-    if outcome is not None:
-        record["requestContext"]["requestId"] = outcome.request_id
-        record["responsePayload"] = json.loads(outcome.payload)
-    return json.dumps(record).encode()

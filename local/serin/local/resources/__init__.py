@@ -1,0 +1,1 @@
+"""What the resources of a template become: a module for each service."""
