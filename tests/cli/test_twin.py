@@ -21,12 +21,14 @@ from serin.client import project
 from serin.client.twin import running_twin
 from serin.errors import SerinError, Unavailable
 from serin.local.assembly import hold
-from serin.local.errors import StateUnreadable
+from serin.local.errors import StateUnreadable, UnknownStack
 
 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".serin").mkdir()
+    context = {"defaults": {"prefix": "shop"}, "environments": {"local": {}}}
+    (tmp_path / "cdk.json").write_text(json.dumps({"context": context}))
     monkeypatch.setattr(project, "here", lambda: project.Project(tmp_path))
     monkeypatch.setattr(twin, "LOCK_SECONDS", 0.0)
     monkeypatch.setattr(twin, "assembly", lambda say: tmp_path)
@@ -104,13 +106,17 @@ def test_what_a_killed_twin_left_behind_is_cleared_away(
 class FakeTwin:
     """A twin of nothing, that does something else while it starts."""
 
-    outputs: ClassVar[dict[str, str]] = {}
     environment: ClassVar[dict[str, str]] = {}
     restored_from = None
     started = 0
 
     def __init__(self, *_: Any, port: int, **__: Any) -> None:
         self.endpoint_url = f"http://127.0.0.1:{port}"
+
+    def outputs_of(self, stack: str) -> dict[str, str]:
+        if stack != "shop-local":
+            raise UnknownStack(f"no {stack}")
+        return {"Table": "shop-local"}
 
     def start(self) -> None:
         FakeTwin.started += 1
@@ -134,6 +140,20 @@ def test_of_two_that_start_at_the_same_moment_one_is_refused(
             pass
     assert FakeTwin.started == 1
     assert not (tmp_path / ".serin" / "local.json").exists()
+
+
+def test_the_outputs_are_those_of_serins_own_stack(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serin.local.twin, "Twin", FakeTwin)
+    with twin.own_twin(port=port, keep=False, say=print):
+        assert twin.running_twin()["outputs"] == {"Table": "shop-local"}
+
+
+def test_an_app_without_serin_is_told_so(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = {"defaults": {}, "environments": {"local": {}}}
+    (tmp_path / "cdk.json").write_text(json.dumps({"context": context}))
+    monkeypatch.setattr(serin.local.twin, "Twin", FakeTwin)
+    with pytest.raises(SerinError, match="no serin-local"), twin.own_twin(port=port, keep=False, say=print):
+        pass
 
 
 def test_old_assemblies_are_removed_but_for_what_a_twin_runs(tmp_path: Path) -> None:

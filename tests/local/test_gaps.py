@@ -10,6 +10,7 @@ from urllib.parse import urlparse
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 from moto import mock_aws
 from moto.awslambda.models import LayerVersion
 from moto.cloudformation import parsing
@@ -22,6 +23,7 @@ from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from serin.local.assembly import Stack
 from serin.local.errors import UnsupportedResource
 from serin.local.resources import stacks
+from tests.local.assemblies import ref, resource
 
 REGION = "eu-west-1"
 
@@ -76,6 +78,30 @@ def test_moto_gives_queues_urls_of_aws():
 def test_moto_names_what_has_no_name_differently_each_time():
     names = {parsing.generate_resource_name("AWS::SQS::Queue", "stack", "Queue") for _ in range(2)}
     assert len(names) == 2
+
+
+@mock_aws
+def test_moto_makes_what_is_exported_before_what_it_depends_on():
+    root = {"Fn::GetAtt": ["Api", "RootResourceId"]}
+    integration = {"Type": "MOCK"}
+    template = {
+        "Resources": {
+            "Api": resource("ApiGateway::RestApi", Name="api"),
+            "Get": resource(
+                "ApiGateway::Method",
+                RestApiId=ref("Api"),
+                ResourceId=root,
+                HttpMethod="GET",
+                AuthorizationType="NONE",
+                Integration=integration,
+            ),
+            "Deployment": {**resource("ApiGateway::Deployment", RestApiId=ref("Api")), "DependsOn": ["Get"]},
+        },
+        "Outputs": {"Deployment": {"Value": ref("Deployment"), "Export": {"Name": "deployment"}}},
+    }
+    client = boto3.client("cloudformation", region_name=REGION)
+    with pytest.raises(ResponseParserError, match="contain any methods"):
+        client.create_stack(StackName="s", TemplateBody=json.dumps(template))
 
 
 def test_moto_deletes_a_message_by_building_a_new_list():

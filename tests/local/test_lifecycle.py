@@ -165,3 +165,38 @@ def test_stacks_come_after_those_they_depend_on(tmp_path):
     writer.stack("data", {}, after=("keys",))
     writer.stack("keys", {})
     assert [stack.name for stack in read_assembly(writer.write()).stacks] == ["keys", "data", "app"]
+
+
+def stacks_in(folder: Path, *environments: str) -> Path:
+    """Write an assembly with a stack for each of the environments."""
+    folder.mkdir(exist_ok=True)
+    artifacts = {
+        f"stack{number}": {
+            "type": "aws:cloudformation:stack",
+            "environment": f"aws://{environment}",
+            "properties": {"templateFile": "template.json"},
+        }
+        for number, environment in enumerate(environments)
+    }
+    (folder / "template.json").write_text("{}")
+    (folder / "manifest.json").write_text(json.dumps({"artifacts": artifacts}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("environments", "place"),
+    [
+        (["unknown-account/unknown-region"], ("123456789012", "us-east-1")),
+        (["unknown-account/unknown-region", "111122223333/eu-west-1"], ("111122223333", "eu-west-1")),
+        (["111122223333/unknown-region", "unknown-account/eu-west-1"], ("111122223333", "eu-west-1")),
+    ],
+)
+def test_a_stack_that_leaves_its_place_open_is_where_the_others_are(tmp_path, environments, place):
+    assembly = read_assembly(stacks_in(tmp_path, *environments))
+    assert (assembly.account, assembly.region) == place
+
+
+@pytest.mark.parametrize("other", ["444455556666/eu-west-1", "111122223333/eu-north-1"])
+def test_stacks_of_two_accounts_or_regions_are_refused(tmp_path, other):
+    with pytest.raises(BadAssembly, match="one account and region at a time"):
+        read_assembly(stacks_in(tmp_path, "111122223333/eu-west-1", other))

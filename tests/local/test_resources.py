@@ -3,6 +3,8 @@
 import pytest
 from botocore.exceptions import ClientError
 
+from serin.local.errors import UnknownStack
+
 
 def test_a_bucket_has_its_versioning_and_lifecycle(aws):
     assert aws("s3").get_bucket_versioning(Bucket="inbox")["Status"] == "Enabled"
@@ -44,3 +46,10 @@ def test_an_object_that_is_there_is_not_put_again(aws):
     aws("s3").put_object(Bucket="inbox", Key="once", Body=b"1", IfNoneMatch="*")
     with pytest.raises(ClientError, match="PreconditionFailed"):
         aws("s3").put_object(Bucket="inbox", Key="once", Body=b"2", IfNoneMatch="*")
+
+
+def test_the_outputs_of_a_stack_are_its_own(twin):
+    assert twin.outputs_of("ledger") == {"Table": "ledger"}
+    assert "Table" not in twin.outputs_of("work")
+    with pytest.raises(UnknownStack, match="no stack nowhere, but ledger, work"):
+        twin.outputs_of("nowhere")

@@ -145,7 +145,7 @@ def twin_up(
                 "pid": os.getpid(),
                 "endpoint_url": twin.endpoint_url,
                 "environment": twin.environment,
-                "outputs": twin.outputs,
+                "outputs": _outputs(twin),
                 "started": _count_resources(folder),
                 "restored_from": twin.restored_from,
             }
@@ -154,6 +154,16 @@ def twin_up(
         finally:
             address_file(place).unlink(missing_ok=True)
             twin.stop()
+
+
+def _outputs(twin: Twin) -> dict[str, str]:
+    """Read where everything is, whatever else the project's app has. Raises SerinError where Serin is not in it."""
+    from serin.local.errors import UnknownStack
+
+    try:
+        return twin.outputs_of(project.here().stack("local"))
+    except UnknownStack as error:
+        raise SerinError(f"{error}: does app.py make what Serin consists of?", code="TWIN") from error
 
 
 def wait_for_end(twin: Twin) -> None:

@@ -92,14 +92,14 @@ def _read_assets(folder: Path, artifacts: dict[str, Any]) -> dict[str, Path]:
 
 
 def _environment(folder: Path, stacks: dict[str, Any]) -> tuple[str, str]:
+    """Read where the stacks are to be. A stack that leaves it open is where the others are."""
     environments = {stack.get("environment", "aws://unknown-account/unknown-region") for stack in stacks.values()}
-    if len(environments) > 1:
+    pairs = [environment.removeprefix("aws://").split("/") for environment in environments]
+    accounts = {account for account, _ in pairs if account != "unknown-account"}
+    regions = {region for _, region in pairs if region != "unknown-region"}
+    if len(accounts) > 1 or len(regions) > 1:
         raise BadAssembly(f"{folder}: one account and region at a time, but it has {sorted(environments)}")
-    account, region = environments.pop().removeprefix("aws://").split("/")
-    return (
-        DEFAULT_ACCOUNT if account.startswith("unknown") else account,
-        DEFAULT_REGION if region.startswith("unknown") else region,
-    )
+    return accounts.pop() if accounts else DEFAULT_ACCOUNT, regions.pop() if regions else DEFAULT_REGION
 
 
 def _dependencies_first(stacks: dict[str, Any], artifacts: dict[str, Any]) -> list[str]:

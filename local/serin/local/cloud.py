@@ -88,7 +88,7 @@ class Cloud:
         self.firehose = Firehose(clock=clock, account=account, region=region, writing=self._locks["s3"])
         self.gateway = Gateway(functions=self.functions, account=account, region=region)
         self._endpoint = Endpoint(functions=self.functions, control=self.control, locks=self._locks)
-        self.outputs: dict[str, str] = {}
+        self.outputs: dict[str, dict[str, str]] = {}
         self.restored_from: str | None = None
         self._snapshot = snapshot and Snapshot(
             snapshot,
@@ -117,11 +117,13 @@ class Cloud:
         gaps.heed_filter_patterns()
         gaps.let_firehose_gather(self.firehose)
         gaps.name_resources_alike()
+        gaps.make_resources_before_exports()
         resources = Resources(self._assembly, self.workflows)
         resources.make_all()
         self._check_one_api()
         self.outputs = {
-            name: self.gateway.local_url(value, self.http_base) for name, value in resources.outputs.items()
+            stack: {name: self.gateway.local_url(value, self.http_base) for name, value in outputs.items()}
+            for stack, outputs in resources.outputs.items()
         }
         if self._snapshot:
             self.restored_from = self._snapshot.restore().get("saved_at")

@@ -8,6 +8,7 @@ TwinError
 ├── StateUnreadable      what a twin before has kept cannot be put back
 ├── NotSettled           the twin is still busy after the time allowed
 ├── UnknownFunction      no function of this name was deployed
+├── UnknownStack         no stack of this name was deployed
 └── TwinDown             the twin is not running, or has died
 """
 
@@ -42,6 +43,10 @@ class NotSettled(TwinError):
 
 class UnknownFunction(TwinError):
     """When no function of this name was deployed."""
+
+
+class UnknownStack(TwinError):
+    """When no stack of this name was deployed."""
 
 
 class TwinDown(TwinError):

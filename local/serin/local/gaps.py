@@ -20,7 +20,7 @@ import moto.iam.models
 from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.cloudformation import parsing
-from moto.cloudformation.models import Stack
+from moto.cloudformation.models import CloudFormationBackend, Stack
 from moto.cloudwatch.models import CloudWatchBackend
 from moto.core.common_models import BaseModel
 from moto.dynamodb.models import DynamoDBBackend
@@ -341,6 +341,17 @@ def name_resources_alike() -> None:
         return original(resource_type, stack_name, logical_id)
 
     parsing.generate_resource_name = generate_resource_name
+
+
+def make_resources_before_exports() -> None:
+    """Have a stack's resources made in their order, before its exports ask for some of them out of it."""
+    original = CloudFormationBackend._validate_export_uniqueness
+
+    def validate(self: CloudFormationBackend, stack: Stack) -> None:
+        stack.resource_map.create(stack.template_dict)
+        original(self, stack)
+
+    CloudFormationBackend._validate_export_uniqueness = validate  # type: ignore[method-assign]
 
 
 def be_the_account(account: str) -> None:

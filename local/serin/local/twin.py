@@ -12,13 +12,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, Self
 
 from serin.local.assembly import read_assembly
-from serin.local.errors import NotSettled, TwinDown, error_named
+from serin.local.errors import NotSettled, TwinDown, UnknownStack, error_named
 from serin.local.wire import listen
 
 _START_SECONDS = 120.0
@@ -145,8 +146,17 @@ class Twin:
 
     @property
     def outputs(self) -> dict[str, str]:
-        """The outputs of all stacks."""
-        return dict(self._known("outputs"))
+        """The outputs of all stacks, but those that two stacks name alike: ask outputs_of for them."""
+        stacks = self._known("outputs").values()
+        names = Counter(name for outputs in stacks for name in outputs)
+        return {name: value for outputs in stacks for name, value in outputs.items() if names[name] == 1}
+
+    def outputs_of(self, stack: str) -> dict[str, str]:
+        """The outputs of one stack. Raises UnknownStack."""
+        stacks = self._known("outputs")
+        if stack not in stacks:
+            raise UnknownStack(f"the twin runs no stack {stack}, but {', '.join(stacks)}")
+        return dict(stacks[stack])
 
     @property
     def account(self) -> str:

@@ -40,11 +40,14 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Resources:
-    """Makes the stacks of an assembly."""
+    """Makes the stacks of an assembly.
+
+    outputs: of each stack that was made, by its name.
+    """
 
     assembly: Assembly
     workflows: Workflows
-    outputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def make_all(self) -> None:
         """Create every stack, dependencies first.
@@ -79,9 +82,9 @@ class Resources:
         except Exception as error:
             _LOG.debug("stack %s", stack.name, exc_info=True)
             raise StackFailed(f"stack {stack.name}: {type(error).__name__}: {error}") from error
-        for output in made.output_map.values():
-            if output is not None:
-                self.outputs[output.key] = output.value
+        self.outputs[stack.name] = {
+            output.key: output.value for output in made.output_map.values() if output is not None
+        }
 
     def _extend_moto(self) -> None:
         makers: dict[str, Callable[[Order], Any]] = dict.fromkeys(NOT_MADE, lambda order: Made(order.name))
