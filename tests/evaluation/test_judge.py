@@ -19,7 +19,11 @@ from serin.contract.gates import parse_gate
 from serin.contract.metrics import METRICS, Task
 from serin.contract.model import Contract
 from serin.data.storage import dump_table, load_columns, load_table
-from serin.evaluation.judge import Artifact, GateResult, Verdict, compare_scores, judge, tail_share
+from serin.evaluation.comparison import compare_scores
+from serin.evaluation.estimates import tail_share
+from serin.evaluation.gate_result import GateResult, GateVerdict
+from serin.evaluation.holdout import Artifact
+from serin.evaluation.judge import judge_version
 from serin.serving.rows.encode import encode_columns
 from serin.serving.runtime.model import LoadedModel
 from serin.training.measure import weighted_measure
@@ -39,13 +43,13 @@ class Case:
     metrics: dict[str, float]
     task: Task
 
-    def judge(self, *gates: str, champion: Artifact | None = None, **changes: Any) -> Verdict:
+    def judge(self, *gates: str, champion: Artifact | None = None, **changes: Any) -> GateVerdict:
         """Judge it, its one artifact as judged and as served model. champion: asked on every row of the hold-out."""
         table = load_table(self.rows)
         table[ROW] = np.arange(float(len(table)))
         rival = Rival(1, is_champion=True, is_anchor=True, mode=Mode.ASKED, table=dump_table(table))
         asked: dict[str, Any] = {"rivals": [(rival, champion)] if champion else []}
-        return judge(
+        return judge_version(
             self.artifact,
             self.artifact,
             holdout_rows=self.rows,
@@ -434,7 +438,7 @@ def test_a_served_model_that_differs_more_than_another_seed_is_rejected() -> Non
     scores = model.predict(encode_columns(load_columns(case.rows), model.spec))
     stored = load_table(case.predictions).assign(served_0=scores[:, 0], served_1=scores[:, 1])
     for again, is_like in ((stored, False), (stray(stored.copy()), True)):
-        verdict = judge(
+        verdict = judge_version(
             case.artifact,
             other.artifact,
             holdout_rows=case.rows,

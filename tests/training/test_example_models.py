@@ -16,7 +16,8 @@ from serin.cli.examples.tables import diabetes, loans, tumours
 from serin.contract.model import Contract
 from serin.contract.spec import label_text
 from serin.data.storage import dump_table, load_columns, load_table
-from serin.evaluation.judge import Artifact, judge
+from serin.evaluation.holdout import Artifact
+from serin.evaluation.judge import judge_version
 from serin.serving.answer import answers
 from serin.serving.rows.encode import encode, encode_columns
 from serin.serving.runtime.model import LoadedModel
@@ -55,7 +56,7 @@ def trained(name: str) -> Trained:
 @pytest.mark.parametrize("name", TABLES)
 def test_an_example_passes_the_gates_of_its_contract(name: str) -> None:
     made, contract = trained(name), the_contract(name)
-    verdict = judge(
+    verdict = judge_version(
         Artifact(made.judged_onnx, made.judged_spec.to_json()),
         Artifact(made.onnx, made.spec.to_json()),
         holdout_rows=made.holdout_rows,

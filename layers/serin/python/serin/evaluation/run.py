@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 
 from serin.contract.model import Contract
 from serin.errors import NotFound, Refused, Unverified
-from serin.evaluation.judge import Artifact, GateResult, Score, Verdict, judge, score_here
+from serin.evaluation.gate_result import GateResult, GateVerdict
+from serin.evaluation.holdout import Artifact, Score, score_here
+from serin.evaluation.judge import judge_version
 from serin.registry.ids import sha256
 from serin.registry.keys import run_prefix
 from serin.registry.ports import Objects
@@ -41,7 +43,7 @@ class Evaluator:
         tables = {name: self._file(run, name) for name in rival_files(files["rivals.json"])}
         rivals = load_rivals(files["rivals.json"], tables)
         holdout: dict[str, int] = json.loads(files["training.json"])["holdout"]
-        verdict = judge(
+        verdict = judge_version(
             Artifact(files["judged.onnx"], files["judged.json"]),
             Artifact(files["model.onnx"], files["spec.json"]),
             holdout_rows=files["holdout.npz"],
@@ -83,14 +85,14 @@ class Evaluator:
         except (NotFound, Unverified):
             return None
 
-    def _unless_same(self, model: str, digest: str, verdict: Verdict) -> Verdict:
+    def _unless_same(self, model: str, digest: str, verdict: GateVerdict) -> GateVerdict:
         """Refuse the very model that answers already: there is nothing to release."""
         route = self.registry.route(model)
         if route is None or route.value.champion.files.get("model.onnx") != digest:
             return verdict
         message = f"it is the same model, byte by byte, as version {route.value.champion.version}, which answers"
         same = GateResult("differs from the champion", False, None, None, None, 0, message)
-        return Verdict(False, (*verdict.results, same), verdict.metrics)
+        return GateVerdict(False, (*verdict.results, same), verdict.metrics)
 
     def _file(self, run: Run, name: str) -> bytes:
         return self.data.get(run_prefix(run.model, run.id) + name)
@@ -107,7 +109,7 @@ def asked_before(holdout: dict[str, int], versions: Sequence[ModelVersion]) -> f
     )
 
 
-def _evidence(verdict: Verdict, rivals: Sequence[Rival], holdout: dict[str, int], digests: dict[str, str]) -> bytes:
+def _evidence(verdict: GateVerdict, rivals: Sequence[Rival], holdout: dict[str, int], digests: dict[str, str]) -> bytes:
     report = {
         "passed": verdict.passed,
         "held": verdict.held,
