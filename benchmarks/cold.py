@@ -30,7 +30,7 @@ from benchmarks.report import Figure, alternate, say, tell
 from benchmarks.subject import an_event, make_subject
 from serin.cdk.packages import Packer
 from serin.local.process import FunctionProcess, Spec
-from serin.local.reaper import Warden
+from serin.local.reaper import Reaper
 from serin.local.twin import Twin
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -126,7 +126,7 @@ class Starts:
 
     def __init__(self, twin: Twin, event: dict[str, object], scratch: Path) -> None:
         self._twin, self._event, self._scratch = twin, json.dumps(event).encode(), scratch
-        self._warden = Warden()
+        self._warden = Reaper()
         self._numbers = itertools.count()
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from serin.cli.render import (
 )
 from serin.cli.show import Output
 from serin.client.words import gate_in_words
-from serin.monitoring.drift import DriftVerdict, Report, Shift
+from serin.monitoring.drift import DriftReport, DriftVerdict, Shift
 
 
 def test_a_leaderboard_says_which_way_is_better_and_marks_what_cannot_be_chosen(
@@ -35,7 +35,7 @@ def test_a_leaderboard_says_which_way_is_better_and_marks_what_cannot_be_chosen(
 
 
 def test_drift_is_told_with_what_moved(capsys: pytest.CaptureFixture[str]) -> None:
-    report = Report(
+    report = DriftReport(
         model="loans",
         version=3,
         since="2026-01-01T00:00:00+00:00",

@@ -20,7 +20,7 @@ from serin.contract.load import Contracts
 from serin.errors import SerinError, Unavailable, Unverified
 from serin.monitoring.capture_files import Summariser
 from serin.monitoring.check import Checker
-from serin.monitoring.drift import DriftVerdict, Report
+from serin.monitoring.drift import DriftReport, DriftVerdict
 from serin.monitoring.summary import Summary
 from serin.registry.registry import Registry
 from serin.registry.requests import Trigger
@@ -62,7 +62,7 @@ class Bench:
         content = a_capture_file(*captures_of(rows, at=int(at.timestamp() * 1000), seed=1, **table))
         Summariser(self.registry, self.data, self.artifacts).summarise(key, self.data.put(key, content))
 
-    def check(self, by: str = CLOCK) -> Report:
+    def check(self, by: str = CLOCK) -> DriftReport:
         report = self.checker.check("loans", by)
         assert report is not None
         return report

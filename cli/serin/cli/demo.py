@@ -24,7 +24,7 @@ from serin.client import project
 from serin.client.environment import EnvironmentClient, reach
 from serin.client.follow import Follower, Judged, Skipped, Step, as_document
 from serin.errors import SerinError
-from serin.monitoring.drift import DriftVerdict, Report
+from serin.monitoring.drift import DriftReport, DriftVerdict
 from serin.registry.ids import release_id
 from serin.registry.keys import upload_key
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, VersionStatus
@@ -187,17 +187,17 @@ class Story:
         with self.output.waiting("following it"):
             return self._tell(self.follower.upload(MODEL, key, version))
 
-    def _check_drift(self, verdict: DriftVerdict) -> Report:
+    def _check_drift(self, verdict: DriftVerdict) -> DriftReport:
         """Check until what was asked has arrived in summaries, and says what it must."""
         self._say(f"$ serin drift {MODEL}", style="dim")
         checker = checker_in(self.cloud, actor=self.there.caller)
 
-        def found() -> Report | None:
+        def found() -> DriftReport | None:
             report = checker.check(MODEL, Trigger.HAND)
             return report if report and report.verdict is verdict else None
 
         with self.output.waiting("what was asked is on its way: log, Firehose, summary"):
-            report: Report = self.follower.until(found, f"the verdict {verdict} on what is asked")
+            report: DriftReport = self.follower.until(found, f"the verdict {verdict} on what is asked")
         self.steps.append({"step": "drift", "verdict": report.verdict, "reason": report.reason, "rows": report.rows})
         return report
 

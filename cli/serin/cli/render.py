@@ -21,7 +21,7 @@ from serin.registry.keys import uploaded_file
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, Run
 
 if TYPE_CHECKING:
-    from serin.monitoring.drift import Report, Shift
+    from serin.monitoring.drift import DriftReport, Shift
 
 MANY = 3  # reasons of one kind, which are told as one
 
@@ -401,7 +401,7 @@ def tell_batch(output: Output, account: BatchAccount) -> None:
         output.say(f"try again what failed: serin batch {account.model} --again {account.job}")
 
 
-def tell_drift(output: Output, report: Report) -> None:
+def tell_drift(output: Output, report: DriftReport) -> None:
     """Tell how far what a version is asked has moved, the predictions first and then the features, the worst first, and
     of these what the model leans on most."""
     output.heading(f"drift  {report.model}@{report.version} {report.verdict}")

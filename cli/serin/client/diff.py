@@ -10,7 +10,7 @@ from typing import Any
 from serin.aws.cloud import Cloud
 from serin.client.words import gate_in_words, moment, short
 from serin.errors import NotFound
-from serin.monitoring.replay import Replay, Row
+from serin.monitoring.replay import Replay, ReplayedRow
 from serin.registry.records import ModelVersion, Run
 from serin.release.replay import replay_key
 
@@ -45,7 +45,7 @@ def _personal(contract: Mapping[str, Any]) -> set[str]:
     return sensitive | {contract.get("entity") or ""}
 
 
-def _hidden(row: Row, names: Collection[str]) -> Row:
+def _hidden(row: ReplayedRow, names: Collection[str]) -> ReplayedRow:
     values = {name: HIDDEN if name in names and value is not None else value for name, value in row.values.items()}
     return dataclasses.replace(row, values=values)
 

@@ -17,7 +17,7 @@ from serin.client.versions import Versions
 from serin.client.work import TIMEOUT_SECONDS, Say, Training, Upload
 from serin.contract.model import Contract
 from serin.errors import NotFound
-from serin.monitoring.drift import Report
+from serin.monitoring.drift import DriftReport
 from serin.registry.lineage import explain_version, resolve_version
 from serin.registry.records import ModelVersion, Receipt, Release, Route
 from serin.registry.requests import TrainingRequest, Trigger
@@ -275,7 +275,7 @@ class ModelClient:
 
         return diff_versions(self.cloud, self.name, self.number(one), self.number(other), show_values=show_values)
 
-    def drift(self) -> Report:
+    def drift(self) -> DriftReport:
         """Compare what the champion is asked with what it was trained on, now. A drift may start a training.
 
         `features` and `predictions` of the report hold a row each; pandas makes a DataFrame of them. Raises NotFound

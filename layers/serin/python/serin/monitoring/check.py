@@ -16,7 +16,7 @@ from serin.contract.model import Contract
 from serin.contract.spec import ServingSpec
 from serin.data.storage import load_columns
 from serin.errors import Conflict, SerinError
-from serin.monitoring.drift import DriftVerdict, Report, compare_columns, sum_up
+from serin.monitoring.drift import DriftReport, DriftVerdict, compare_columns, sum_up
 from serin.monitoring.layout import score_columns
 from serin.monitoring.summary import Served
 from serin.monitoring.version_files import read_layout, verified_file
@@ -57,7 +57,7 @@ class Checker:
     actor: str
     seconds_per_minute: float = 60.0
 
-    def check(self, model: str, by: str) -> Report | None:
+    def check(self, model: str, by: str) -> DriftReport | None:
         """Compare the window with what the champion was trained on; None where that is not due, or nobody answers.
 
         By hand it is always due. People are told, and a training is asked for, once a cooldown.
@@ -88,7 +88,7 @@ class Checker:
                     served[model] = served[model] + part if served[model].rows.rows else part
         return served
 
-    def compare(self, due: Due, served: Served) -> Report:
+    def compare(self, due: Due, served: Served) -> DriftReport:
         """Compare what a champion answered with what it was trained on, and do what follows, as `check` does."""
         contract, state, at = due.contract, due.state, due.at
         model, version, plan = contract.model, due.version, contract.monitoring
@@ -117,7 +117,7 @@ class Checker:
         lasts = self._lasts(duration)
         return not since or not -lasts < at - datetime.fromisoformat(since) < lasts
 
-    def _report(self, due: Due, served: Served) -> Report:
+    def _report(self, due: Due, served: Served) -> DriftReport:
         version, plan, since, at = due.version, due.contract.monitoring, due.since, due.at
         layout = read_layout(version, self.registry, self.artifacts)
         features, predictions = served.rows.columns, served.scores.columns
@@ -131,7 +131,7 @@ class Checker:
         verdict, reason = sum_up(shifts, answers)
         age = at - datetime.fromisoformat(version.created_at)
         is_stale = plan.max_age is not None and age >= self._lasts(plan.max_age)
-        return Report(
+        return DriftReport(
             model=version.model,
             version=version.number,
             since=since.isoformat(),
@@ -151,7 +151,7 @@ class Checker:
         scores = [columns[f"score_{place}"] for place in range(max(len(spec.classes), 1))]
         return profile_columns(score_columns(np.column_stack(scores), spec))
 
-    def _save(self, report: Report, key: str, state: Found[DriftState], at: datetime, *, is_news: bool) -> bool:
+    def _save(self, report: DriftReport, key: str, state: Found[DriftState], at: datetime, *, is_news: bool) -> bool:
         """Remember the check, and an alarm in the history; False where somebody else checked meanwhile."""
         found = replace(
             state.value,
@@ -179,7 +179,7 @@ class Checker:
             return False
         return True
 
-    def _tell(self, report: Report, *, retrains: bool) -> None:
+    def _tell(self, report: DriftReport, *, retrains: bool) -> None:
         """Tell people. What was found stays found where they cannot be reached: the history has it."""
         subject = f"{report.model}@{report.version}: what it is asked has drifted"
         if report.verdict is not DriftVerdict.DRIFTED:
@@ -193,6 +193,6 @@ class Checker:
             self.notifier.tell(subject, "\n".join([report.reason, *moved[:TOLD], then, look]))
 
 
-def _effects(report: Report) -> dict[str, float]:
+def _effects(report: DriftReport) -> dict[str, float]:
     shifts = [shift for shift in (*report.predictions, *report.features) if shift.effect is not None]
     return {shift.column: shift.effect or 0.0 for shift in shifts[:TOLD]}

@@ -58,7 +58,7 @@ class Shift:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DriftReport:
     """How a window compares with its reference. features, predictions: as `compare_columns` orders them.
 
     since, until: ISO times. rows: captured rows in the window. is_stale: older than the contract's max_age.

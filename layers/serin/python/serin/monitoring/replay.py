@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,7 +54,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ReplayedRow:
     """A row that got another answer, or no number. prediction: its id; place: in that request, from 0.
 
     values: as captured. challenger: its scores in the champion's order, None for what is no number.
@@ -83,7 +84,7 @@ class Replay:
     finding: str = ""
     delta: float | None = None
     slices: tuple[Part, ...] = ()
-    flipped: tuple[Row, ...] = ()
+    flipped: tuple[ReplayedRow, ...] = ()
 
     def to_json(self) -> bytes:
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False, allow_nan=False).encode()
@@ -92,14 +93,11 @@ class Replay:
     def from_json(cls, text: bytes) -> Replay:
         """Read one. Raises Unverified where it is none, or of a format this code does not know."""
         try:
-            data: dict[str, Any] = json.loads(text)
+            data = json.loads(text)
             if data["format"] != FORMAT:
                 raise Unverified(f"the replay has format {data['format']}; this version of Serin reads {FORMAT}")
-            data["window"] = Window(**data["window"])
-            data["slices"] = tuple(Part(**{**part, "interval": tuple(part["interval"])}) for part in data["slices"])
-            data["flipped"] = tuple(_read_row(row) for row in data["flipped"])
-            return cls(**{field.name: data[field.name] for field in fields(cls)})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return msgspec.convert(data, cls)
+        except (msgspec.ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unverified(f"the replay cannot be read: {error}") from error
 
 
@@ -163,18 +161,16 @@ def _slices(values: Sequence[Value], column: NDArray[Any], feature: SpecFeature)
     return [MISSING if np.isnan(number) else thirds[int(number > low) + int(number > high)] for number in column]
 
 
-def _rows(scored: Rescored, captures: Sequence[Capture], requests: NDArray[np.int64], layout: Layout) -> Iterator[Row]:
+def _rows(
+    scored: Rescored, captures: Sequence[Capture], requests: NDArray[np.int64], layout: Layout
+) -> Iterator[ReplayedRow]:
     first = np.searchsorted(requests, requests)  # the place of each request's first row
     names = [feature.name for feature in layout.spec.features]
     for row in np.flatnonzero(scored.is_flipped | ~scored.is_number)[:LISTED].tolist():
-        yield Row(
+        yield ReplayedRow(
             prediction=captures[requests[row]].id,
             place=row - int(first[row]),
             values=dict(zip(names, scored.rows[row], strict=True)),
             champion=tuple(scored.ours[row].tolist()),
             challenger=tuple(each if np.isfinite(each) else None for each in scored.theirs[row].tolist()),
         )
-
-
-def _read_row(data: dict[str, Any]) -> Row:
-    return Row(**{**data, "champion": tuple(data["champion"]), "challenger": tuple(data["challenger"])})
