@@ -50,5 +50,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     model, release, execution = event["model"], event["release"], event.get("execution", 1)
     turned = releaser("advance_release").turn(model, release, execution=execution, turns=event.get("turns", 0))
     note(model, turned.decision)
-    said = {"model": model, "release": release, "execution": execution, "turns": turned.turns}
-    return {**said, "done": turned.is_done, "wait_seconds": turned.decision.wait_seconds, "move": turned.decision.move}
+    task = {"model": model, "release": release, "execution": execution, "turns": turned.turns}
+    return {**task, "done": turned.is_done, "wait_seconds": turned.decision.wait_seconds, "move": turned.decision.move}

@@ -34,8 +34,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     due: dict[str, Due] = {}
 
     def look(model: str) -> None:
-        if found := checker().due(model, "clock"):
-            due[model] = found
+        if check := checker().due(model, "clock"):
+            due[model] = check
 
     try:
         each_in_turn(checker().contracts.names(), look)

@@ -40,10 +40,10 @@ def look_after(model: str) -> None:
 
 def resend_lost_uploads() -> None:
     here = cloud()
-    found = here.registry.upload_search()
-    search, sent = LostUploads(here.data, here.data.bucket, here.upload_events, utc_now()).resend(found.value)
+    last = here.registry.upload_search()
+    search, sent = LostUploads(here.data, here.data.bucket, here.upload_events, utc_now()).resend(last.value)
     with suppress(Conflict):  # another tick searched at the same time
-        here.registry.save(put_upload_search(search, expected_revision=found.revision))
+        here.registry.save(put_upload_search(search, expected_revision=last.revision))
     count("LostUploads", sent)
 
 

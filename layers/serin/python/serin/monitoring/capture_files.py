@@ -59,12 +59,12 @@ class Summariser:
 
     def layout(self, model: str, number: int) -> Layout | None:
         """Find how a version's captured rows are read; None where there is no such version."""
-        found = self.registry.find_version(model, number)
-        return read_layout(found.value, self.registry, self.artifacts) if found else None
+        version = self.registry.find_version(model, number)
+        return read_layout(version.value, self.registry, self.artifacts) if version else None
 
     def challenger(self, model: str, release: str) -> Challenger | None:
         """Find the version that a release tries; None where there is no such release."""
-        found = self.registry.find_release(model, release)
-        if found is None:
+        trial = self.registry.find_release(model, release)
+        if trial is None:
             return None
-        return read_challenger(self.registry.version(model, found.value.version).value, self.artifacts)
+        return read_challenger(self.registry.version(model, trial.value.version).value, self.artifacts)

@@ -153,7 +153,7 @@ class Checker:
 
     def _save(self, report: DriftReport, key: str, state: Found[DriftState], at: datetime, *, is_news: bool) -> bool:
         """Remember the check, and an alarm in the history; False where somebody else checked meanwhile."""
-        found = replace(
+        checked = replace(
             state.value,
             checked_at=at.isoformat(),
             version=report.version,
@@ -174,7 +174,7 @@ class Checker:
         )
         history = [put(entry, expected_revision=0)] if is_news else []
         try:
-            self.registry.save(put_drift(report.model, found, expected_revision=state.revision), *history)
+            self.registry.save(put_drift(report.model, checked, expected_revision=state.revision), *history)
         except Conflict:
             return False
         return True

@@ -171,13 +171,13 @@ def sum_up(features: tuple[Shift, ...], predictions: tuple[Shift, ...]) -> tuple
     if not shifts or all(shift.verdict is DriftVerdict.NOT_ENOUGH for shift in shifts):
         return DriftVerdict.NOT_ENOUGH, f"too few rows to tell: at least {LEAST_ROWS} are needed, in training and now"
     moved = [shift.column for shift in shifts if shift.verdict is DriftVerdict.MOVED]
-    said = f"moved, but by less than counts as drift: {', '.join(moved)}" if moved else ""
+    less = f"moved, but by less than counts as drift: {', '.join(moved)}" if moved else ""
     odd = [f"{shift.column} {shift.detail}" for shift in shifts if shift.verdict is DriftVerdict.INTEGRITY]
     if odd:
         look = "no drift can be told of that; look where it comes from"
-        return DriftVerdict.INTEGRITY, "; ".join(filter(None, (*odd, look, said)))
+        return DriftVerdict.INTEGRITY, "; ".join(filter(None, (*odd, look, less)))
     if moved:
-        return DriftVerdict.MOVED, said
+        return DriftVerdict.MOVED, less
     untold = [shift.column for shift in shifts if shift.verdict is DriftVerdict.NOT_ENOUGH]
     others = f"; too little is known of {', '.join(untold)}" if untold else ""
     return DriftVerdict.STEADY, f"nothing moved by more than chance explains{others}"

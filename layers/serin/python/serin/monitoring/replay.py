@@ -144,9 +144,9 @@ def _parts(scored: Rescored, requests: NDArray[np.int64], layout: Layout) -> Ite
             continue
         names = _slices([row[place] for row in scored.rows], columns[feature.name], feature)
         for name in sorted(set(names)):
-            is_here = np.array([each == name for each in names])
-            asked, apart = (len(np.unique(requests[rows])) for rows in (is_here, is_here & is_apart))
-            yield Part(feature.name, name, asked, apart, apart / asked, share_interval(apart, asked))
+            is_here = np.array([other == name for other in names])
+            held, apart = (len(np.unique(requests[rows])) for rows in (is_here, is_here & is_apart))
+            yield Part(feature.name, name, held, apart, apart / held, share_interval(apart, held))
 
 
 def _slices(values: Sequence[Value], column: NDArray[Any], feature: SpecFeature) -> list[str]:
@@ -172,5 +172,5 @@ def _rows(
             place=row - int(first[row]),
             values=dict(zip(names, scored.rows[row], strict=True)),
             champion=tuple(scored.ours[row].tolist()),
-            challenger=tuple(each if np.isfinite(each) else None for each in scored.theirs[row].tolist()),
+            challenger=tuple(score if np.isfinite(score) else None for score in scored.theirs[row].tolist()),
         )

@@ -49,15 +49,15 @@ def compare(
 
 def _firsts(content: bytes, summary: Summary, layout_of: LayoutOf) -> dict[Place, list[Capture]]:
     """Find again the requests to compare, in the order of their entities' hashes."""
-    found: defaultdict[Place, list[Capture]] = defaultdict(list)
+    compared: defaultdict[Place, list[Capture]] = defaultdict(list)
     if not summary.releases:
-        return found
+        return compared
     for capture in captures_once(content, layout_of, Counter()):
         units = summary.releases.get((capture.model, capture.release or ""))
         first = units.firsts.get(capture.unit) if units else None
         if first and first.id == capture.id and capture.arm == "champion" and not capture.is_error and capture.rows:
-            found[capture.model, capture.release or ""].append(capture)
-    return {place: _sample(captures) for place, captures in found.items()}
+            compared[capture.model, capture.release or ""].append(capture)
+    return {place: _sample(captures) for place, captures in compared.items()}
 
 
 def _sample(captures: Sequence[Capture]) -> list[Capture]:

@@ -105,7 +105,7 @@ def _count(captures: Sequence[Capture], layout_of: LayoutOf) -> Summary:
     layouts = {place: layout for place in read if (layout := layout_of(*place))}
     summary = Summary(
         captures=len(captures),
-        traffic={key: _traffic(asked) for key, asked in traffic.items()},
+        traffic={key: _traffic(requests) for key, requests in traffic.items()},
         served={
             place: _served(answered, layout.spec)
             for place, layout in layouts.items()

@@ -30,7 +30,7 @@ def eligibility(
         version = replace(version, status=VersionStatus.PASSED)
     elif version.status is VersionStatus.PASSED and is_doubtful and not started_by and version.number != champion:
         version = replace(version, status=VersionStatus.HELD)
-    blocked = {each.files["model.onnx"] for each in versions if each.status is VersionStatus.ROLLED_BACK}
+    blocked = {other.files["model.onnx"] for other in versions if other.status is VersionStatus.ROLLED_BACK}
     if not unblocked_by:
         return version.status, blocked
     was_passed = version.status is VersionStatus.ROLLED_BACK

@@ -62,8 +62,8 @@ def _answer(
 ) -> Release:
     registry, release_log = releaser.registry, releaser.release_log
     for _ in range(TRIES):
-        found, route, now = latest_release(registry, model, number), registry.route(model), releaser.now()
-        release, shown = found.value, StoredEvidence.read(found.value.evidence).digest
+        row, route, now = latest_release(registry, model, number), registry.route(model), releaser.now()
+        release, shown = row.value, StoredEvidence.read(row.value.evidence).digest
         _check(release, shown, seen)
         by = contributors(releaser, release) if is_approved and _is_required(releaser, release) else None
         if by and needs_another:
@@ -79,7 +79,7 @@ def _answer(
             evidence={"approval": asdict(approval), "weight": weight, **({"contributors": asdict(by)} if by else {})},
         )
         try:
-            registry.save(put(answered, expected_revision=found.revision), put(entry, expected_revision=0))
+            registry.save(put(answered, expected_revision=row.revision), put(entry, expected_revision=0))
         except Conflict:
             continue  # a turn, or somebody else's answer: what is there now decides
         release_log.tell(route.value if route else None, ReleaseEvent(entry, answered.status))
@@ -153,10 +153,10 @@ def _check(release: Release, shown: str, seen: str) -> None:
         raise Conflict(f"the release of {name} is {release.status}: {release.reason}")
     if not shown:
         raise Refused(f"the release of {name} has no evidence yet; look again soon: serin releases {release.model}")
-    said = release.approval
-    if said and (said.evidence == shown or not said.is_approved):
-        word = "approved" if said.is_approved else "rejected"
-        raise Conflict(f"{said.by} {word} it already, at {said.at[:19]}; the first answer stands")
+    answer = release.approval
+    if answer and (answer.evidence == shown or not answer.is_approved):
+        word = "approved" if answer.is_approved else "rejected"
+        raise Conflict(f"{answer.by} {word} it already, at {answer.at[:19]}; the first answer stands")
     if len(seen) < LEAST_SEEN:
         raise Refused(
             f"{seen!r} is too short to name the evidence that you looked at: {LEAST_SEEN} characters of it at least; "

@@ -105,8 +105,8 @@ class _Turn:
     def _rejection_reason(self) -> str:
         """What forbids that this version is released, whatever the arms show; empty where nothing does."""
         release, evidence = self.release, self.evidence
-        if found := rejection_reason(release.version, evidence.status, evidence.model_sha256, evidence.blocked):
-            return found
+        if reason := rejection_reason(release.version, evidence.status, evidence.model_sha256, evidence.blocked):
+            return reason
         if not evidence.is_verified:
             return f"version {release.version} does not verify: {evidence.finding}"
         if evidence.replay.faults:

@@ -81,37 +81,37 @@ def resolve_plan(
     section: Mapping[str, Any], *, seconds_per_plan_minute: float, arrival_seconds: float = ARRIVAL_SECONDS
 ) -> Plan:
     """Make a plan of a contract's `release` section, with its durations as they last here."""
-    said = ReleaseSection.model_validate(section)
+    release = ReleaseSection.model_validate(section)
 
     def seconds(duration: timedelta | None) -> float:
         if duration is None:
             return 0.0
         return scale_duration(duration, seconds_per_minute=seconds_per_plan_minute).total_seconds()
 
-    match said.strategy:
+    match release.strategy:
         case Strategy.CANARY:
-            shadow = [Step(StepKind.SHADOW, 0.0, seconds(said.shadow))] if said.shadow else []
-            steps = (*shadow, *(Step(StepKind.CANARY, share, seconds(said.bake)) for share in said.steps))
+            shadow = [Step(StepKind.SHADOW, 0.0, seconds(release.shadow))] if release.shadow else []
+            steps = (*shadow, *(Step(StepKind.CANARY, share, seconds(release.bake)) for share in release.steps))
         case Strategy.AB:
-            steps = (Step(StepKind.SPLIT, said.split, seconds(said.horizon)),)
+            steps = (Step(StepKind.SPLIT, release.split, seconds(release.horizon)),)
         case Strategy.BLUE_GREEN:
             steps = ()
-    margins = {question: margin for question, margin in said.margins if margin}
+    margins = {question: margin for question, margin in release.margins if margin}
     return Plan(
-        strategy=said.strategy,
+        strategy=release.strategy,
         steps=steps,
         margins=margins,
-        min_requests=said.min_requests,
-        replay_seconds=seconds(said.replay),
-        disagreement=said.disagreement,
-        slow_after_ms=said.slow_after,
-        on_no_traffic=said.on_no_traffic,
-        needs_approval=said.approval == "required",
-        watch_seconds=seconds(said.watch),
-        limit_seconds=seconds(said.horizon if said.strategy is Strategy.AB else said.limit),
+        min_requests=release.min_requests,
+        replay_seconds=seconds(release.replay),
+        disagreement=release.disagreement,
+        slow_after_ms=release.slow_after,
+        on_no_traffic=release.on_no_traffic,
+        needs_approval=release.approval == "required",
+        watch_seconds=seconds(release.watch),
+        limit_seconds=seconds(release.horizon if release.strategy is Strategy.AB else release.limit),
         minute_seconds=seconds_per_plan_minute,
-        question=said.question,
-        feedback_seconds=seconds(said.feedback_within),
-        tolerance=said.tolerance,
+        question=release.question,
+        feedback_seconds=seconds(release.feedback_within),
+        tolerance=release.tolerance,
         arrival_seconds=arrival_seconds,
     )

@@ -58,25 +58,25 @@ class ReleaseLog:
             evidence=dict(evidence),
         )
 
-    def tell(self, route: Route | None, *news: ReleaseEvent) -> None:
+    def tell(self, route: Route | None, *events: ReleaseEvent) -> None:
         """Tell what was stored. route: the model's, after it."""
-        for each in news:
+        for event in events:
             detail = {
-                "model": each.entry.model,
-                "release": each.entry.release,
-                "version": each.entry.version,
-                "move": each.entry.move,
-                "status": each.status,
-                "reason": each.entry.reason,
-                "actor": each.entry.actor,
+                "model": event.entry.model,
+                "release": event.entry.release,
+                "version": event.entry.version,
+                "move": event.entry.move,
+                "status": event.status,
+                "reason": event.entry.reason,
+                "actor": event.entry.actor,
                 "champion": route.champion.version if route else None,
                 "weight": route.challenger.weight if route and route.challenger else 0.0,
-                "at": each.entry.at,
+                "at": event.entry.at,
             }
             with suppress(SerinError):
                 self.events.put("Release Changed", detail)
-            if each.subject:
-                self.tell_people(each.subject, each.text)
+            if event.subject:
+                self.tell_people(event.subject, event.text)
 
     def tell_people(self, subject: str, text: str) -> None:
         with suppress(SerinError):

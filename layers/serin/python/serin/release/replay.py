@@ -62,27 +62,27 @@ class Replayer:
             layout = read_layout(champion, self.registry, self.artifacts)
         except (NotFound, Unverified) as error:  # a champion that is broken must not keep its successor away
             return Replay(window, finding=error.message)
-        asked = self._asked(champion, layout, since, until)
-        window = replace(window, files=asked.files, is_whole=asked.is_whole)
-        return replay(asked.captures, window, layout, read_challenger(challenger, self.artifacts), self.score)
+        captured = self._captured(champion, layout, since, until)
+        window = replace(window, files=captured.files, is_whole=captured.is_whole)
+        return replay(captured.requests, window, layout, read_challenger(challenger, self.artifacts), self.score)
 
-    def _asked(self, champion: ModelVersion, layout: Layout, since: datetime, until: datetime) -> _Asked:
+    def _captured(self, champion: ModelVersion, layout: Layout, since: datetime, until: datetime) -> _Captured:
         """Read what the champion answered, one request of each entity; within bounds, and what is newest first."""
-        found: dict[str, Capture] = {}
+        requests: dict[str, Capture] = {}
         files = rows = size = 0
         for file in _newest(self.data, since, until):
             size += file.size
             if size > MAX_BYTES or self.now() > until + READ_WITHIN:
-                return _Asked([*found.values()], files, is_whole=False)
+                return _Captured([*requests.values()], files, is_whole=False)
             files += 1
             for capture in self._answered(file, champion, layout):
-                if capture.unit in found or capture.at < since.timestamp() * 1000:
+                if capture.unit in requests or capture.at < since.timestamp() * 1000:
                     continue
                 rows += len(capture.rows)
                 if rows > MAX_ROWS:
-                    return _Asked([*found.values()], files, is_whole=False)
-                found[capture.unit] = capture
-        return _Asked([*found.values()], files, is_whole=True)
+                    return _Captured([*requests.values()], files, is_whole=False)
+                requests[capture.unit] = capture
+        return _Captured([*requests.values()], files, is_whole=True)
 
     def _answered(self, file: StoredObject, champion: ModelVersion, layout: Layout) -> Iterator[Capture]:
         """Read the requests of a file that the champion answered. A file that is gone or broken holds none."""
@@ -98,10 +98,10 @@ class Replayer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Captured:
     """The requests to replay, from how many files, and whether these are all."""
 
-    captures: list[Capture]
+    requests: list[Capture]
     files: int
     is_whole: bool
 

@@ -42,14 +42,14 @@ def _rollback(releaser: Releaser, model: str, reason: str, meant: int) -> Route:
     now = releaser.now()  # reading files takes its time, and what is done comes after it
     back = Route(model, champion_of(good, now, replaced=releaser.replaced_by(model, good.number)))
     ended = _ended(releaser, model, meant, reason, now)
-    news = _news(releaser, bad.value, back, ended.value if ended else None, reason, now)
+    events = _events(releaser, bad.value, back, ended.value if ended else None, reason, now)
     registry.save(
         put(back, expected_revision=route.revision),
         put(replace(bad.value, status=VersionStatus.ROLLED_BACK), expected_revision=bad.revision),
         *([put(ended.value, expected_revision=ended.revision), *releaser.freed(ended.value)] if ended else []),
-        *(put(each.entry, expected_revision=0) for each in news),
+        *(put(event.entry, expected_revision=0) for event in events),
     )
-    releaser.release_log.tell(back, *news)
+    releaser.release_log.tell(back, *events)
     return back
 
 
@@ -58,17 +58,17 @@ def _ended(releaser: Releaser, model: str, meant: int, reason: str, now: datetim
     live = releaser.registry.releasing(model).value.live
     if live is None:
         return None
-    found = releaser.registry.release(model, live)
-    release = found.value
+    row = releaser.registry.release(model, live)
+    release = row.value
     if not release.step_since:
         return None  # nothing was compared yet
     is_own = release.version == meant
     status = ReleaseStatus.ROLLED_BACK if is_own else ReleaseStatus.HALTED
     why = reason if is_own else f"version {meant}, which it was compared with, was rolled back"
-    return Found(replace(release, status=status, ended_at=now.isoformat(), reason=why), found.revision)
+    return Found(replace(release, status=status, ended_at=now.isoformat(), reason=why), row.revision)
 
 
-def _news(
+def _events(
     releaser: Releaser, bad: ModelVersion, back: Route, ended: Release | None, reason: str, now: datetime
 ) -> list[ReleaseEvent]:
     """Word what becomes of the version, and of a release that ends with it: its own, or one that it was compared in."""
@@ -86,11 +86,11 @@ def _news(
         evidence={"from": bad.number, "to": to, "files": bad.files, "manifest": bad.manifest_sha256},
     )
     subject, text = f"{bad.model}: rolled back to version {to}", f"Version {bad.number} no longer answers: {reason}"
-    news = [ReleaseEvent(entry, own.status if own else None, subject, text)]
+    events = [ReleaseEvent(entry, own.status if own else None, subject, text)]
     if ended and not own:
         halted = release_log.entry(ended, move=str(ended.status), reason=ended.reason, at=now, evidence=ended.evidence)
-        news.append(ReleaseEvent(halted, ended.status, *word_end(ended, to)))
-    return news
+        events.append(ReleaseEvent(halted, ended.status, *word_end(ended, to)))
+    return events
 
 
 def _route(releaser: Releaser, model: str) -> Found[Route]:

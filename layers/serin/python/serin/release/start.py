@@ -57,8 +57,8 @@ class ReleaseStarter:
             unblocked_by=unblocked_by,
             started_by=by,
         )
-        if said := rejection_reason(number, status, version.files["model.onnx"], blocked):
-            raise Refused(f"{model}@{number} cannot be released: {said}")
+        if rejection := rejection_reason(number, status, version.files["model.onnx"], blocked):
+            raise Refused(f"{model}@{number} cannot be released: {rejection}")
         mine = self.registry.releases_of(model, number)
         attempt = mine[-1].attempt + (mine[-1].ended_at is not None) if mine else 1
         return self._start(model, number, release_id(number, attempt), unblocked_by=unblocked_by, started_by=by)
@@ -91,8 +91,8 @@ class ReleaseStarter:
 
     def _claim(self, model: str, number: int, name: str, unblocked_by: str, started_by: str) -> Release:
         """Take the model's one place, or the place of who waits, in one step with the release's row."""
-        if found := self.registry.find_release(model, name):
-            return found.value
+        if known := self.registry.find_release(model, name):
+            return known.value
         version = self.registry.version(model, number).value
         plan = self.registry.run(model, version.run).value.contract["release"]
         state, now = self.registry.releasing(model), self.now()
@@ -115,8 +115,8 @@ class ReleaseStarter:
             unblocked_by=unblocked_by,
             started_by=started_by,
         )
-        if said := rejection_reason(number, status, version.files["model.onnx"], blocked):
-            release = replace(release, status=ReleaseStatus.REFUSED, ended_at=now.isoformat(), reason=said)
+        if rejection := rejection_reason(number, status, version.files["model.onnx"], blocked):
+            release = replace(release, status=ReleaseStatus.REFUSED, ended_at=now.isoformat(), reason=rejection)
             self._save([Found(release, 0)], state, state.value, now)
             return release
         place = Releasing(live=name)
@@ -139,16 +139,16 @@ class ReleaseStarter:
     def _save(self, changed: list[Found[Release]], state: Found[Releasing], place: Releasing, now: datetime) -> None:
         """Store releases and who has the model's place, all or nothing, and tell of each release. state: who had it."""
         model = changed[0].value.model
-        news = [self._news(each.value, now) for each in changed]
+        events = [self._event(release.value, now) for release in changed]
         self.registry.save(
-            *(put(each.value, expected_revision=each.revision) for each in changed),
-            *(put(each.entry, expected_revision=0) for each in news),
+            *(put(release.value, expected_revision=release.revision) for release in changed),
+            *(put(event.entry, expected_revision=0) for event in events),
             put_releasing(model, place, expected_revision=state.revision),
         )
         route = self.registry.route(model)
-        self.release_log.tell(route.value if route else None, *news)
+        self.release_log.tell(route.value if route else None, *events)
 
-    def _news(self, release: Release, now: datetime) -> ReleaseEvent:
+    def _event(self, release: Release, now: datetime) -> ReleaseEvent:
         entry = self.release_log.entry(
             release,
             move=str(release.status),
@@ -156,8 +156,8 @@ class ReleaseStarter:
             at=now,
             evidence={"unblocked_by": release.unblocked_by} if release.unblocked_by else {},
         )
-        said = word_end(release, self._champion(release.model)) if release.ended_at else ()
-        return ReleaseEvent(entry, release.status, *said)
+        words = word_end(release, self._champion(release.model)) if release.ended_at else ()
+        return ReleaseEvent(entry, release.status, *words)
 
     def _champion(self, model: str) -> int | None:
         route = self.registry.route(model)

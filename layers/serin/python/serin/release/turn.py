@@ -197,8 +197,8 @@ class Releaser:
 
     def read(self, model: str, name: str) -> Read:
         """Read the rows that a move of this release may change."""
-        found, route = self.registry.release(model, name), self.registry.route(model)
-        release, champion = found.value, route.value.champion.version if route else None
+        row, route = self.registry.release(model, name), self.registry.route(model)
+        release, champion = row.value, route.value.champion.version if route else None
         version = self.registry.version(model, release.version)
         contract = self.registry.run(model, version.value.run).value.contract
         plan = resolve_plan(
@@ -218,13 +218,13 @@ class Releaser:
             previous=self.registry.version(model, previous).value if previous is not None else None,
             further_back=self.replaced_by(model, previous) if previous is not None and is_watched else None,
         )
-        revisions = Revisions(found.revision, route.revision if route else 0, version.revision)
+        revisions = Revisions(row.revision, route.revision if route else 0, version.revision)
         return Read(state, revisions)
 
     def replaced_by(self, model: str, number: int) -> int | None:
         """The champion that a version replaced, and if that was taken back since, the one before it, and so on."""
-        releases = sorted(self.registry.releases(model), key=lambda each: each.attempt)
-        replaced = {each.version: each.replaced for each in releases if each.replaced is not None}
+        releases = sorted(self.registry.releases(model), key=lambda release: release.attempt)
+        replaced = {release.version: release.replaced for release in releases if release.replaced is not None}
         passed = {number}  # versions can replace each other in turn: released, taken back, released again
         before = replaced.get(number)
         while before is not None and self.registry.version(model, before).value.status is VersionStatus.ROLLED_BACK:

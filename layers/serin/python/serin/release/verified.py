@@ -18,7 +18,7 @@ class Verified:
     def check(self, version: ModelVersion, artifacts: Objects) -> None:
         """Check a version as `verify_version` does, and raise as it does; files that are known are listed only."""
         name = version.model, version.number, version.manifest_sha256
-        stored = frozenset((each.key, each.version) for each in artifacts.list(version.prefix))
+        stored = frozenset((file.key, file.version) for file in artifacts.list(version.prefix))
         if self._known.get(name) == stored:
             return
         self._known.pop(name, None)
