@@ -289,10 +289,10 @@ class HttpServer:
         return keep_alive
 
     def _refuse(self, error: Malformed) -> Response:
-        status, said = 400, "Bad Request"
+        status, message = 400, "Bad Request"
         if isinstance(error, HeadersTooLarge):
-            status, said = 431, f"HTTP header is larger than {self._headers_limit} bytes."
-        return Response(status, json.dumps({"message": said}).encode(), [("Content-Type", "application/json")])
+            status, message = 431, f"HTTP header is larger than {self._headers_limit} bytes."
+        return Response(status, json.dumps({"message": message}).encode(), [("Content-Type", "application/json")])
 
 
 def _discard(sock: socket.socket, *, limit: int = 64 * 1024 * 1024) -> None:

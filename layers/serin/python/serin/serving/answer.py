@@ -37,8 +37,8 @@ _WHATEVER_THE_ROW = {
 class Answered(msgspec.Struct, frozen=True):  # made for every request, and a frozen dataclass takes three times as long
     """What one version answers to the rows of one request, in whatever form they came. scores: as its spec says.
 
-    serving: who was found to answer. asked: the version whose turn it was; `version` and `model` the one that did.
-    entity: None where the request names none, or several. fault: what `asked` did wrong. failure: why there are no
+    serving: who was found to answer. assigned: the version whose turn it was; `version` and `model` the one that did.
+    entity: None where the request names none, or several. fault: what `assigned` did wrong. failure: why there are no
     scores.
     """
 
@@ -49,7 +49,7 @@ class Answered(msgspec.Struct, frozen=True):  # made for every request, and a fr
     encoded: Encoded
     scores: Scores
     arm: Arm
-    asked: int
+    assigned: int
     entity: str | None
     fault: Fault | None = None
     failure: str = ""
@@ -93,20 +93,20 @@ def answers(
     rows = scores.tolist()
     names = [f"{prediction_id}-{place}" for place in range(len(rows))]
     if not spec.classes:
-        found = [{"id": name, "prediction": row[0], "score": row[0]} for name, row in zip(names, rows, strict=True)]
+        written = [{"id": name, "prediction": row[0], "score": row[0]} for name, row in zip(names, rows, strict=True)]
     else:
         labels = [label_text(label) for label in spec.classes]
-        found = [_of_classes(name, row, spec, labels) for name, row in zip(names, rows, strict=True)]
+        written = [_of_classes(name, row, spec, labels) for name, row in zip(names, rows, strict=True)]
     if spec.uncertainty or spec.automation != FULL:
-        for answer, row in zip(found, rows, strict=True):
+        for answer, row in zip(written, rows, strict=True):
             answer |= _caution(row, spec)
     if explained:
-        for answer, why in zip(found, _explanations(explained, spec), strict=True):
+        for answer, why in zip(written, _explanations(explained, spec), strict=True):
             answer |= why
-    for answer, lines in zip(found, notes, strict=False):
+    for answer, lines in zip(written, notes, strict=False):
         if lines:
             answer["notes"] = list(lines)
-    return found
+    return written
 
 
 def extras(spec: ServingSpec) -> Iterator[str]:
@@ -144,18 +144,22 @@ def covered(row: list[float], spec: ServingSpec) -> list[bool]:
 
 def _caution(row: list[float], spec: ServingSpec) -> dict[str, Any]:
     """Say how sure an answer is, and whether it decides."""
-    said: dict[str, Any] = {}
-    if off := spec.uncertainty:
+    caution: dict[str, Any] = {}
+    if uncertainty := spec.uncertainty:
         if spec.classes:
             labels = [label for label, is_in in zip(spec.classes, covered(row, spec), strict=True) if is_in]
-            said["set"] = {"labels": labels, "coverage": off.coverage}
+            caution["set"] = {"labels": labels, "coverage": uncertainty.coverage}
         else:
-            said["interval"] = {"low": row[0] - off.bound, "high": row[0] + off.bound, "coverage": off.coverage}
+            caution["interval"] = {
+                "low": row[0] - uncertainty.bound,
+                "high": row[0] + uncertainty.bound,
+                "coverage": uncertainty.coverage,
+            }
     if spec.automation != FULL:
-        said["decision"], reason = _decide(row, spec)
+        caution["decision"], reason = _decide(row, spec)
         if reason:
-            said["reason"] = reason
-    return said
+            caution["reason"] = reason
+    return caution
 
 
 def _decide(row: list[float], spec: ServingSpec) -> tuple[str, str]:

@@ -65,14 +65,14 @@ class Endpoint:
         begun, loads = self.router.monotonic(), self.router.loads
         serving = self.router.serving(model)
         answered = self._answer(serving, lambda loaded: _read(body, loaded), None, EXPLANATION if explain else ())
-        said = {
+        answer = {
             "model": model,
             "version": answered.version,
             "id": answered.id,
             "predictions": answered.answers(),
         }
         self._settle(model, answered, begun, loads)
-        return {**said, "degraded": True} if answered.is_degraded else said
+        return {**answer, "degraded": True} if answered.is_degraded else answer
 
     def serving(self, model: str, version: str | None = None) -> Serving:
         """Find who answers for a model; or the version that is addressed, as it stands in a path.
@@ -114,14 +114,14 @@ class Endpoint:
     def kept_answer(self, model: str, entity: str) -> dict[str, Any]:
         """Give what the last batch answered for an entity. Raises NotFound, Unavailable."""
         check_name(model)
-        found = self.kept(model, entity_text(entity) or entity)
-        if found is None or found.expires <= self.router.wall_clock():
+        answer = self.kept(model, entity_text(entity) or entity)
+        if answer is None or answer.expires <= self.router.wall_clock():
             raise NotFound(
                 f"no answer of {model} is kept for {shorten(entity)!r}: serin batch keeps the last answer of each "
                 "entity where the contract says batch: {keep: 7d}, and for as long as that",
                 code="NO_ANSWER_KEPT",
             )
-        return {"model": model, "entity": entity, **found.body}
+        return {"model": model, "entity": entity, **answer.body}
 
     def take_feedback(self, model: str, body: bytes) -> dict[str, Any]:
         """Keep the truth of earlier predictions; again is as once.
@@ -134,7 +134,7 @@ class Endpoint:
         if self.recorder is None:
             raise NotFound("this server keeps no feedback: it keeps nothing of predictions", code="NO_FEEDBACK_KEPT")
         on_trial = serving.trial.model if serving.trial else None
-        truths = read_feedback(body, [each.spec for each in (serving.model, on_trial) if each])
+        truths = read_feedback(body, [loaded.spec for loaded in (serving.model, on_trial) if loaded])
         self.recorder.keep(feedback_lines(model, truths, at=int(self.router.wall_clock() * 1000)))
         return {"received": len(truths)}
 
@@ -146,21 +146,21 @@ class Endpoint:
         is_split = entity is not None or not encoded.is_mixed
         entity = entity or encoded.entity
         prediction, trial = self.new_id(), serving.trial
-        version, model, asked = serving.version, serving.model, serving.version
+        version, model, assigned = serving.version, serving.model, serving.version
         arm = Arm.CHAMPION if is_split and not serving.is_direct else Arm.DIRECT
         result = _NO_RESULT
         if trial is not None and is_split and trial.takes(entity or prediction, self.router.wall_clock()):
-            arm, asked = Arm.CHALLENGER, trial.challenger.version
+            arm, assigned = Arm.CHALLENGER, trial.challenger.version
             by_challenger, result = self._ask_challenger(trial, encoded, read, needs)
             if result.scores is not None and trial.model is not None:
-                version, model, encoded = asked, trial.model, by_challenger
+                version, model, encoded = assigned, trial.model, by_challenger
         fault = result.fault
         if result.scores is None:
             result = _score(model, encoded, needs)
             fault = fault or result.fault
-        scores, failure = (_NO_SCORES, result.reason) if result.scores is None else (result.scores, "")
+        scores, reason = (_NO_SCORES, result.reason) if result.scores is None else (result.scores, "")
         return Answered(
-            prediction, serving, version, model, encoded, scores, arm, asked, entity, fault, failure, result.explained
+            prediction, serving, version, model, encoded, scores, arm, assigned, entity, fault, reason, result.explained
         )
 
     def _ask_challenger(

@@ -80,8 +80,8 @@ def _read(item: Mapping[str, Any], labels: Mapping[str, Label]) -> Truth:
     if missing := [key for key in ("id", "truth") if key not in item]:
         raise _Wrong(missing[0], "MISSING", "is missing")
     if not isinstance(item["id"], str) or not _ID.fullmatch(item["id"]):
-        said = shorten(str(item["id"]))
-        raise _Wrong("id", "ID", f"{said!r} is no id of a prediction; take the one that its answer says")
+        sent = shorten(str(item["id"]))
+        raise _Wrong("id", "ID", f"{sent!r} is no id of a prediction; take the one that its answer says")
     name, _, place = item["id"].partition("-")
     row = item.get("row", int(place or 0))
     if type(row) is not int or not 0 <= row < MAX_ROWS:
@@ -91,16 +91,16 @@ def _read(item: Mapping[str, Any], labels: Mapping[str, Label]) -> Truth:
     return Truth(name, row, _truth(item["truth"], labels))
 
 
-def _truth(said: Any, labels: Mapping[str, Label]) -> Label | float:
+def _truth(sent: Any, labels: Mapping[str, Label]) -> Label | float:
     """Read a label, also one written as text, or without labels a number."""
-    is_number = isinstance(said, int | float) and not isinstance(said, bool)
+    is_number = isinstance(sent, int | float) and not isinstance(sent, bool)
     if not labels:
-        if not is_number or abs(said) > MAX_MAGNITUDE:
+        if not is_number or abs(sent) > MAX_MAGNITUDE:
             raise _Wrong("truth", "TYPE", "must be a number that is finite in single precision")
-        return float(said)
-    whole = int(said) if isinstance(said, float) and said.is_integer() else said
+        return float(sent)
+    whole = int(sent) if isinstance(sent, float) and sent.is_integer() else sent
     text = label_text(whole) if isinstance(whole, str | int) else ""
     if text not in labels:
         known = ", ".join(shorten(name) for name in list(labels)[:20])
-        raise _Wrong("truth", "LABEL", f"{shorten(str(said))!r} is no label of this model; there are {known}")
+        raise _Wrong("truth", "LABEL", f"{shorten(str(sent))!r} is no label of this model; there are {known}")
     return labels[text]

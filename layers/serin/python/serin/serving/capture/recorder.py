@@ -66,7 +66,7 @@ class Recorder:
             answered.id,
             int(self._wall_clock() * 1000),
             model,
-            answered.asked,
+            answered.assigned,
             answered.version if is_answered else None,
             answered.arm,
             answered.serving.release,

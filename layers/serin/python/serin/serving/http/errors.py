@@ -41,10 +41,10 @@ def status_of(error: SerinError) -> int:
 
 def body_of(error: SerinError) -> dict[str, Any]:
     """Give an error the form that every error has over HTTP; of many problems the first hundred."""
-    said: dict[str, Any] = {"code": error.code, "message": error.message}
+    body: dict[str, Any] = {"code": error.code, "message": error.message}
     if isinstance(error, InvalidRows):
-        said["problems"] = [
+        body["problems"] = [
             {"row": problem.row, "field": problem.field, "code": problem.code, "message": problem.message}
             for problem in error.problems[:100]
         ]
-    return {"error": said}
+    return {"error": body}

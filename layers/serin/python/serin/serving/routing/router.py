@@ -104,7 +104,7 @@ class _Entry:
 
     @property
     def size(self) -> int:
-        return sum(each.size for each in self.loaded)
+        return sum(version.size for version in self.loaded)
 
 
 def check_name(model: str) -> None:
@@ -166,13 +166,13 @@ class Router:
         serving = self.serving(model)
         trial = self._entries[model].trial
         if version == str(serving.version):
-            found = serving.model
+            addressed = serving.model
         elif trial is not None and trial.model is not None and version == str(trial.challenger.version):
-            found = trial.model
+            addressed = trial.model
         else:
             loaded = self._addressed.get(f"{model}@{version}") or self._load_addressed(model, version, serving)
-            loaded.used_at, found = self.monotonic(), loaded.model
-        return replace(serving, version=int(version), model=found, trial=None, is_direct=True)
+            loaded.used_at, addressed = self.monotonic(), loaded.model
+        return replace(serving, version=int(version), model=addressed, trial=None, is_direct=True)
 
     def champion(self, model: str) -> Champion | None:
         """Read who the champion is, without loading it. Raises Unavailable."""
@@ -301,8 +301,8 @@ class Router:
         """Let go of what was used least recently, until `size` bytes for `name` are within the budget."""
         kept: dict[str, _Entry | _Loaded] = {**self._entries, **self._addressed}
         kept.pop(name, None)
-        for oldest in sorted(kept, key=lambda each: kept[each].used_at):
-            if size + sum(each.size for each in kept.values()) <= MEMORY_BYTES:
+        for oldest in sorted(kept, key=lambda key: kept[key].used_at):
+            if size + sum(held.size for held in kept.values()) <= MEMORY_BYTES:
                 return
             del kept[oldest]
             self._entries.pop(oldest, None)
@@ -310,7 +310,7 @@ class Router:
 
 
 def _find(loaded: Iterable[_Loaded], files: Mapping[str, str]) -> _Loaded | None:
-    return next((each for each in loaded if each.files == files), None)
+    return next((version for version in loaded if version.files == files), None)
 
 
 def _jittered_age() -> float:

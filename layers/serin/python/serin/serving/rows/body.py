@@ -54,9 +54,9 @@ def read_json(body: bytes) -> Any:
         raise BadRequest(f"the body is not JSON: {shorten(str(error))}") from error
 
 
-def check_keys(found: dict[str, Any], known: tuple[str, ...], place: str) -> None:
+def check_keys(document: dict[str, Any], known: tuple[str, ...], place: str) -> None:
     """Raise BadRequest where an object has a key that means nothing there."""
-    if unknown := found.keys() - set(known):
+    if unknown := document.keys() - set(known):
         raise BadRequest(
             f"{shorten(min(unknown))!r} is not known here; {place} has {' and '.join(known)}, nothing else"
         )
@@ -83,12 +83,12 @@ def shorten(text: str) -> str:
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    document = dict(pairs)
+    if len(document) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise BadRequest(f"the key {shorten(twice)!r} stands twice in one object")
-    return found
+    return document
 
 
 def _refuse_constant(text: str) -> NoReturn:
@@ -106,11 +106,11 @@ def _holder(text: str) -> str:
     """Name the field, or the tensor, in which a number stands that is not finite: the parser does not say."""
 
     def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
+        document = dict(pairs)
         for key, value in pairs:
             if _is_not_finite(value):
-                raise _Held(found["name"] if key == "data" and isinstance(found.get("name"), str) else key)
-        return found
+                raise _Held(document["name"] if key == "data" and isinstance(document.get("name"), str) else key)
+        return document
 
     try:
         json.loads(text, object_pairs_hook=look)

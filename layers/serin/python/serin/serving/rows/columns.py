@@ -57,10 +57,10 @@ class Columns:
         numbers = {feature.name: place for place, feature in enumerate(spec.numeric)}
         categories = {feature.name: place for place, feature in enumerate(spec.categories)}
         try:
-            said = json.loads(text)
+            layout = json.loads(text)
             return cls.of(
-                [(numbers[name], float(missing)) for name, missing in said["numbers"]],
-                [(categories[name], int(code)) for name, code in said["codes"]],
+                [(numbers[name], float(missing)) for name, missing in layout["numbers"]],
+                [(categories[name], int(code)) for name, code in layout["codes"]],
             )
         except (ValueError, KeyError, TypeError) as error:
             message = f"the model does not say which of its spec's features it reads, and how: {error}"
@@ -71,11 +71,11 @@ class Columns:
         numbers = [spec.numeric[place].name for place in self.numbers]
         missing = map(repr, self.missing.tolist())  # JSON has no infinity
         categories = [spec.categories[place].name for place in self.categories]
-        said = {
+        layout = {
             "numbers": [*zip(numbers, missing, strict=True)],
             "codes": [*zip(categories, self.codes.tolist(), strict=True)],
         }
-        return json.dumps(said, separators=(",", ":"))
+        return json.dumps(layout, separators=(",", ":"))
 
     def __len__(self) -> int:
         return len(self.numbers) + len(self.codes)

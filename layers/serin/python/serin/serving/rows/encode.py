@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -116,34 +116,18 @@ def encode(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Encoded:
 
     Of fields that nobody knows it names the first hundred, and counts the rest.
     """
-    unknown = (problem for place, row in enumerate(rows) for problem in _unknown_fields(place, row, spec))
-    problems = list(islice(unknown, MOST_UNKNOWN))
-    named = len(problems)
-    problems += _wrong_entities(rows, spec)
-
-    def column(feature: SpecFeature, read: Callable[[Any, SpecFeature], Value], blank: Value) -> list[Value]:
-        values = []
-        for place, row in enumerate(rows):
-            try:
-                values.append(read(row.get(feature.name), feature))
-            except _Invalid as error:
-                problems.append(RowProblem(place, feature.name, error.code, error.message))
-                values.append(blank)
-        return values
-
+    unknown = [*islice(_unknown_fields(rows, spec), MOST_UNKNOWN)]
+    problems = [*unknown, *_wrong_entities(rows, spec)]
     numeric = np.empty((len(rows), len(spec.numeric)))
     for place, feature in enumerate(spec.numeric):
-        numeric[:, place] = column(feature, _READERS[feature.type], math.nan)
+        numeric[:, place] = _read_column(rows, feature, _READERS[feature.type], math.nan, problems)
     codes = np.empty((len(rows), len(spec.categories)), dtype=np.int64)
     texts: list[list[str | None]] = []
     for place, feature in enumerate(spec.categories):
-        known: dict[str | None, int] = {value: code for code, value in enumerate(feature.values)}
-        known[None] = feature.missing_code
-        texts.append(column(feature, _category, None))
-        codes[:, place] = [known.get(text, UNKNOWN) for text in texts[-1]]
+        texts.append(_read_column(rows, feature, _category, None, problems))
+        codes[:, place] = _codes(texts[-1], feature)
     if problems:
-        known_fields = {feature.name for feature in spec.features}.union(spec.other_columns)
-        unnamed = sum(len(row.keys() - known_fields) for row in rows) - named
+        unnamed = _count_unknown(rows, spec) - len(unknown)
         raise InvalidRows(sorted(problems, key=lambda problem: problem.row), unnamed=unnamed)
     entities = {entity_text(row.get(spec.entity)) for row in rows} if spec.entity is not None else {None}
     return Encoded(
@@ -153,6 +137,31 @@ def encode(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Encoded:
         entity=next(iter(entities)) if len(entities) == 1 else None,
         is_mixed=len(entities) > 1,
     )
+
+
+def _read_column(
+    rows: Sequence[Mapping[str, Any]],
+    feature: SpecFeature,
+    read: Callable[[Any, SpecFeature], Value],
+    blank: Value,
+    problems: list[RowProblem],
+) -> list[Value]:
+    """Read one feature of all rows. blank: what stands where a value is wrong, which is added to the problems."""
+    values = []
+    for place, row in enumerate(rows):
+        try:
+            values.append(read(row.get(feature.name), feature))
+        except _Invalid as error:
+            problems.append(RowProblem(place, feature.name, error.code, error.message))
+            values.append(blank)
+    return values
+
+
+def _codes(texts: Iterable[str | None], feature: SpecFeature) -> list[int]:
+    """Give each text of a category its code; None where it is missing."""
+    known: dict[str | None, int] = {value: code for code, value in enumerate(feature.values)}
+    known[None] = feature.missing_code
+    return [known.get(text, UNKNOWN) for text in texts]
 
 
 def entity_text(value: Any) -> str | None:
@@ -189,9 +198,7 @@ def encode_columns(columns: Mapping[str, NDArray[Any]], spec: ServingSpec) -> En
         numeric[:, place] = columns[feature.name]
     codes = np.empty((rows, len(spec.categories)), dtype=np.int64)
     for place, feature in enumerate(spec.categories):
-        known: dict[str | None, int] = {value: code for code, value in enumerate(feature.values)}
-        known[None] = feature.missing_code
-        codes[:, place] = [known.get(value, UNKNOWN) for value in columns[feature.name]]
+        codes[:, place] = _codes(columns[feature.name], feature)
     return Encoded(Arrays(numeric, codes))
 
 
@@ -208,15 +215,22 @@ def notes_of(
     return notes
 
 
-def _unknown_fields(place: int, row: Mapping[str, Any], spec: ServingSpec) -> Iterator[RowProblem]:
+def _unknown_fields(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Iterator[RowProblem]:
     features = [feature.name for feature in spec.features]
-    for name in sorted(row.keys() - set(features) - set(spec.other_columns)):
-        if name == spec.target:
-            yield RowProblem(place, name, "TARGET_SENT", "this is what the model predicts; leave it out")
-            continue
-        nearest = difflib.get_close_matches(name[:200], features, n=1)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"the model takes {', '.join(features)}"
-        yield RowProblem(place, name[:200], "UNKNOWN_FIELD", f"there is no such field; {hint}")
+    known = {*features, *spec.other_columns}
+    for place, row in enumerate(rows):
+        for name in sorted(row.keys() - known):
+            if name == spec.target:
+                yield RowProblem(place, name, "TARGET_SENT", "this is what the model predicts; leave it out")
+                continue
+            nearest = difflib.get_close_matches(name[:200], features, n=1)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"the model takes {', '.join(features)}"
+            yield RowProblem(place, name[:200], "UNKNOWN_FIELD", f"there is no such field; {hint}")
+
+
+def _count_unknown(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> int:
+    known = {feature.name for feature in spec.features}.union(spec.other_columns)
+    return sum(len(row.keys() - known) for row in rows)
 
 
 def _wrong_entities(rows: Sequence[Mapping[str, Any]], spec: ServingSpec) -> Iterator[RowProblem]:

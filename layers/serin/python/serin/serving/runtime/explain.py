@@ -75,10 +75,10 @@ def explain(
         _mix(has_own[..., :numbers], encoded.numeric, usual.numeric[starts], usual.numeric),
         _mix(has_own[..., numbers:], encoded.codes, usual.codes[starts], usual.codes),
     )
-    found, explained = run(Encoded(mixed)), _explained_class(scores, spec)
-    of_usual = found[-usual.row_count :][:, explained].T
+    scored, explained = run(Encoded(mixed)), _explained_class(scores, spec)
+    of_usual = scored[-usual.row_count :][:, explained].T
     shape = (rows, paths, features - 1, scores.shape[1])
-    between = np.take_along_axis(found[: -usual.row_count].reshape(shape), explained[:, None, None, None], axis=3)
+    between = np.take_along_axis(scored[: -usual.row_count].reshape(shape), explained[:, None, None, None], axis=3)
     ends = np.broadcast_to(np.take_along_axis(scores, explained[:, None], axis=1)[:, :, None], (rows, paths, 1))
     along = np.concatenate([of_usual[:, starts, None], between[..., 0], ends], axis=2)
     moved = np.take_along_axis(np.diff(along, axis=2), np.broadcast_to(place, (rows, *place.shape)), axis=2)

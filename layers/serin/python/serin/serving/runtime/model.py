@@ -44,26 +44,17 @@ class LoadedModel:
     @classmethod
     def load(cls, onnx: bytes, spec: bytes) -> LoadedModel:
         """Load a version. Raises Unverified where it cannot be loaded or is not what the spec says."""
-        read = ServingSpec.from_json(spec)
+        parsed = ServingSpec.from_json(spec)
         if len(onnx) > MAX_ONNX_BYTES:
             message = f"the model has {len(onnx):,} bytes; at most {MAX_ONNX_BYTES:,} are loaded"
             raise Unverified(message, code="MODEL_SIZE")
         check_operators(onnx)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # errors come as exceptions
-        try:
-            session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's exceptions have no common ancestor but this
-            raise Unverified(f"the model cannot be loaded: {_first_line(error)}", code="MODEL_LOAD") from error
-        columns = Columns.from_json(session.get_modelmeta().custom_metadata_map.get(COLUMNS, "{}"), read)
-        outputs = max(len(read.classes), 1)
-        found = {tensor.name: (tensor.type, tensor.shape[1:]) for tensor in session.get_inputs()}
-        given = {tensor.name: (tensor.type, tensor.shape[1:]) for tensor in session.get_outputs()}
-        if found != {COLUMNS: ("tensor(double)", [len(columns)])} or given != {"scores": ("tensor(double)", [outputs])}:
-            raise Unverified(f"the model takes {found} and gives {given}, and its spec says otherwise", code="CONTRACT")
-        one = _OneRow(session, columns, outputs=outputs)
-        return cls(read, RowDecoder(read, max_rows=MAX_ROWS), CaptureMask(read), columns, _usual(read), session, one)
+        session = _session(onnx)
+        columns = Columns.from_json(session.get_modelmeta().custom_metadata_map.get(COLUMNS, "{}"), parsed)
+        outputs = max(len(parsed.classes), 1)
+        _check_tensors(session, columns=len(columns), outputs=outputs)
+        decoder, one = RowDecoder(parsed, max_rows=MAX_ROWS), _OneRow(session, columns, outputs=outputs)
+        return cls(parsed, decoder, CaptureMask(parsed), columns, _usual(parsed), session, one)
 
     def predict(self, encoded: Encoded) -> NDArray[np.float64]:
         """Score rows: (n, classes) probabilities, or (n, 1) values. Raises ModelOutput where one is not finite."""
@@ -93,6 +84,25 @@ class LoadedModel:
     def _run(self, rows: Arrays) -> NDArray[np.float64]:
         scores: NDArray[np.float64] = self._session.run(["scores"], {COLUMNS: self.columns.pack(rows)})[0]
         return scores
+
+
+def _session(onnx: bytes) -> Any:
+    """Make a session of one thread. Raises Unverified where the model cannot be loaded."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # errors come as exceptions
+    try:
+        return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions have no common ancestor but this
+        raise Unverified(f"the model cannot be loaded: {_first_line(error)}", code="MODEL_LOAD") from error
+
+
+def _check_tensors(session: Any, *, columns: int, outputs: int) -> None:
+    """Raise Unverified where a graph takes or gives something else than its spec says."""
+    takes = {tensor.name: (tensor.type, tensor.shape[1:]) for tensor in session.get_inputs()}
+    gives = {tensor.name: (tensor.type, tensor.shape[1:]) for tensor in session.get_outputs()}
+    if takes != {COLUMNS: ("tensor(double)", [columns])} or gives != {"scores": ("tensor(double)", [outputs])}:
+        raise Unverified(f"the model takes {takes} and gives {gives}, and its spec says otherwise", code="CONTRACT")
 
 
 def _usual(spec: ServingSpec) -> Arrays | None:

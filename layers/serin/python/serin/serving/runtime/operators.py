@@ -100,10 +100,10 @@ def check_operators(onnx: bytes) -> None:
     Bytes that are no protobuf pass: who loads them says what they are.
     """
     try:
-        found = [*_findings(onnx)]
+        findings = [*_findings(onnx)]
     except (IndexError, ValueError):
         return
-    for code, message in found:
+    for code, message in findings:
         raise Unverified(message, code=code)
 
 

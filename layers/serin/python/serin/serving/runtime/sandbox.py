@@ -76,9 +76,9 @@ def answer_parent() -> None:
         _refuse(error.message)
     except Exception as error:  # onnxruntime's exceptions have no common ancestor but this
         _refuse(f"the model cannot be run: {str(error)[:300]}")
-    told = io.BytesIO()  # numpy wants to seek, which a pipe cannot
-    np.save(told, scores, allow_pickle=False)
-    sys.stdout.buffer.write(told.getvalue())
+    written = io.BytesIO()  # numpy wants to seek, which a pipe cannot
+    np.save(written, scores, allow_pickle=False)
+    sys.stdout.buffer.write(written.getvalue())
 
 
 def _refuse(message: str) -> None:

@@ -21,39 +21,39 @@ def main(folder: Path, words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Answer rows as the model's endpoint does.")
     parser.add_argument("file", nargs="?", type=Path, help="rows as JSON, [{…}, …]; stdin where left out")
     parser.add_argument("--check", action="store_true", help="answer the golden rows, and compare")
-    asked = parser.parse_args(words)
+    options = parser.parse_args(words)
     try:
         version = StandaloneVersion.open(lambda name: (folder / name).read_bytes())
-        if asked.check:
+        if options.check:
             return _check(version, json.loads((folder / "golden.json").read_bytes()))
-        body = asked.file.read_bytes() if asked.file else sys.stdin.buffer.read()
+        body = options.file.read_bytes() if options.file else sys.stdin.buffer.read()
         rows = rows_of(read_json(body), version.endpoint.serving(version.model).model.spec)
-        said, status = version.endpoint.predict(version.model, json.dumps({"rows": rows}).encode()), 0
+        answer, status = version.endpoint.predict(version.model, json.dumps({"rows": rows}).encode()), 0
     except SerinError as error:
-        said, status = body_of(error), 1
+        answer, status = body_of(error), 1
     except OSError as error:
         parser.error(f"{error.filename}: {error.strerror}")
-    sys.stdout.write(json.dumps(said, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
     return status
 
 
 def _check(version: StandaloneVersion, golden: dict[str, Any]) -> int:
-    found = version.predict(golden["rows"])
+    answers = version.predict(golden["rows"])
     differing = [
         place
-        for place, (answer, expected) in enumerate(zip(found, golden["predictions"], strict=True))
+        for place, (answer, expected) in enumerate(zip(answers, golden["predictions"], strict=True))
         if not _agree({name: value for name, value in answer.items() if name != "id"}, expected)
     ]
-    sys.stdout.write(f"{len(found) - len(differing)} of {len(found)} golden rows are answered as they must be\n")
+    sys.stdout.write(f"{len(answers) - len(differing)} of {len(answers)} golden rows are answered as they must be\n")
     if differing:
         sys.stdout.write(f"another answer: rows {', '.join(map(str, differing))} of golden.json\n")
     return 1 if differing else 0
 
 
-def _agree(found: Any, expected: Any) -> bool:
+def _agree(answer: Any, expected: Any) -> bool:
     """Tell whether two answers are the same, numbers up to the tolerance."""
-    if isinstance(found, dict) and isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(_agree(found[name], expected[name]) for name in found)
-    if isinstance(found, float) and isinstance(expected, float):
-        return abs(found - expected) <= TOLERANCE * max(1.0, abs(expected))
-    return bool(found == expected)
+    if isinstance(answer, dict) and isinstance(expected, dict):
+        return answer.keys() == expected.keys() and all(_agree(answer[name], expected[name]) for name in answer)
+    if isinstance(answer, float) and isinstance(expected, float):
+        return abs(answer - expected) <= TOLERANCE * max(1.0, abs(expected))
+    return bool(answer == expected)

@@ -57,11 +57,11 @@ class App:
             return response(refusal(SerinError(UNEXPECTED, code="UNEXPECTED"), head.path), head=head)
 
     def _reply(self, head: Head, body: bytes) -> Reply:
-        found = self._places.get(head.path) or match(head.path)
-        if found is None:
-            said = f"there is nothing at {head.path[:200]}; GET /models/{self._model}/docs says what there is"
-            return refusal(NotFound(said), head.path)
-        route, parameters = found
+        place = self._places.get(head.path) or match(head.path)
+        if place is None:
+            message = f"there is nothing at {head.path[:200]}; GET /models/{self._model}/docs says what there is"
+            return refusal(NotFound(message), head.path)
+        route, parameters = place
         if head.method != route.method and (head.method, route.method) != ("HEAD", "GET"):
             error = BadRequest(f"ask {head.path[:200]} by {route.method}", code="METHOD")
             return refusal(error, head.path)._replace(status=405, headers={"Allow": route.method})
@@ -275,9 +275,9 @@ class _Connection(asyncio.Protocol):
             while not self._is_over and self._take_request():
                 self._begun = self._seen
         except SerinError as error:
-            said = refusal(error, self._head.path if self._head else "")
-            said = said._replace(status=431) if error.code == "HEAD_SIZE" else said
-            self._transport.write(response(said, head=None))
+            reply = refusal(error, self._head.path if self._head else "")
+            reply = reply._replace(status=431) if error.code == "HEAD_SIZE" else reply
+            self._transport.write(response(reply, head=None))
             self._end()
 
     def is_stale(self, now: float) -> bool:
@@ -352,11 +352,11 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=Path("model"), help="where model.onnx and its papers are")
     parser.add_argument("--host", default="0.0.0.0")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
-    asked = parser.parse_args(words)
+    options = parser.parse_args(words)
     try:
-        version = StandaloneVersion.open(lambda name: (asked.folder / name).read_bytes())
+        version = StandaloneVersion.open(lambda name: (options.folder / name).read_bytes())
         _say(f"{version.model}@{version.version} is loaded")
-        asyncio.run(serve(App(version), host=asked.host, port=asked.port, say=_say))
+        asyncio.run(serve(App(version), host=options.host, port=options.port, say=_say))
     except (SerinError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -50,8 +50,8 @@ class StandaloneVersion:
         Raises BadRequest, InvalidRows, ModelOutput, Refused.
         """
         serving = self.endpoint.serving(self.model)
-        found = rows_of(rows, serving.model.spec)
-        return self.endpoint.answer(self.model, found, serving=serving, needs=EXPLANATION if explain else ()).answers()
+        table = rows_of(rows, serving.model.spec)
+        return self.endpoint.answer(self.model, table, serving=serving, needs=EXPLANATION if explain else ()).answers()
 
     def describe(self) -> dict[str, Any]:
         """Say what the model is, and what a row of it has, as the endpoint does."""

@@ -41,8 +41,8 @@ def _features(row: dict[str, Any]) -> str:
         limits = _limits(value["minimum"], value["maximum"]) if "minimum" in value else ""
         seen = ", ".join(value.get("examples", []))
         missing = "required" if name in row.get("required", ()) else "may be missing"
-        said = [value.get("description", ""), limits or (f"such as {seen}" if seen else "")]
-        lines.append([name, kinds, missing, " ".join(filter(None, said))])
+        notes = [value.get("description", ""), limits or (f"such as {seen}" if seen else "")]
+        lines.append([name, kinds, missing, " ".join(filter(None, notes))])
     return _table(["column", "type", "", "values"], lines)
 
 
@@ -54,7 +54,11 @@ def _limits(low: float, high: float) -> str:
 
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
-    needed = [f"{each['name']}={each['example']}" for each in operation.get("parameters", ()) if "example" in each]
+    needed = [
+        f"{parameter['name']}={parameter['example']}"
+        for parameter in operation.get("parameters", ())
+        if "example" in parameter
+    ]
     query = f"?{'&'.join(needed)}" if needed else ""
     examples = [
         _curl(method, path, kind, example["value"])
@@ -72,13 +76,13 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
 
 
 def _curl(method: str, path: str, kind: str | None, value: Any) -> str:
-    asked = f'curl -s{" -X POST" if method == "post" and kind is None else ""} "$SERIN_URL{path}"'
-    asked += ' -H "x-api-key: $SERIN_API_KEY"'
+    command = f'curl -s{" -X POST" if method == "post" and kind is None else ""} "$SERIN_URL{path}"'
+    command += ' -H "x-api-key: $SERIN_API_KEY"'
     if kind is None:
-        return asked
+        return command
     body = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     body = body.replace("'", "'\\''")
-    return f"{asked} \\\n  -H 'content-type: {kind}' --data-binary '{body}'"
+    return f"{command} \\\n  -H 'content-type: {kind}' --data-binary '{body}'"
 
 
 def _table(head: list[str], lines: list[list[str]]) -> str:

@@ -30,13 +30,13 @@ def invoke(endpoint: Endpoint, model: str, kind: str, body: bytes) -> tuple[dict
     rows, has_details = (_csv_rows(body, features), False) if kind == CSV else _json_rows(body, list(features))
     check_count(len(rows))
     answered = endpoint.answer(model, rows, serving=serving)
-    found = answered.answers()
+    answers = answered.answers()
     headers = {"X-Serin-Version": str(answered.version), "X-Serin-Prediction-Id": answered.id}
     if noted := sum(map(bool, answered.notes)):
         headers["X-Serin-Noted-Rows"] = str(noted)
     if answered.is_degraded:
         headers["X-Serin-Degraded"] = "true"
-    return {"predictions": found if has_details else [answer["prediction"] for answer in found]}, headers
+    return {"predictions": answers if has_details else [answer["prediction"] for answer in answers]}, headers
 
 
 def _json_rows(body: bytes, features: list[str]) -> tuple[list[dict[str, Any]], bool]:

@@ -223,35 +223,36 @@ def _outputs(answered: Answered, chosen: list[str]) -> list[dict[str, Any]]:
     classes = answered.spec.classes
     datatype = _label_datatype(classes)
     labels = [label_text(row["prediction"]) if datatype == "BYTES" else row["prediction"] for row in rows]
-    found: dict[str, tuple[str, list[int], list[Any]]] = {
+    outputs: dict[str, tuple[str, list[int], list[Any]]] = {
         "prediction": (datatype, [len(rows)], labels),
         "score": ("FP64", [len(rows)], [row["score"] for row in rows]),
     }
     if classes:
         shares = [share for row in answered.scores.tolist() for share in row]
-        found["probabilities"] = ("FP64", [len(rows), len(classes)], shares)
-    found |= _more_outputs(answered, rows)
+        outputs["probabilities"] = ("FP64", [len(rows), len(classes)], shares)
+    outputs |= _more_outputs(answered, rows)
     return [
-        {"name": name, "datatype": found[name][0], "shape": found[name][1], "data": found[name][2]} for name in chosen
+        {"name": name, "datatype": outputs[name][0], "shape": outputs[name][1], "data": outputs[name][2]}
+        for name in chosen
     ]
 
 
 def _more_outputs(answered: Answered, rows: list[dict[str, Any]]) -> dict[str, tuple[str, list[int], list[Any]]]:
     """Write as tensors what the contract asks for besides; a set as a yes or no for each class."""
-    spec, found = answered.spec, dict[str, tuple[str, list[int], list[Any]]]()
+    spec, outputs = answered.spec, dict[str, tuple[str, list[int], list[Any]]]()
     if spec.uncertainty and spec.classes:
-        is_in = [each for row in answered.scores.tolist() for each in covered(row, spec)]
-        found["set"] = ("BOOL", [len(rows), len(spec.classes)], is_in)
+        is_in = [is_in_set for row in answered.scores.tolist() for is_in_set in covered(row, spec)]
+        outputs["set"] = ("BOOL", [len(rows), len(spec.classes)], is_in)
     elif spec.uncertainty:
         bounds = [row["interval"][bound] for row in rows for bound in ("low", "high")]
-        found["interval"] = ("FP64", [len(rows), 2], bounds)
+        outputs["interval"] = ("FP64", [len(rows), 2], bounds)
     if spec.automation != FULL:
-        found["decision"] = ("BYTES", [len(rows)], [row["decision"] for row in rows])
+        outputs["decision"] = ("BYTES", [len(rows)], [row["decision"] for row in rows])
     if explained := answered.explained:
-        found["base"] = ("FP64", [len(rows)], explained.base.tolist())
+        outputs["base"] = ("FP64", [len(rows)], explained.base.tolist())
         flat = explained.contributions.ravel().tolist()
-        found["contributions"] = ("FP64", list(explained.contributions.shape), flat)
-    return found
+        outputs["contributions"] = ("FP64", list(explained.contributions.shape), flat)
+    return outputs
 
 
 def _label_datatype(classes: Any) -> str:
