@@ -45,7 +45,12 @@ def features(draw: st.DrawFn, name: str) -> SpecFeature:
         values = draw(st.sampled_from([LEARNED, LEARNED[1:], LEARNED[:2]]))
         code = values.index("(missing)") if allows_missing and "(missing)" in values else -1
         return SpecFeature(
-            name, kind, allows_missing=allows_missing, values=values, missing_code=code, pools_rare=draw(st.booleans())
+            name,
+            kind,
+            allows_missing=allows_missing,
+            values=values,
+            missing_code=code,
+            pools_infrequent=draw(st.booleans()),
         )
     low, high = (None, None) if kind == "boolean" else draw(st.sampled_from([(None, None), (-2, None), (None, 1e5)]))
     return SpecFeature(name, kind, min=low, max=high, allows_missing=allows_missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -145,8 +146,17 @@ def test_a_category_never_seen_is_answered_with_a_note() -> None:
 
 
 def test_the_note_says_where_a_category_may_have_been_too_rare() -> None:
-    spec = ServingSpec("m", "regression", "t", (SpecFeature("zip", "category", values=("a",), pools_rare=True),))
+    spec = ServingSpec("m", "regression", "t", (SpecFeature("zip", "category", values=("a",), pools_infrequent=True),))
     assert encode([{"zip": "b"}], spec).notes == (("zip: 'b' was never, or too rarely, seen in training",),)
+
+
+def test_a_spec_is_stored_under_the_keys_that_it_always_had() -> None:
+    spec = ServingSpec("m", "regression", "t", (SpecFeature("zip", "category", values=("a",), pools_infrequent=True),))
+    stored = json.loads(spec.to_json())
+    assert "pools_infrequent" not in stored["features"][0]
+    assert stored["features"][0].pop("pools_rare") is True
+    assert ServingSpec.from_json(spec.to_json()) == spec
+    assert not ServingSpec.from_json(json.dumps(stored).encode()).features[0].pools_infrequent, "before there was one"
 
 
 def test_what_was_sent_is_shortened_in_messages() -> None:

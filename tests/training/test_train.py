@@ -128,7 +128,7 @@ def test_rare_categories_are_pooled_with_those_never_seen() -> None:
     names = [f"c{place % 200}" if place % 2 else f"c{place % 8}" for place in range(600)]
     frame = a_frame(600).assign(job=pd.Series(names, dtype="str"))
     (job,) = train(frame, a_contract_of(frame)).spec.categories
-    assert job.pools_rare
+    assert job.pools_infrequent
     assert len(job.values) == MAX_CATEGORIES - 1
     assert {"c0", "c2", "c4", "c6"} <= set(job.values)
 

@@ -40,7 +40,7 @@ def compile_spec(
                 allows_missing=feature.allows_missing,
                 values=tuple(values.get(name, ())),
                 missing_code=missing_codes.get(name, -1),
-                pools_rare=name in pooled,
+                pools_infrequent=name in pooled,
             )
             for name, feature in contract.features.items()
         ),

@@ -12,6 +12,7 @@ from typing import Any
 from serin.errors import Unverified
 
 FORMAT = 1
+_POOLS = "pools_rare"  # as specs are stored
 # How people write that a category is missing, in lower case; "none" is as often a category of its own.
 NO_CATEGORY = frozenset({"", "na", "n/a", "nan", "null", "?", "#n/a", "<na>", "nat"})
 Label = str | int | bool
@@ -28,7 +29,8 @@ class SpecFeature:
     """One input. `values` are the categories learned in training, in the order of their codes; () for numbers.
 
     A missing category is a category of its own where training saw one: `missing_code`, else -1, as for one never seen.
-    pools_rare: whether training saw categories too rare to be learned each; they are one with those never seen.
+    pools_infrequent: whether training saw categories too infrequent to be learned one by one; they are one with those
+    never seen.
     """
 
     name: str
@@ -38,7 +40,7 @@ class SpecFeature:
     allows_missing: bool = False
     values: tuple[str, ...] = ()
     missing_code: int = -1
-    pools_rare: bool = False
+    pools_infrequent: bool = False
 
     @property
     def is_numeric(self) -> bool:
@@ -123,7 +125,10 @@ class ServingSpec:
         return tuple(feature for feature in self.features if not feature.is_numeric)
 
     def to_json(self) -> bytes:
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        data = asdict(self)
+        for feature in data["features"]:
+            feature[_POOLS] = feature.pop("pools_infrequent")
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> ServingSpec:
@@ -132,7 +137,7 @@ class ServingSpec:
             data: dict[str, Any] = json.loads(text)
             if data["format"] != FORMAT:
                 raise Unverified(f"spec.json has format {data['format']}; this version of Serin reads {FORMAT}")
-            features = tuple(SpecFeature(**{**item, "values": tuple(item["values"])}) for item in data.pop("features"))
+            features = tuple(map(_read_feature, data.pop("features")))
             lists: dict[str, Any] = {key: tuple(data.pop(key)) for key in ("classes", "other_columns")}
             capture: dict[str, Any] = data.pop("capture", {})
             veiled: dict[str, Any] = {key: tuple(capture.pop(key, ())) for key in ("masked", "hashed")}
@@ -143,3 +148,8 @@ class ServingSpec:
             return cls(features=features, capture=CaptureSpec(**capture, **veiled), **lists, **data)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unverified(f"spec.json cannot be read: {error}") from error
+
+
+def _read_feature(item: dict[str, Any]) -> SpecFeature:
+    pools = item.pop(_POOLS, False)
+    return SpecFeature(**{**item, "values": tuple(item["values"])}, pools_infrequent=pools)

@@ -46,7 +46,7 @@ class Categories:
 
     values: tuple[str, ...]
     missing_code: int
-    pools_rare: bool
+    pools_infrequent: bool
 
 
 def learned_categories(pipeline: Pipeline, contract: Contract) -> dict[str, Categories]:
@@ -100,7 +100,7 @@ class _Inputs:
         one_hot = []
         for place, feature in enumerate(spec.categories):
             one_hot += [(place, code) for code in range(len(feature.values))]
-            one_hot += [(place, UNKNOWN)] if feature.pools_rare else []
+            one_hot += [(place, UNKNOWN)] if feature.pools_infrequent else []
         return cls(median, mean, scale, tuple(one_hot))
 
 

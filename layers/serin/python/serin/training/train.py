@@ -300,7 +300,7 @@ def serving_spec(pipeline: Pipeline, contract: Contract) -> ServingSpec:
         contract,
         values={name: categories.values for name, categories in learned.items()},
         missing_codes={name: categories.missing_code for name, categories in learned.items()},
-        pooled={name for name, categories in learned.items() if categories.pools_rare},
+        pooled={name for name, categories in learned.items() if categories.pools_infrequent},
         classes=[label_text(label) for label in classes],
     )
 

@@ -208,7 +208,7 @@ def notes_of(
     """Say of each row which of its categories training never saw. texts: of each category, None where it is missing."""
     notes: list[tuple[str, ...]] = [()] * len(codes)
     for feature, column, known in zip(spec.categories, texts, codes.T, strict=True):
-        seen = "never, or too rarely," if feature.pools_rare else "never"
+        seen = "never, or too rarely," if feature.pools_infrequent else "never"
         for row in np.flatnonzero(known == UNKNOWN).tolist():
             if (text := column[row]) is not None:
                 notes[row] += (f"{feature.name}: {_show(text)} was {seen} seen in training",)
