@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
-from serin.client.progress import SILENCE_SECONDS, Progress
+from serin.client.progress import SILENCE_SECONDS, Progress, teller
 
 
 class Waiting:
@@ -61,3 +63,22 @@ def test_what_is_no_news_is_told_after_a_silence_only(waiting: Waiting) -> None:
         waiting.now = second
         waiting.progress.tell("the end", f"stands like {'so' * second}", is_news=False)
     assert waiting.said == [f"waiting for the end (20 s): stands like {'so' * 20}"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "is_told"),
+    [(SimpleNamespace(kernel=1), True), (SimpleNamespace(), False), (None, False)],
+    ids=["notebook", "IPython in a pipe", "neither"],
+)
+def test_whoever_can_see_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shell: object, is_told: bool
+) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    teller()("waiting for the receipt")
+    assert capsys.readouterr().out == ("waiting for the receipt\n" if is_told else "")
+
+
+def test_a_terminal_is_told_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    teller()("waiting for the receipt")
+    assert capsys.readouterr().out == "waiting for the receipt\n"

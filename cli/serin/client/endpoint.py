@@ -33,7 +33,7 @@ def ask(url: str, method: str, body: Any, *, api_key: str) -> dict[str, Any]:
             answer: dict[str, Any] = json.load(response)
             return answer
     except urllib.error.HTTPError as error:
-        raise _http_error(error) from error
+        raise _http_error(error) from None  # it says all that the answer said
     except OSError as error:
         raise Unavailable(f"the endpoint {url} does not answer: {error}") from error
 
