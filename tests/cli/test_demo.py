@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from serin.cli.demo import Story
+from serin.cli.demo import Demo
 from serin.cli.show import Output
 from serin.cli.traffic import Traffic
 from serin.client.environment import EnvironmentClient
@@ -17,14 +17,14 @@ from serin.registry.records import Route
 from tests.release.bench import CANARY, Bench
 
 
-def a_story(**cloud: Any) -> Story:
-    return Story(Output(), cast(EnvironmentClient, SimpleNamespace(cloud=SimpleNamespace(**cloud))))
+def a_demo(**cloud: Any) -> Demo:
+    return Demo(Output(), cast(EnvironmentClient, SimpleNamespace(cloud=SimpleNamespace(**cloud))))
 
 
 def test_a_request_that_failed_fails_it() -> None:
     traffic = SimpleNamespace(asked=3, failed=1, answered=Counter({1: 2}), messages=["the endpoint answers 503"])
     with pytest.raises(SerinError, match="answers 503"):
-        a_story()._tell_traffic(cast(Traffic, traffic))
+        a_demo()._tell_traffic(cast(Traffic, traffic))
 
 
 @pytest.mark.parametrize(("champion", "says"), [(2, "version 2 is not champion"), (1, "a challenger is still asked")])
@@ -34,4 +34,4 @@ def test_a_route_that_is_not_as_it_must_be_fails_it(champion: int, says: str) ->
     route = cast(Route, bench.route)
     registry = SimpleNamespace(route=lambda _: SimpleNamespace(value=route))
     with pytest.raises(SerinError, match=says):
-        a_story(registry=registry)._must_be_champion(champion)
+        a_demo(registry=registry)._must_be_champion(champion)

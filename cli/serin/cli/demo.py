@@ -44,23 +44,23 @@ def run_demo(output: Output, *, port: int, keep: bool) -> None:
     output.heading("Serin: from a table of data to an endpoint that looks after itself")
     output.say("what is deployed on AWS runs here on a twin: the same template and functions, in a few processes")
     with own_twin(port=port, keep=keep, say=output.say):
-        story = Story(output, reach("local"))
-        story.tell()
+        demo = Demo(output, reach("local"))
+        demo.tell()
     seconds = time.monotonic() - started
     output.say()
     output.say(f"all that took {seconds:.0f} s, and nothing of it an AWS account")
     output.heading("where to look next")
     output.facts(_next_steps(keep))
-    output.document({"seconds": seconds, "steps": story.steps})
+    output.document({"seconds": seconds, "steps": demo.steps})
 
 
-class Story:
+class Demo:
     """The demo's chapters, in order, on one environment."""
 
-    def __init__(self, output: Output, there: EnvironmentClient) -> None:
-        self.output, self.there, self.cloud = output, there, there.cloud
+    def __init__(self, output: Output, environment: EnvironmentClient) -> None:
+        self.output, self.environment, self.cloud = output, environment, environment.cloud
         self.contract = project.here().contracts.load(MODEL)
-        self.follower = Follower(there.cloud, TIMEOUT_SECONDS, output.say)
+        self.follower = Follower(environment.cloud, TIMEOUT_SECONDS, output.say)
         self.steps: list[dict[str, Any]] = []
         table = tumours().sample(frac=1.0, random_state=7).reset_index(drop=True)
         self.first, self.kept_back = table[:FIRST_ROWS], table[FIRST_ROWS:]
@@ -96,7 +96,7 @@ class Story:
     def _predict(self) -> None:
         self._say(f"$ serin predict {MODEL} --rows '[{{…}}, {{…}}, {{…}}]'", style="dim")
         some = self.kept_back[:3]
-        answer = self.there.call("POST", f"/models/{MODEL}/predict", {"rows": self._rows(some)})
+        answer = self.environment.call("POST", f"/models/{MODEL}/predict", {"rows": self._rows(some)})
         _must(answer["version"] == 1, f"version {answer['version']} answered")
         tell_predictions(self.output, answer)
         self._say(f"  what the biopsies found: {', '.join(some[self.contract.target])}")
@@ -173,12 +173,12 @@ class Story:
         self._say(f"── {title}", style="bold magenta")
 
     def _tell(self, steps: Iterable[Step]) -> list[Step]:
-        told = []
+        steps = []
         for step in steps:
             tell(self.output, step)
             self.steps.append(as_document(step))
-            told.append(step)
-        return told
+            steps.append(step)
+        return steps
 
     def _upload(self, name: str, frame: pd.DataFrame) -> list[Step]:
         self._say(f"$ serin upload {MODEL} {name} --wait", style="dim")
@@ -190,14 +190,14 @@ class Story:
     def _check_drift(self, verdict: DriftVerdict) -> DriftReport:
         """Check until what was asked has arrived in summaries, and says what it must."""
         self._say(f"$ serin drift {MODEL}", style="dim")
-        checker = checker_in(self.cloud, actor=self.there.caller)
+        checker = checker_in(self.cloud, actor=self.environment.caller)
 
-        def found() -> DriftReport | None:
+        def expected() -> DriftReport | None:
             report = checker.check(MODEL, Trigger.HAND)
             return report if report and report.verdict is verdict else None
 
         with self.output.waiting("what was asked is on its way: log, Firehose, summary"):
-            report: DriftReport = self.follower.until(found, f"the verdict {verdict} on what is asked")
+            report: DriftReport = self.follower.until(expected, f"the verdict {verdict} on what is asked")
         self.steps.append({"step": "drift", "verdict": report.verdict, "reason": report.reason, "rows": report.rows})
         return report
 
@@ -212,7 +212,7 @@ class Story:
     def _traffic(self, *, target: str = "") -> Traffic:
         """Ask about biopsies of the new camera. target: the column that is told afterwards."""
         rows = ever_new(self._rows(self.filmed, target), None)
-        return Traffic(self.there, MODEL, rows, target=target, per_second=PER_SECOND)
+        return Traffic(self.environment, MODEL, rows, target=target, per_second=PER_SECOND)
 
     def _tell_traffic(self, traffic: Traffic) -> None:
         by = ", ".join(f"{count:,} by version {version}" for version, count in sorted(traffic.answered.items()))
@@ -226,16 +226,16 @@ class Story:
             {"name": name, "datatype": "FP64", "shape": [len(frame)], "data": frame[name].tolist()}
             for name in self.contract.features
         ]
-        answer = self.there.call("POST", f"/v2/models/{MODEL}/versions/{version}/infer", {"inputs": columns})
+        answer = self.environment.call("POST", f"/v2/models/{MODEL}/versions/{version}/infer", {"inputs": columns})
         given = next(output["data"] for output in answer["outputs"] if output["name"] == "prediction")
         right = sum(one == truth for one, truth in zip(given, frame[self.contract.target], strict=True))
         self._say(f"version {version} is right about {right} of {len(frame)} {which}", style="green")
         self.steps.append({"step": "score", "version": version, "right": right, "rows": len(frame)})
 
     def _must_be_champion(self, version: int) -> None:
-        found = self.cloud.registry.route(MODEL)
-        _must(found is not None and found.value.champion.version == version, f"version {version} is not champion")
-        _must(found is not None and found.value.challenger is None, "a challenger is still asked")
+        route = self.cloud.registry.route(MODEL)
+        _must(route is not None and route.value.champion.version == version, f"version {version} is not champion")
+        _must(route is not None and route.value.challenger is None, "a challenger is still asked")
 
     def _rows(self, frame: pd.DataFrame, *more: str) -> list[dict[str, Any]]:
         columns = [name for name in (*self.contract.features, *more) if name]

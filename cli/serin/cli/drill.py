@@ -79,8 +79,8 @@ class Drill:
     rows: what is asked, none of which was trained on; drifted: the same after the drift.
     """
 
-    def __init__(self, output: Output, there: EnvironmentClient, contract: Contract) -> None:
-        self.output, self.there, self.contract, self.model = output, there, contract, contract.model
+    def __init__(self, output: Output, environment: EnvironmentClient, contract: Contract) -> None:
+        self.output, self.environment, self.contract, self.model = output, environment, contract, contract.model
         self.drifting = drifting_feature(contract)
         self.rows: list[Row] = []
         self.drifted: list[Row] = []
@@ -91,8 +91,8 @@ class Drill:
         frame = read_table(table).frame.sample(frac=1.0, random_state=7)
         trained = int(len(frame) * TRAINED_SHARE)
         key = upload_key(self.model, "drill.csv")
-        version = self.there.cloud.data.put(key, to_csv(frame[:trained]))
-        follower = Follower(self.there.cloud, GIVEN_UP_SECONDS, self.output.say)
+        version = self.environment.cloud.data.put(key, to_csv(frame[:trained]))
+        follower = Follower(self.environment.cloud, GIVEN_UP_SECONDS, self.output.say)
         with self.output.waiting(f"training the first champion on {trained:,} rows"):
             steps = list(follower.upload(self.model, key, version))
             last = steps[-1]
@@ -108,7 +108,7 @@ class Drill:
 
     def _approved(self, asking: Release, follower: Follower) -> Release:
         """Approve a first version, as its contract demands; what is drilled is not the person."""
-        releaser, number = releaser_in(self.there.cloud, actor="drill"), asking.version
+        releaser, number = releaser_in(self.environment.cloud, actor="drill"), asking.version
         answer(releaser, self.model, number, is_approved=True, seen=asking.asked)
         return follower.release(self.model, number)
 
@@ -121,7 +121,7 @@ class Drill:
 
     def _choose_rows(self, table: bytes) -> None:
         """Keep rows that the champion answers while it is alone: what fails later, a trial made fail."""
-        described, target = self.there.call("GET", f"/models/{self.model}"), self.contract.target
+        described, target = self.environment.call("GET", f"/models/{self.model}"), self.contract.target
         classes = described["classes"]
         kind = _KINDS[type(classes[0])] if classes else "number"
         rows = rows_from_table(table, {"features": [*described["features"], {"name": target, "type": kind}]})
@@ -132,9 +132,9 @@ class Drill:
         self.drifted = list(filter(self._is_answered, drifted(self.rows, self.drifting)))
 
     def _is_answered(self, row: Row) -> bool:
-        asked = {name: value for name, value in row.items() if name != self.contract.target}
+        features = {name: value for name, value in row.items() if name != self.contract.target}
         try:
-            self.there.call("POST", f"/models/{self.model}/predict", {"rows": [asked]})
+            self.environment.call("POST", f"/models/{self.model}/predict", {"rows": [features]})
         except SerinError:
             return False
         return True
@@ -142,7 +142,7 @@ class Drill:
     def inject(self, todo: Sequence[Injection]) -> list[Drilled]:
         """Inject one thing after the other while the model is asked, and put a report beside each release."""
         target, outcomes = self.contract.target, []
-        with Traffic(self.there, self.model, iter(()), target=target, per_second=PER_SECOND) as traffic:
+        with Traffic(self.environment, self.model, iter(()), target=target, per_second=PER_SECOND) as traffic:
             for injection in todo:
                 self.output.say(f"{injection.what}: {injection.how}")
                 outcomes.append(self._inject(injection, traffic))
@@ -153,13 +153,13 @@ class Drill:
         for drilled in done:
             key = release_prefix(self.model, drilled.outcome.release) + "drill.json"
             document = {"model": self.model, "at": utc_now().isoformat(), **drilled.to_document()}
-            self.there.cloud.data.put(key, json.dumps(document, indent=1, ensure_ascii=False).encode())
+            self.environment.cloud.data.put(key, json.dumps(document, indent=1, ensure_ascii=False).encode())
         return done
 
     def _inject(self, injection: Injection, traffic: Traffic) -> Outcome:
-        cloud, before = self.there.cloud, self._route().champion.version
+        cloud, before = self.environment.cloud, self._route().champion.version
         traffic.ask(self._asked(self.rows) if injection.has_traffic else iter(()))
-        asked, failed = traffic.asked, traffic.failed
+        asked_before, failed_before = traffic.asked, traffic.failed
         number = register(cloud, self.model, {**PLAN, "tolerance": self.spread, **injection.plan}, injection.edit)
         release = releaser_in(cloud, actor="drill").starter.start(self.model, number)
         with self.output.waiting("its release is under way"):
@@ -176,8 +176,8 @@ class Drill:
             reason=release.reason,
             champion=(before, route.champion.version),
             weight=route.challenger.weight if route.challenger else 0.0,
-            asked=traffic.asked - asked,
-            failed=traffic.failed - failed,
+            asked=traffic.asked - asked_before,
+            failed=traffic.failed - failed_before,
             messages=traffic.messages,
             answers=answers,
             breached=_breached(release),
@@ -188,7 +188,7 @@ class Drill:
 
     def _until_ended(self, release: Release, injection: Injection, traffic: Traffic) -> Release:
         """Wait for the end of a release, and at last end it. Once its challenger answers, what is asked may drift."""
-        cloud, deadline = self.there.cloud, time.monotonic() + GIVEN_UP_SECONDS
+        cloud, deadline = self.environment.cloud, time.monotonic() + GIVEN_UP_SECONDS
         has_drifted = not injection.drifts
         while time.monotonic() < deadline:
             if not has_drifted and traffic.answered[release.version]:
@@ -204,13 +204,13 @@ class Drill:
 
     def _named_by_drift(self) -> list[str]:
         """Check for drift until it is found in the feature that drifts, and give all in which it is."""
-        checker, deadline = checker_in(self.there.cloud, actor="drill"), time.monotonic() + DRIFT_SECONDS
+        checker, deadline = checker_in(self.environment.cloud, actor="drill"), time.monotonic() + DRIFT_SECONDS
         while True:
             report = checker.check(self.model, Trigger.HAND)
             shifts = report.features if report else ()
-            found = [shift.column for shift in shifts if shift.verdict is DriftVerdict.DRIFTED]
-            if self.drifting in found or time.monotonic() > deadline:
-                return found
+            columns = [shift.column for shift in shifts if shift.verdict is DriftVerdict.DRIFTED]
+            if self.drifting in columns or time.monotonic() > deadline:
+                return columns
             time.sleep(1.0)
 
     def _last(self, outcome: Outcome, traffic: Traffic) -> float | None:
@@ -224,10 +224,10 @@ class Drill:
         return ever_new(rows, self.contract.entity)
 
     def _route(self) -> Route:
-        found = self.there.cloud.registry.route(self.model)
-        if found is None:
+        route = self.environment.cloud.registry.route(self.model)
+        if route is None:
             raise SerinError(f"{self.model} has no route any more")
-        return found.value
+        return route.value
 
 
 def enough_by(cloud: Cloud, release: Release) -> float | None:

@@ -17,16 +17,18 @@ time. *Took* is the whole release."""
 def tell_drill(output: Output, done: Sequence[Drilled]) -> None:
     """Tell what came of each injection in a table, and of those that did not pass what is wrong."""
     output.heading(_sum_up(done))
-    output.table(("", *_COLUMNS), [("failed" if each.objections else "passed", *_cells(each)) for each in done])
-    for each in done:
-        for objection in each.objections:
-            output.say(f"  {each.injection.what}: {objection}", style="red")
+    output.table(
+        ("", *_COLUMNS), [("failed" if drilled.objections else "passed", *_cells(drilled)) for drilled in done]
+    )
+    for drilled in done:
+        for objection in drilled.objections:
+            output.say(f"  {drilled.injection.what}: {objection}", style="red")
 
 
 def write_page(model: str, at: str, seconds: float, done: Sequence[Drilled]) -> str:
     """Write the report for people, as Markdown."""
     rows = [("", *_COLUMNS), ("---",) * (len(_COLUMNS) + 1)]
-    rows += [("**failed**" if each.objections else "passed", *_cells(each)) for each in done]
+    rows += [("**failed**" if drilled.objections else "passed", *_cells(drilled)) for drilled in done]
     lines = [
         f"# Drill of {model}, {at}",
         "",
@@ -38,33 +40,33 @@ def write_page(model: str, at: str, seconds: float, done: Sequence[Drilled]) -> 
         "",
         _HOW_TO_READ,
     ]
-    for each in done:
-        outcome = each.outcome
+    for drilled in done:
+        outcome = drilled.outcome
         lines += [
             "",
-            f"## {each.injection.what[:1].upper()}{each.injection.what[1:]}",
+            f"## {drilled.injection.what[:1].upper()}{drilled.injection.what[1:]}",
             "",
-            f"- What was done: {each.injection.how}.",
-            f"- What must be: {each.injection.must}.",
+            f"- What was done: {drilled.injection.how}.",
+            f"- What must be: {drilled.injection.must}.",
             f"- What came: {outcome.status}. {outcome.reason}.",
             f"- Version {outcome.champion[0]} was the champion, version {outcome.champion[1]} is. The challenger, "
             f"version {outcome.version}, gave {outcome.answers:,} answers.",
         ]
-        if each.injection.drifts:
+        if drilled.injection.drifts:
             lines.append(f"- The drift report names: {', '.join(outcome.drifted) or 'nothing'}.")
         if outcome.last_seconds is not None:
             lines.append(f"- Its last answer came {outcome.last_seconds:.1f} s after its weight was 0.")
-        lines += [f"- **Not as it must be**: {objection}." for objection in each.objections]
+        lines += [f"- **Not as it must be**: {objection}." for objection in drilled.objections]
     return "\n".join(lines) + "\n"
 
 
 def _sum_up(done: Sequence[Drilled]) -> str:
-    passed = sum(not each.objections for each in done)
+    passed = sum(not drilled.objections for drilled in done)
     return f"{passed} of {len(done)} passed"
 
 
-def _cells(each: Drilled) -> tuple[str, ...]:
-    outcome = each.outcome
+def _cells(drilled: Drilled) -> tuple[str, ...]:
+    outcome = drilled.outcome
     safe = "-" if outcome.safe_seconds is None else f"{outcome.safe_seconds:.1f} s"
     failed = f"{outcome.failed:,} of {outcome.asked:,}"
-    return each.injection.what, outcome.status, failed, safe, f"{outcome.trial_seconds:.1f} s"
+    return drilled.injection.what, outcome.status, failed, safe, f"{outcome.trial_seconds:.1f} s"

@@ -153,7 +153,7 @@ def _sources(entry: str) -> dict[str, tuple[str, bool]]:
 
     What is imported stands before who imports it.
     """
-    found: dict[str, tuple[str, bool]] = {}
+    modules: dict[str, tuple[str, bool]] = {}
     under_way = set()
 
     def visit(name: str) -> None:
@@ -173,10 +173,10 @@ def _sources(entry: str) -> dict[str, tuple[str, bool]]:
                 for alias in node.names:
                     if (LIBRARY / node.module.replace(".", "/") / f"{alias.name}.py").is_file():
                         visit(f"{node.module}.{alias.name}")
-        found[name] = (text, is_package)
+        modules[name] = (text, is_package)
 
     visit(entry)
-    return found
+    return modules
 
 
 def _pins(code: Mapping[str, tuple[str, bool]]) -> list[str]:

@@ -45,8 +45,8 @@ def answering_nan_above(onnx: bytes, *, threshold: float) -> bytes:
     """Let a model answer what is no number where its first score would be above a threshold, and else as before."""
     return _edited(
         onnx,
-        helper.make_node("Gather", ["before", "first"], ["told"], axis=1),
-        helper.make_node("Greater", ["told", "threshold"], ["is_above"]),
+        helper.make_node("Gather", ["before", "first"], ["first_value"], axis=1),
+        helper.make_node("Greater", ["first_value", "threshold"], ["is_above"]),
         helper.make_node("Where", ["is_above", "nan", "nothing"], ["blemish"]),
         helper.make_node("Add", ["before", "blemish"], ["scores"]),
         first=np.array([0]),

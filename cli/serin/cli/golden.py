@@ -38,7 +38,7 @@ def golden_rows(spec: ServingSpec, *, seed: str) -> list[dict[str, Any]]:
 def golden(version: StandaloneVersion, spec: ServingSpec) -> bytes:
     """Answer the golden rows by the artifact itself, and write both down. An answer's id is its own, and left out."""
     rows = golden_rows(spec, seed=f"{version.model}@{version.version}")
-    answers = [{name: said for name, said in answer.items() if name != "id"} for answer in version.predict(rows)]
+    answers = [{name: value for name, value in answer.items() if name != "id"} for answer in version.predict(rows)]
     document = {"model": version.model, "version": version.version, "rows": rows, "predictions": answers}
     return json.dumps(document, indent=1, ensure_ascii=False).encode()
 

@@ -138,19 +138,19 @@ class Drilled:
     objections: Sequence[str]
 
     def to_document(self) -> dict[str, Any]:
-        said = {"injected": self.injection.what, "how": self.injection.how, "must": self.injection.must}
-        return {**said, "passed": not self.objections, "objections": self.objections, **asdict(self.outcome)}
+        facts = {"injected": self.injection.what, "how": self.injection.how, "must": self.injection.must}
+        return {**facts, "passed": not self.objections, "objections": self.objections, **asdict(self.outcome)}
 
 
 def judge(injection: Injection, outcome: Outcome, *, drifting: str) -> Drilled:
     """Say what is not as it must be; nothing where the injection ended well. drifting: the feature that drifts."""
     before, after = outcome.champion
     rightful = outcome.version if outcome.status is ReleaseStatus.PROMOTED else before
-    must, found = " or ".join(injection.breaches), ", ".join(outcome.breached)
+    must, worse = " or ".join(injection.breaches), ", ".join(outcome.breached)
     objections = {
         f"it ended {outcome.status}, and must end {injection.must}": outcome.status not in injection.ends,
         f"the challenger was not found worse in {must}": must and not {*injection.breaches} & {*outcome.breached},
-        f"the challenger was found worse in {found}": found and not must,
+        f"the challenger was found worse in {worse}": worse and not must,
         f"the challenger has a weight of {outcome.weight:.0%} afterwards": outcome.weight != 0,
         f"version {after} is champion afterwards, and must be {rightful}": after != rightful,
         f"{outcome.failed:,} of {outcome.asked:,} requests failed: {'; '.join(outcome.messages)}": outcome.failed,

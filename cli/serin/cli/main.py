@@ -48,12 +48,12 @@ def main() -> None:
 
 def _fail(error: SerinError, status: int) -> None:
     if "--json" in sys.argv:
-        said: dict[str, Any] = {"code": error.code, "message": error.message}
+        document: dict[str, Any] = {"code": error.code, "message": error.message}
         if error.fix:
-            said["fix"] = error.fix
+            document["fix"] = error.fix
         if isinstance(error, ContractError):
-            said["problems"] = [asdict(problem) for problem in error.problems]
-        print(json.dumps({"error": said}))
+            document["problems"] = [asdict(problem) for problem in error.problems]
+        print(json.dumps({"error": document}))
     complain(f"{error.message}\n{error.fix}".strip())
     sys.exit(status)
 

@@ -29,19 +29,19 @@ ENDS_WELL = (Move.PROMOTE, "watched", "watch ended")
 def tell_releases(output: Output, cloud: Cloud, model: str) -> list[dict[str, Any]]:
     """Tell of all releases of a model, the oldest first, and more of the one that is under way."""
     releases, history = cloud.registry.releases(model), cloud.registry.history(model)
-    rolled_back = {each.id: rolled_back_at(each, history) for each in releases}
+    rolled_back = {release.id: rolled_back_at(release, history) for release in releases}
     output.table(
         ("release", "status", "strategy", "started", "took", "why"),
         [
             (
-                each.id,
-                f"{each.status}, rolled back on {at[:10]}" if (at := rolled_back[each.id]) else each.status,
-                each.strategy,
-                moment(each.started_at),
-                _duration(each),
-                each.reason,
+                release.id,
+                f"{release.status}, rolled back on {at[:10]}" if (at := rolled_back[release.id]) else release.status,
+                release.strategy,
+                moment(release.started_at),
+                _duration(release),
+                release.reason,
             )
-            for each in releases
+            for release in releases
         ],
     )
     for release in releases:
@@ -52,7 +52,7 @@ def tell_releases(output: Output, cloud: Cloud, model: str) -> list[dict[str, An
         output.say(
             f"no release yet; a version that passes its gates is released by itself, or: serin release {model}@1"
         )
-    return [asdict(each) | {"rolled_back_at": rolled_back[each.id]} for each in releases]
+    return [asdict(release) | {"rolled_back_at": rolled_back[release.id]} for release in releases]
 
 
 def follow(output: Output, cloud: Cloud, model: str) -> None:
@@ -75,13 +75,13 @@ def follow_release(
     place = Live(console=Console(highlight=False, markup=False, emoji=False), auto_refresh=False, transient=True)
     show = place.console.print if output.is_terminal else output.say
     width, progress = output.width, Progress(output.say)
-    told, asked, deadline = set[str](), "", time.monotonic() + timeout_seconds
+    shown, asking, deadline = set[str](), "", time.monotonic() + timeout_seconds
     with place if output.is_terminal else nullcontext():
         while True:
             release = cloud.registry.release(model, name).value  # before the history, which then has its last move
             for entry in cloud.registry.history(model):
-                if entry.release == name and entry.id not in told:
-                    told.add(entry.id)
+                if entry.release == name and entry.id not in shown:
+                    shown.add(entry.id)
                     show("\n".join(_move(entry, width)))
             if not release.status.is_under_way:
                 return release
@@ -89,8 +89,8 @@ def follow_release(
                 place.update(
                     "\n".join(line for text in view(cloud, release) for line in wrap(text, width)), refresh=True
                 )
-            elif release.is_asking and release.asked != asked:
-                asked = release.asked
+            elif release.is_asking and release.asked != asking:
+                asking = release.asked
                 show("\n".join([headline(release), *ways_to_answer(release)]))
             else:
                 progress.tell(f"the end of release {name}", headline(release), is_news=False)

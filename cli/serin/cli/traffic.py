@@ -34,9 +34,15 @@ class Traffic:
     """
 
     def __init__(
-        self, there: EnvironmentClient, model: str, rows: Iterator[Row], *, target: str = "", per_second: float = 30.0
+        self,
+        environment: EnvironmentClient,
+        model: str,
+        rows: Iterator[Row],
+        *,
+        target: str = "",
+        per_second: float = 30.0,
     ) -> None:
-        self.there, self.model, self.target = there, model, target
+        self.environment, self.model, self.target = environment, model, target
         self.asked, self.failed = 0, 0
         self.answered: Counter[int] = Counter()
         self.last_answer: dict[int, float] = {}
@@ -48,7 +54,7 @@ class Traffic:
         self._threads = [threading.Thread(target=self._ask_on, daemon=True) for _ in range(THREADS)]
 
     def __enter__(self) -> Traffic:
-        assert self.there.api_key  # read here, for a session makes no clients in several threads at once
+        assert self.environment.api_key  # read here, for a session makes no clients in several threads at once
         for thread in self._threads:
             thread.start()
         return self
@@ -81,9 +87,9 @@ class Traffic:
     def _ask(self, row: Row) -> None:
         sent = {name: value for name, value in row.items() if name != self.target}
         try:
-            answer = self.there.call("POST", f"/models/{self.model}/predict", {"rows": [sent]})
+            answer = self.environment.call("POST", f"/models/{self.model}/predict", {"rows": [sent]})
             if truths := self._note(answer, row.get(self.target)):
-                self.there.call("POST", f"/models/{self.model}/feedback", {"feedback": truths})
+                self.environment.call("POST", f"/models/{self.model}/feedback", {"feedback": truths})
         except Exception as error:  # whatever it is, somebody got no answer
             with self._lock:
                 self.failed += 1

@@ -81,8 +81,8 @@ def local_env(as_json: AsJson = False) -> None:
 
     output, variables = Output(as_json=as_json), dict(running_twin(project.here())["environment"])
     if running_twin(project.here())["outputs"]:
-        there = reach("local")
-        variables |= {"SERIN_URL": there.outputs["ApiUrl"].rstrip("/"), "SERIN_API_KEY": there.api_key}
+        environment = reach("local")
+        variables |= {"SERIN_URL": environment.url, "SERIN_API_KEY": environment.api_key}
     for name, value in variables.items():
         output.raw(f"export {name}={value}")
     output.document(variables)
