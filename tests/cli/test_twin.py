@@ -145,7 +145,7 @@ def test_of_two_that_start_at_the_same_moment_one_is_refused(
 def test_the_outputs_are_those_of_serins_own_stack(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serin.local.twin, "Twin", FakeTwin)
     with twin.own_twin(port=port, keep=False, say=print):
-        assert twin.running_twin()["outputs"] == {"Table": "shop-local"}
+        assert twin.running_twin(project.here())["outputs"] == {"Table": "shop-local"}
 
 
 def test_an_app_without_serin_is_told_so(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:

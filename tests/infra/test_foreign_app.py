@@ -53,7 +53,7 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tmp_path_factory.mktemp("shop")
     (project / "app.py").write_text(APP)
     settings = json.loads((ROOT / "cdk.json").read_text())
-    settings["context"]["defaults"] |= {"prefix": "shop", "tags": {"team": "shop"}}
+    settings["context"]["defaults"] = {"prefix": "shop", "tags": {"team": "shop"}}
     (project / "cdk.json").write_text(json.dumps(settings))
     (project / "models" / "loans").mkdir(parents=True)
     contract = "model: loans\ntask: classification\ntarget: approved\nfeatures: {age: {type: number}}\n"
