@@ -8,9 +8,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
 UNKNOWN_ACCOUNT = "000000000000"  # lets a template be made with no AWS account at hand
-MOST_LETTERS = (
-    24  # of <prefix>-<env>: with account and region, a bucket's name then stays within S3's 63, in any region
-)
+MOST_LETTERS = 24  # of <prefix>-<env>: a bucket's name, which has account and region too, then stays within S3's 63
 _NAME = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
