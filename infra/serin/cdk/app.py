@@ -38,11 +38,11 @@ class Serin(Construct):
 
     def __init__(self, scope: Construct, id: str, *, project: Path, context: Mapping[str, Any] | None = None) -> None:
         super().__init__(scope, id)
-        told = context or read_context(project)
-        for name, value in told.items():
+        context = context or read_context(project)
+        for name, value in context.items():
             if name.startswith(FLAGS):  # which only `cdk` gives to an app; run by itself it would not have them
                 self.node.set_context(name, value)
-        self.environment = read_environment(told)
+        self.environment = read_environment(context)
         self.state, self.service = add_stacks(self, environment=self.environment, project=project)
 
 
@@ -61,11 +61,11 @@ class SerinApp(cdk.App):
         if context is None:
             logging.basicConfig(level=logging.INFO, format="%(message)s")
         try:
-            told = dict(context or read_context(project))
-            self.environment = read_environment(told)
+            full_context = dict(context or read_context(project))
+            self.environment = read_environment(full_context)
             folder = outdir or os.environ.get("CDK_OUTDIR") or str(project / "cdk.out" / self.environment.name)
             super().__init__(
-                context=told,
+                context=full_context,
                 outdir=folder,
                 analytics_reporting=False,
                 tree_metadata=False,
@@ -95,8 +95,8 @@ def add_stacks(scope: Construct, *, environment: Environment, project: Path) -> 
 def read_context(project: Path) -> dict[str, Any]:
     """Read the context of a project's cdk.json, filled up by `settings`, and over it what `cdk -c` says."""
     context: dict[str, Any] = json.loads((project / "cdk.json").read_text())["context"]
-    told: dict[str, Any] = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
-    return settings({**context, **told})
+    overrides: dict[str, Any] = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
+    return settings({**context, **overrides})
 
 
 def read_environment(context: Mapping[str, Any]) -> Environment:

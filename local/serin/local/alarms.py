@@ -42,12 +42,13 @@ _WITHOUT_DATA = {"breaching": "ALARM", "notBreaching": "OK", "missing": "INSUFFI
 _LOG = logging.getLogger(__name__)
 
 
-def check_alarm(said: Mapping[str, Any]) -> None:
+def check_alarm(properties: Mapping[str, Any]) -> None:
     """Raise UnsupportedResource where an alarm asks for what is not evaluated here."""
-    known = said.get("Statistic") in _STATISTICS and said.get("ComparisonOperator") in _COMPARISONS
-    if not known or "Threshold" not in said:
+    known = properties.get("Statistic") in _STATISTICS and properties.get("ComparisonOperator") in _COMPARISONS
+    if not known or "Threshold" not in properties:
         raise UnsupportedResource(
-            f"alarm {said.get('AlarmName')}: the twin compares {', '.join(_STATISTICS)} of one metric with a threshold"
+            f"alarm {properties.get('AlarmName')}: the twin compares {', '.join(_STATISTICS)} of one metric "
+            "with a threshold"
         )
 
 

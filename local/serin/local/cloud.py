@@ -197,16 +197,16 @@ class Cloud:
             begun = self.functions.invocations_begun
             # Each step before the one that it may lead to: a function prints, a line becomes an alarm or an object, an
             # object a message, and that an invocation, which has begun since.
-            found = [f"{count} invocations of {name}" for name, count in self.functions.running().items()]
+            under_way = [f"{count} invocations of {name}" for name, count in self.functions.running().items()]
             self.logs.store()
             self.alarms.look()
             self.firehose.deliver(early=True)
-            found += [f"{count} records in {name}" for name, count in self.firehose.waiting().items()]
-            found += [f"{count} messages in {name}" for name, count in self.queues.waiting().items()]
-            found += [f"execution {name}" for name in self.workflows.running()]
-            found += [f"{self.targets.under_way} asynchronous events"] if self.targets.under_way else []
-            if found:
-                return found
+            under_way += [f"{count} records in {name}" for name, count in self.firehose.waiting().items()]
+            under_way += [f"{count} messages in {name}" for name, count in self.queues.waiting().items()]
+            under_way += [f"execution {name}" for name in self.workflows.running()]
+            under_way += [f"{self.targets.under_way} asynchronous events"] if self.targets.under_way else []
+            if under_way:
+                return under_way
             time.sleep(_SETTLED_SECONDS)
         return []
 

@@ -143,7 +143,7 @@ def _only_reads(environ: Environ) -> bool:
 def _caller(environ: Environ) -> tuple[str, str]:
     """Read the access key and the service that a request was signed for."""
     signed = environ.get("HTTP_AUTHORIZATION") or ""
-    found = _CREDENTIAL.search(signed)
-    if found is None and "X-Amz-Credential=" in (query := environ.get("QUERY_STRING", "")):
-        found = _CREDENTIAL.search(query.replace("%2F", "/").replace("X-Amz-Credential=", "Credential="))
-    return (found[1], found[2]) if found else ("", "")
+    credential = _CREDENTIAL.search(signed)
+    if credential is None and "X-Amz-Credential=" in (query := environ.get("QUERY_STRING", "")):
+        credential = _CREDENTIAL.search(query.replace("%2F", "/").replace("X-Amz-Credential=", "Credential="))
+    return (credential[1], credential[2]) if credential else ("", "")

@@ -55,5 +55,5 @@ class TwinDown(TwinError):
 
 def error_named(name: str, message: str) -> TwinError:
     """Make the error that a twin's process reported by its class name."""
-    found = next((kind for kind in TwinError.__subclasses__() if kind.__name__ == name), TwinError)
-    return found(message)
+    error_type = next((kind for kind in TwinError.__subclasses__() if kind.__name__ == name), TwinError)
+    return error_type(message)

@@ -47,16 +47,16 @@ def parse_pattern(pattern: str) -> Callable[[str], bool]:
     """
     if not pattern.strip():
         return lambda _line: True
-    found = _equalities(pattern.strip())
-    if not found:
+    equalities = _equalities(pattern.strip())
+    if not equalities:
         raise UnsupportedResource(f'the twin reads filter patterns like {{ $.key = "value" }}, not {pattern!r}')
 
     def matches(line: str) -> bool:
         try:
-            said = json.loads(line) if line.startswith("{") else None
+            entry = json.loads(line) if line.startswith("{") else None
         except (ValueError, RecursionError):
             return False
-        return any(_value_at(said, path) == value for path, value in found)
+        return any(_value_at(entry, path) == value for path, value in equalities)
 
     return matches
 
@@ -68,14 +68,14 @@ def _equalities(pattern: str) -> list[tuple[list[str], str]]:
     parts = pattern[1:-1].split("||")
     inner = [_EITHER.fullmatch(part) for part in parts]
     texts = parts if len(parts) == 1 and not inner[0] else [part[1] if part else "" for part in inner]
-    found = [_EQUALS.fullmatch(text) for text in texts]
-    return [(each[1].split("."), each[2]) for each in found if each] if all(found) else []
+    matches = [_EQUALS.fullmatch(text) for text in texts]
+    return [(match[1].split("."), match[2]) for match in matches if match] if all(matches) else []
 
 
-def _value_at(said: Any, path: list[str]) -> Any:
+def _value_at(value: Any, path: list[str]) -> Any:
     for key in path:
-        said = said.get(key) if isinstance(said, dict) else None
-    return said
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +93,25 @@ class Stream:
     processors: frozenset[str]
 
     @classmethod
-    def read(cls, name: str, said: dict[str, Any]) -> "Stream":
+    def read(cls, name: str, destination: dict[str, Any]) -> "Stream":
         """Read an ExtendedS3DestinationConfiguration. Raises UnsupportedResource, saying what the twin cannot do."""
-        processing = said.get("ProcessingConfiguration", {})
-        processors = {each["Type"] for each in processing.get("Processors", []) if _is_true(processing, "Enabled")}
-        compression = said.get("CompressionFormat", "UNCOMPRESSED")
+        processing = destination.get("ProcessingConfiguration", {})
+        processors = {
+            processor["Type"] for processor in processing.get("Processors", []) if _is_true(processing, "Enabled")
+        }
+        compression = destination.get("CompressionFormat", "UNCOMPRESSED")
         beyond = sorted(processors - _PROCESSORS)
-        beyond += [part for part in ("DynamicPartitioning", "DataFormatConversion") if _is_on(said, part)]
+        beyond += [part for part in ("DynamicPartitioning", "DataFormatConversion") if _is_on(destination, part)]
         beyond += [compression] if compression not in ("GZIP", "UNCOMPRESSED") else []
         if beyond:
             raise UnsupportedResource(f"delivery stream {name}: the twin cannot do {', '.join(beyond)}")
-        hints = said.get("BufferingHints", {})
+        hints = destination.get("BufferingHints", {})
         stream = cls(
             name=name,
-            bucket=said["BucketARN"].split(":")[-1],
-            prefix=said.get("Prefix", ""),
-            error_prefix=said.get("ErrorOutputPrefix", ""),
-            extension=said.get("FileExtension") or (".gz" if compression == "GZIP" else ""),
+            bucket=destination["BucketARN"].split(":")[-1],
+            prefix=destination.get("Prefix", ""),
+            error_prefix=destination.get("ErrorOutputPrefix", ""),
+            extension=destination.get("FileExtension") or (".gz" if compression == "GZIP" else ""),
             is_compressed=compression == "GZIP",
             size_bytes=int(hints.get("SizeInMBs", 5)) * 2**20,
             interval_seconds=float(hints.get("IntervalInSeconds", 300)),
@@ -137,12 +139,12 @@ def fill_in(prefix: str, *, arrived: datetime, error: str = "") -> str:
     Raises UnsupportedResource where an expression is not understood.
     """
 
-    def value(found: re.Match[str]) -> str:
-        if found[1] == "timestamp" and all(word in _TIMES for word in re.findall("[A-Za-z]+", found[2])):
-            return re.sub("[A-Za-z]+", lambda word: arrived.strftime(_TIMES[word[0]]), found[2])
-        if found[0] == "!{firehose:error-output-type}":
+    def value(match: re.Match[str]) -> str:
+        if match[1] == "timestamp" and all(word in _TIMES for word in re.findall("[A-Za-z]+", match[2])):
+            return re.sub("[A-Za-z]+", lambda word: arrived.strftime(_TIMES[word[0]]), match[2])
+        if match[0] == "!{firehose:error-output-type}":
             return error
-        raise UnsupportedResource(f"the twin cannot fill in {found[0]} in the prefix {prefix!r}")
+        raise UnsupportedResource(f"the twin cannot fill in {match[0]} in the prefix {prefix!r}")
 
     filled, expressions = _EXPRESSION.subn(value, prefix)
     return filled if expressions else f"{prefix}{arrived:%Y/%m/%d/%H}/"
@@ -293,13 +295,13 @@ class Firehose:
 
 def _failure(record: bytes, problem: Exception) -> bytes:
     """Say in a line what could not be processed."""
-    said = {"errorCode": type(problem).__name__, "errorMessage": str(problem)}
-    return json.dumps({**said, "rawData": base64.b64encode(record).decode()}).encode() + b"\n"
+    failure = {"errorCode": type(problem).__name__, "errorMessage": str(problem)}
+    return json.dumps({**failure, "rawData": base64.b64encode(record).decode()}).encode() + b"\n"
 
 
-def _is_true(said: dict[str, Any], name: str) -> bool:
-    return said.get(name) in (True, "true")
+def _is_true(properties: dict[str, Any], name: str) -> bool:
+    return properties.get(name) in (True, "true")
 
 
-def _is_on(said: dict[str, Any], part: str) -> bool:
-    return _is_true(said.get(f"{part}Configuration", {}), "Enabled")
+def _is_on(destination: dict[str, Any], part: str) -> bool:
+    return _is_true(destination.get(f"{part}Configuration", {}), "Enabled")

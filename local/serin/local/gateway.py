@@ -94,20 +94,20 @@ class Route:
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
         """Match the segments of a request's path; the path parameters, or None."""
-        found: dict[str, str] = {}
+        parameters: dict[str, str] = {}
         for number, wanted in enumerate(self.segments):
             if wanted.endswith("+}"):
                 rest = segments[number:]
-                return {**found, wanted[1:-2]: unquote("/".join(rest))} if rest else None
+                return {**parameters, wanted[1:-2]: unquote("/".join(rest))} if rest else None
             if number >= len(segments):
                 return None
             if wanted.startswith("{"):
                 if not segments[number]:
                     return None
-                found[wanted[1:-1]] = unquote(segments[number])
+                parameters[wanted[1:-1]] = unquote(segments[number])
             elif wanted != unquote(segments[number]):
                 return None
-        return found if len(segments) == len(self.segments) else None
+        return parameters if len(segments) == len(self.segments) else None
 
 
 class Gateway:
@@ -314,24 +314,24 @@ def _proxied(outcome: Outcome, request_id: str) -> Response:
     if outcome.error_type is not None:
         raise Refused(FAILED)
     try:
-        said = json.loads(outcome.payload)
-        status = int(said["statusCode"])
+        answer = json.loads(outcome.payload)
+        status = int(answer["statusCode"])
         if not 200 <= status <= 599:
             raise ValueError(f"{status} is no status of an answer")  # noqa: TRY301 (as for all else that is none)
-        headers = _headers(said)
-        body = said.get("body") or ""
-        content = base64.b64decode(body, validate=True) if said.get("isBase64Encoded") else body.encode()
+        headers = _headers(answer)
+        body = answer.get("body") or ""
+        content = base64.b64decode(body, validate=True) if answer.get("isBase64Encoded") else body.encode()
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
         _LOG.info("a function answered HTTP with %d bytes that are no response", len(outcome.payload))
         raise Refused(FAILED) from None
     return Response(status, content, [*headers, ("x-amzn-RequestId", request_id)])
 
 
-def _headers(said: dict[str, Any]) -> list[tuple[str, str]]:
-    many = said.get("multiValueHeaders") or {}
+def _headers(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    many = answer.get("multiValueHeaders") or {}
     headers = [(name, str(value)) for name, values in many.items() for value in values]
     given = {name.lower() for name in many}
-    for name, value in (said.get("headers") or {}).items():
+    for name, value in (answer.get("headers") or {}).items():
         if name.lower() not in given:
             headers.append((name, _plain(value)))
             given.add(name.lower())
@@ -350,16 +350,16 @@ def _plain(value: Any) -> str:
 def _refuse(refusal: Refusal, responses: dict[str, GatewayResponse], request_id: str) -> Response:
     """Word an answer of the gateway's own, as the template has it."""
     family = "DEFAULT_4XX" if refusal.status < 500 else "DEFAULT_5XX"
-    said = responses.get(refusal.kind) or responses.get(family)
+    wording = responses.get(refusal.kind) or responses.get(family)
     template = '{"message":$context.error.messageString}'
     headers = [("x-amzn-RequestId", request_id), ("x-amzn-ErrorType", refusal.kind)]
     status, kind = refusal.status, "application/json"
-    if said is not None:
-        status = int(said.status_code or refusal.status)
-        kind, template = next(iter((said.response_templates or {}).items()), (kind, template))
+    if wording is not None:
+        status = int(wording.status_code or refusal.status)
+        kind, template = next(iter((wording.response_templates or {}).items()), (kind, template))
         headers += [
             (name.removeprefix("gatewayresponse.header."), value.strip("'"))
-            for name, value in (said.response_parameters or {}).items()
+            for name, value in (wording.response_parameters or {}).items()
             if name.startswith("gatewayresponse.header.")
         ]
     body = (

@@ -175,13 +175,13 @@ def metrics_in(line: str) -> Iterator[tuple[str, dict[str, Any]]]:
     Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
     try:
-        said = json.loads(line)
-        when = datetime.fromtimestamp(said["_aws"]["Timestamp"] / 1000, UTC).replace(tzinfo=None)
-        directives = said["_aws"]["CloudWatchMetrics"]
+        entry = json.loads(line)
+        when = datetime.fromtimestamp(entry["_aws"]["Timestamp"] / 1000, UTC).replace(tzinfo=None)
+        directives = entry["_aws"]["CloudWatchMetrics"]
         for directive in directives:
             for dimensions in directive.get("Dimensions") or [[]]:
                 for metric in directive.get("Metrics", []):
-                    values = said[metric["Name"]]
+                    values = entry[metric["Name"]]
                     yield (
                         directive["Namespace"],
                         {
@@ -189,7 +189,7 @@ def metrics_in(line: str) -> Iterator[tuple[str, dict[str, Any]]]:
                             "Unit": metric.get("Unit", "None"),
                             "Values": values if isinstance(values, list) else [values],
                             "Timestamp": when,
-                            "Dimensions": [{"Name": name, "Value": str(said[name])} for name in dimensions],
+                            "Dimensions": [{"Name": name, "Value": str(entry[name])} for name in dimensions],
                         },
                     )
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -103,11 +103,11 @@ class FunctionProcess:
 
         Returns None; or, where the process could not get ready, the answer that says why.
         """
-        asked = self._wait_for_request(time.monotonic() + _INIT_SECONDS + timeout_seconds)
-        if asked is None:
+        request = self._wait_for_request(time.monotonic() + _INIT_SECONDS + timeout_seconds)
+        if request is None:
             return self._end(request_id, timeout_seconds)
-        if asked.target != _NEXT:
-            return self._refused(asked)
+        if request.target != _NEXT:
+            return self._refused(request)
         if self.init_seconds is None:
             self.init_seconds = time.monotonic() - self._started
         headers = [
@@ -165,8 +165,8 @@ class FunctionProcess:
         return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(name)), 0.0)
 
     def _memory_by_ps(self) -> float:
-        found = subprocess.run(["ps", "-o", "rss=", "-p", str(self.pid)], capture_output=True, check=False)
-        return int(found.stdout.strip() or 0) / 1024
+        listed = subprocess.run(["ps", "-o", "rss=", "-p", str(self.pid)], capture_output=True, check=False)
+        return int(listed.stdout.strip() or 0) / 1024
 
     def _environment(self, endpoint_url: str) -> dict[str, str]:
         spec = self.spec
@@ -271,5 +271,5 @@ def _how(code: int) -> str:
 
 
 def _failure(request_id: str, error_type: str, message: str) -> Answer:
-    said = {"errorType": error_type, "errorMessage": f"RequestId: {request_id} Error: {message}"}
-    return Answer(json.dumps(said).encode(), error_type)
+    failure = {"errorType": error_type, "errorMessage": f"RequestId: {request_id} Error: {message}"}
+    return Answer(json.dumps(failure).encode(), error_type)

@@ -143,13 +143,13 @@ class Snapshot:
         file = self._folder / "state.json"
         try:
             state = json.loads(file.read_bytes())
-            found = state["format"]
+            written_as = state["format"]
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StateUnreadable(f"the state in {file} cannot be read: {error}") from error
-        if found != _FORMAT:
-            raise StateUnreadable(f"the state in {file} has format {found}, and this twin reads {_FORMAT}")
+        if written_as != _FORMAT:
+            raise StateUnreadable(f"the state in {file} has format {written_as}, and this twin reads {_FORMAT}")
         return dict(state)
 
     def _cut(self) -> _Cut:
@@ -212,39 +212,41 @@ class Snapshot:
             _fill_table(self._tables[name], items)
         for name, messages in state["queues"].items():
             if name in self._queues:
-                self._queues[name]._messages.extend(_message(each) for each in messages)
+                self._queues[name]._messages.extend(_message(stored) for stored in messages)
         self._give_keys_their_values(state["api_keys"])
 
     def _fill_bucket(self, bucket: FakeBucket, versions: Iterable[Mapping[str, Any]]) -> None:
-        for each in versions:
-            content = None if each.get("is_deleted") else self._folder / "objects" / Path(each["content"]).name
+        for version in versions:
+            content = None if version.get("is_deleted") else self._folder / "objects" / Path(version["content"]).name
             if content is not None and not content.exists():
                 continue
-            made = self._delete_marker(bucket, each) if content is None else self._object(bucket, each, content)
-            made.last_modified = datetime.fromisoformat(each["modified"])
-            bucket.keys[each["key"]] = made
+            made = self._delete_marker(bucket, version) if content is None else self._object(bucket, version, content)
+            made.last_modified = datetime.fromisoformat(version["modified"])
+            bucket.keys[version["key"]] = made
 
-    def _object(self, bucket: FakeBucket, said: Mapping[str, Any], content: Path) -> FakeKey:
+    def _object(self, bucket: FakeBucket, stored: Mapping[str, Any], content: Path) -> FakeKey:
         key = FakeKey(
-            name=said["key"],
+            name=stored["key"],
             value=content.read_bytes(),
             bucket_name=bucket.name,
             account_id=self._s3.account_id,
             region_name=self._s3.region_name,
-            storage=said["storage"],
-            etag=said["etag"],
+            storage=stored["storage"],
+            etag=stored["etag"],
             is_versioned=bucket.is_versioned,
-            version_id=said["version"],
-            **{name: said.get(name) for name in _OF_OBJECTS},
+            version_id=stored["version"],
+            **{name: stored.get(name) for name in _OF_OBJECTS},
         )
-        key.checksum_algorithm = said.get("checksum_algorithm")
-        key._metadata.update(said["metadata"])
+        key.checksum_algorithm = stored.get("checksum_algorithm")
+        key._metadata.update(stored["metadata"])
         return key
 
-    def _delete_marker(self, bucket: FakeBucket, said: Mapping[str, Any]) -> FakeDeleteMarker:
-        before = bucket.keys.get(said["key"]) or FakeKey(said["key"], b"", self._s3.account_id, self._s3.region_name)
+    def _delete_marker(self, bucket: FakeBucket, stored: Mapping[str, Any]) -> FakeDeleteMarker:
+        before = bucket.keys.get(stored["key"]) or FakeKey(
+            stored["key"], b"", self._s3.account_id, self._s3.region_name
+        )
         marker = FakeDeleteMarker(key=before)
-        marker._version_id = said["version"]
+        marker._version_id = stored["version"]
         return marker
 
     def _give_keys_their_values(self, values: Mapping[str, str]) -> None:
@@ -261,26 +263,26 @@ def _versions(bucket: FakeBucket) -> Iterator[FakeKey | FakeDeleteMarker]:
 
 
 def _of_version(version: FakeKey | FakeDeleteMarker, contents: dict[str, FakeKey]) -> dict[str, Any]:
-    said = {"key": version.name, "version": version.version_id, "modified": version.last_modified.isoformat()}
+    stored = {"key": version.name, "version": version.version_id, "modified": version.last_modified.isoformat()}
     if isinstance(version, FakeDeleteMarker):
-        return {**said, "is_deleted": True}
+        return {**stored, "is_deleted": True}
     with version.lock:
         etag = version.etag.strip('"')
-    name = hashlib.sha256(json.dumps([version.bucket_name, *said.values(), etag]).encode()).hexdigest()
+    name = hashlib.sha256(json.dumps([version.bucket_name, *stored.values(), etag]).encode()).hexdigest()
     contents[name] = version
     others = {name: value for name in (*_OF_OBJECTS, "checksum_algorithm") if (value := getattr(version, name))}
     metadata = dict(version.metadata)
-    return {**said, "etag": etag, "storage": version.storage_class, "content": name, "metadata": metadata, **others}
+    return {**stored, "etag": etag, "storage": version.storage_class, "content": name, "metadata": metadata, **others}
 
 
 def _plain(value: DynamoType) -> dict[str, Any]:
     """Write a value as DynamoDB's own JSON."""
-    said = value.value
+    content = value.value
     if value.is_list():
-        said = [_plain(each) for each in said]
+        content = [_plain(item) for item in content]
     elif value.is_map():
-        said = {name: _plain(each) for name, each in said.items()}
-    return {value.type: _encoded(said)}
+        content = {name: _plain(item) for name, item in content.items()}
+    return {value.type: _encoded(content)}
 
 
 def _fill_table(table: Table, items: Iterable[Mapping[str, Any]]) -> None:
@@ -295,16 +297,16 @@ def _fill_table(table: Table, items: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _of_message(message: Message) -> dict[str, Any]:
-    said = {"id": message.id, "body": message.body, **{name: getattr(message, name) for name in _OF_MESSAGES}}
+    stored = {"id": message.id, "body": message.body, **{name: getattr(message, name) for name in _OF_MESSAGES}}
     if not message.visible:  # it is under way, and comes again: that is no failure of its own
-        said["approximate_receive_count"] = max(0, message.approximate_receive_count - 1)
-    return {name: _encoded(value) for name, value in said.items()}
+        stored["approximate_receive_count"] = max(0, message.approximate_receive_count - 1)
+    return {name: _encoded(value) for name, value in stored.items()}
 
 
-def _message(said: Mapping[str, Any]) -> Message:
-    message = Message(said["id"], said["body"])
+def _message(stored: Mapping[str, Any]) -> Message:
+    message = Message(stored["id"], stored["body"])
     for name in _OF_MESSAGES:
-        setattr(message, name, _decoded(said[name]))
+        setattr(message, name, _decoded(stored[name]))
     return message
 
 
@@ -313,8 +315,8 @@ def _encoded(value: Any) -> Any:
     if isinstance(value, bytes):
         return {_BYTES: base64.b64encode(value).decode()}
     if isinstance(value, dict):
-        return {name: _encoded(each) for name, each in value.items()}
-    return [_encoded(each) for each in value] if isinstance(value, list) else value
+        return {name: _encoded(item) for name, item in value.items()}
+    return [_encoded(item) for item in value] if isinstance(value, list) else value
 
 
 def _decoded(value: Any) -> Any:
@@ -322,5 +324,5 @@ def _decoded(value: Any) -> Any:
     if isinstance(value, dict):
         if set(value) == {_BYTES}:
             return base64.b64decode(value[_BYTES])
-        return {name: _decoded(each) for name, each in value.items()}
-    return [_decoded(each) for each in value] if isinstance(value, list) else value
+        return {name: _decoded(item) for name, item in value.items()}
+    return [_decoded(item) for item in value] if isinstance(value, list) else value

@@ -76,7 +76,9 @@ def _forget_old(executions: list[Any]) -> None:
     """Let go of the oldest executions that have ended, where there are many: each holds its whole history."""
     if len(executions) > 2 * _KEPT_EXECUTIONS:
         kept = executions[-_KEPT_EXECUTIONS:]
-        executions[:] = [each for each in executions[:-_KEPT_EXECUTIONS] if each.status == "RUNNING"] + kept
+        executions[:] = [
+            execution for execution in executions[:-_KEPT_EXECUTIONS] if execution.status == "RUNNING"
+        ] + kept
 
 
 def _reuse_lambda_clients(endpoint_url: str) -> None:
