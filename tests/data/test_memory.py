@@ -58,8 +58,7 @@ def test_the_largest_table_is_judged_within_the_memory_there_is(content: bytes, 
         [sys.executable, "-c", _CHILD, str(tmp_path / "table"), str(WIDTH)], capture_output=True, check=True, text=True
     )
     status, taken_kb = child.stdout.split()
-    memory_mb = json.loads((ROOT / "cdk.json").read_text())["context"]["defaults"]["sizes"]["validate_data"][
-        "memory_mb"
-    ]
+    defaults = json.loads((ROOT / "infra/serin/shipped/defaults.json").read_text())["defaults"]
+    memory_mb = defaults["sizes"]["validate_data"]["memory_mb"]
     assert status == verdict
     assert int(taken_kb) / 1024 * SHARE + OTHERS_MB <= memory_mb
