@@ -11,9 +11,11 @@ import pytest
 
 from serin.contract.model import Contract
 from serin.contract.spec import ServingSpec, SpecFeature
-from serin.data.expect import Finding, NewLabel, Reason, expect, expect_features
+from serin.data.expect import TableFinding, expect, expect_features
 from serin.data.intake import profile_table
+from serin.data.labels import NewLabel
 from serin.data.read import RawTable
+from serin.data.reasons import Reason
 from tests.builders import a_contract
 
 ROWS = 40
@@ -57,7 +59,7 @@ def only(reasons: tuple[Reason, ...]) -> Reason:
     return reasons[0]
 
 
-def codes(finding: Finding) -> list[str]:
+def codes(finding: TableFinding) -> list[str]:
     return [reason.code for reason in finding.refusals]
 
 

@@ -14,7 +14,7 @@ from serin.registry.ports import Objects
 FAILED = "FAILED"  # the code of what broke, so that another attempt may do it
 NAMED_LINES = 100  # of rows that failed
 
-Reason = dict[str, Any]  # as serin.data.expect writes it: code, message and fix at least
+Reason = dict[str, Any]  # as serin.data.reasons writes it: code, message and fix at least
 
 
 class BatchStatus(StrEnum):

@@ -13,9 +13,10 @@ from typing import Any
 from serin.batch.account import SplitFile
 from serin.batch.job import LINE, Job, Source, read_json, write_json
 from serin.contract.spec import ServingSpec
-from serin.data.expect import Finding, Reason, expect_features
+from serin.data.expect import TableFinding, expect_features
 from serin.data.intake import write_rejected
 from serin.data.read import DEFAULT_LIMITS, RawTable, Unreadable, read_table
+from serin.data.reasons import Reason
 from serin.data.storage import dump_table
 from serin.errors import NotFound
 from serin.registry.ids import read_verified
@@ -77,7 +78,7 @@ class Splitter:
             raise Unreadable("TOO_LARGE", message, fix="Split it into several files under one prefix.")
         return read_table(self.data.get(source.key, source.version)).with_blank()
 
-    def _write_parts(self, job: Job, place: int, raw: RawTable, finding: Finding) -> dict[str, int]:
+    def _write_parts(self, job: Job, place: int, raw: RawTable, finding: TableFinding) -> dict[str, int]:
         """Write the good rows in parts, and tell how many each has."""
         assert finding.table is not None
         good = finding.table.assign(**{LINE: raw.lines})[~finding.is_bad]

@@ -19,8 +19,10 @@ from serin.contract.load import parse_contract
 from serin.contract.metrics import Task
 from serin.contract.spec import NO_CATEGORY
 from serin.data.cells import MISSING, as_text, find_missing, is_text, parse_numbers, parse_times
-from serin.data.expect import MAX_CLASSES, expect, nearest
+from serin.data.expect import expect
 from serin.data.read import DEFAULT_LIMITS, Limits, RawTable, Unreadable, read_table
+from serin.data.reasons import nearest
+from serin.data.refuse import MAX_CLASSES
 from serin.serving.rows.encode import MAX_MAGNITUDE
 
 SCHEMA = "../../docs/contract.schema.json"

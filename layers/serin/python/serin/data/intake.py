@@ -11,9 +11,11 @@ import pandas as pd
 
 from serin.contract.model import Contract
 from serin.data.cells import as_text, is_text
-from serin.data.expect import Finding, NewLabel, Reason, expect
+from serin.data.expect import TableFinding, expect
 from serin.data.harmless import harmless
+from serin.data.labels import NewLabel
 from serin.data.read import DEFAULT_LIMITS, ROWS_AT_ONCE, Limits, RawTable, Unreadable, read_table
+from serin.data.reasons import Reason
 from serin.profile.profile import Categories, Numbers, Profile, profile_columns
 from serin.registry.records import ReceiptStatus
 
@@ -89,7 +91,7 @@ def _judge(content: bytes, contract: Contract, limits: Limits, previous: Profile
     )
 
 
-def _rest(raw: RawTable, finding: Finding, read: list[str]) -> pd.DataFrame:
+def _rest(raw: RawTable, finding: TableFinding, read: list[str]) -> pd.DataFrame:
     """The cells of the good rows that the contract does not read."""
     kept = raw.frame[~finding.is_bad].reset_index(drop=True)
     return pd.DataFrame({name: as_text(kept[name]) for name in kept.columns if name not in read})
@@ -116,7 +118,7 @@ def profile_table(table: pd.DataFrame, contract: Contract) -> Profile:
     return Profile(len(table), columns)
 
 
-def write_rejected(raw: RawTable, finding: Finding) -> bytes:
+def write_rejected(raw: RawTable, finding: TableFinding) -> bytes:
     """Write the rows that break the contract as they were, each with its line and why; no spreadsheet runs a cell."""
     places, buffer = np.flatnonzero(finding.is_bad), io.BytesIO()
     for start in range(0, len(places), ROWS_AT_ONCE):
