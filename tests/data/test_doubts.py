@@ -8,9 +8,9 @@ import pytest
 
 from serin.contract.model import Contract
 from serin.data.doubts import doubt_upload
-from serin.data.keys import Repeats
 from serin.data.labels import NewLabel
 from serin.data.reasons import Reason
+from serin.data.row_keys import Repeats
 from serin.data.split import as_columns
 from tests.builders import a_contract
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-import serin.data.keys
-from serin.data.keys import Beside, Earlier, Repeats, count_repeats, place_rows, row_hashes
+import serin.data.row_keys
+from serin.data.row_keys import Beside, Earlier, Repeats, count_repeats, place_rows, row_hashes
 from tests.builders import a_contract
 
 ROWS = 2_000
@@ -62,7 +62,7 @@ def test_of_very_many_rows_before_some_tell_the_rest(monkeypatch: pytest.MonkeyP
     earlier = [words(ROWS, seed) for seed in range(1, 9)]
     every = count_repeats(words(ROWS), earlier)
     copied = count_repeats(np.repeat(hashes(ROWS), 2), earlier)
-    monkeypatch.setattr(serin.data.keys, "MOST_KNOWN", 500)
+    monkeypatch.setattr(serin.data.row_keys, "MOST_KNOWN", 500)
     assert count_repeats(words(ROWS), earlier).count == every.count
     assert count_repeats(words(ROWS), earlier).unnatural < ROWS * 0.1
     assert count_repeats(np.repeat(hashes(ROWS), 2), earlier).unnatural == pytest.approx(copied.unnatural, rel=0.3)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from serin.contract.model import Contract
 from serin.data.border import Border, Mask, hash_values
-from serin.data.keys import Earlier, content_keys, place_rows, row_hashes
+from serin.data.row_keys import Earlier, content_keys, place_rows, row_hashes
 from serin.data.split import MOST_HELD_OUT, as_columns
 from serin.data.split import split_holdout as draw
 from tests.builders import a_contract

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from serin.contract.spec import Conformal, ServingSpec, SpecFeature
 from serin.data.border import Keys
-from serin.data.keys import content_keys, row_hashes
+from serin.data.row_keys import content_keys, row_hashes
 from serin.errors import Refused
 from serin.training.calibrate import BASELINE_ROWS, MOST_ROWS, baseline_of, conform, split_calibration
 from tests.training.exporting import a_contract_for

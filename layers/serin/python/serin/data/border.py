@@ -1,7 +1,7 @@
 """From which rows did a version learn? Its border says so for any row, whenever that came and whatever was edited
 since.
 
-A row has places: a key by its content, given once when it came in (serin/data/keys.py), and what its columns say of
+A row has places: a key by its content, given once when it came in (serin/data/row_keys.py), and what its columns say of
 entity and time. A border is a line through one of them: what is below it was learned from.
 """
 

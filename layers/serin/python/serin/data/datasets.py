@@ -19,8 +19,8 @@ from serin.contract.model import Contract
 from serin.contract.sections import FeatureType
 from serin.data.border import Keys, Mask
 from serin.data.cells import as_text, is_text, parse_booleans, parse_categories, parse_numbers, parse_times
-from serin.data.keys import Beside, Earlier, columns_hash, keys_by_row, place_rows
 from serin.data.learnable import MOST_ROWS
+from serin.data.row_keys import Beside, Earlier, columns_hash, keys_by_row, place_rows
 from serin.data.split import as_columns
 from serin.data.storage import load_names, load_table
 from serin.errors import NotFound, Refused, Unverified

@@ -12,10 +12,10 @@ import pandas as pd
 
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
-from serin.data.keys import Repeats
 from serin.data.labels import NewLabel
 from serin.data.learnable import Columns, choose_rows, probe_upload
 from serin.data.reasons import Reason
+from serin.data.row_keys import Repeats
 from serin.data.split import as_columns
 
 MOST_REPEATED = 0.4  # of its rows; a table in which each comes twice has a half

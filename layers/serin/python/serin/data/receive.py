@@ -16,8 +16,8 @@ from serin.contract.model import Contract
 from serin.data.datasets import DatasetFiles
 from serin.data.doubts import doubt_upload
 from serin.data.intake import Judgement, judge_upload
-from serin.data.keys import place_rows
 from serin.data.read import DEFAULT_LIMITS
+from serin.data.row_keys import place_rows
 from serin.data.storage import dump_table
 from serin.errors import Conflict, ContractError, NotFound, SerinError
 from serin.profile.profile import Profile

@@ -21,7 +21,7 @@ from serin.contract.metrics import METRICS, Task, metrics_of
 from serin.contract.model import Contract
 from serin.contract.spec import Label, ServingSpec, label_text
 from serin.data.border import Border, Keys, mix
-from serin.data.keys import content_keys, row_hashes
+from serin.data.row_keys import content_keys, row_hashes
 from serin.data.split import split_holdout
 from serin.data.storage import dump_table
 from serin.errors import Refused

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from serin.data.datasets import DatasetFiles
-from serin.data.keys import Beside, Earlier, columns_hash, place_rows
+from serin.data.row_keys import Beside, Earlier, columns_hash, place_rows
 from tests.builders import a_contract
 from tests.evaluation.lifetime import MODEL, NUMBER, Lifetime, Numbers
 
