@@ -20,6 +20,7 @@ from serin.batch.close import BatchCloser
 from serin.batch.predict import PartPredictor
 from serin.batch.split import Splitter
 from serin.batch.start import BatchStarter
+from serin.registry.keys import batch_key
 from serin.registry.ports import Objects
 from serin.registry.records import Run, RunStatus
 from serin.registry.registry import Registry, put
@@ -92,7 +93,7 @@ def answer_csv(content: bytes, subject: Subject) -> int:
     run = Run(subject.version.run, NAME, RunStatus.REGISTERED, (), 0, contract, CONTRACT.digest, "", "", "")
     for record in (run, subject.version, subject.route):
         registry.save(put(record, expected_revision=0))
-    key = f"batch/{NAME}/rows.csv"
+    key = batch_key(NAME, "rows.csv")
     job = BatchStarter(registry, data, workflow, utc_now).start_file(key, data.put(key, content))
     assert job is not None, "there is a champion"
     event = workflow.started[f"{NAME}-{job}"]

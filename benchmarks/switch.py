@@ -29,6 +29,7 @@ from serin.cli.drill import enough_by
 from serin.cli.faulty import answering_nan_above, register, slowed
 from serin.monitoring.captures import read_lines
 from serin.registry.ids import sha256
+from serin.registry.keys import CAPTURES
 from serin.registry.records import Release, ReleaseStatus, Run, RunStatus, TrainingState
 from serin.registry.registry import put, put_training
 from serin.serving.lines import Capture
@@ -311,7 +312,7 @@ def asked(cloud: Cloud, release: Release) -> tuple[float, float]:
     """When the challenger was first and last to answer, by the captures: also where the champion did in its place."""
     at = [
         line.at / 1000
-        for stored in cloud.data.list("captures/")
+        for stored in cloud.data.list(CAPTURES)
         for line in read_lines(cloud.data.get(stored.key))
         if isinstance(line, Capture) and line.release == release.trial and line.arm == "challenger"
     ]

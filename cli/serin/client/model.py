@@ -18,6 +18,7 @@ from serin.client.work import TIMEOUT_SECONDS, Say, Training, Upload
 from serin.contract.model import Contract
 from serin.errors import NotFound
 from serin.monitoring.drift import DriftReport
+from serin.registry.keys import batch_prefix, receipts_prefix, upload_key, uploaded_file
 from serin.registry.lineage import explain_version, resolve_version
 from serin.registry.records import ModelVersion, Receipt, Release, Route
 from serin.registry.requests import TrainingRequest, Trigger
@@ -147,7 +148,7 @@ class ModelClient:
         from serin.client.batch import Batch, send_file, send_prefix
         from serin.client.tables import read_content
 
-        if isinstance(data, str) and data.startswith(f"batch/{self.name}/") and data.endswith("/"):
+        if isinstance(data, str) and data.startswith(batch_prefix(self.name)) and data.endswith("/"):
             job = send_prefix(self.cloud, data)
         else:
             content, name = read_content(data)
@@ -183,7 +184,7 @@ class ModelClient:
 
         self.environment.project.contracts.load(self.name)  # what nothing can come of is not sent
         content, own_name = read_content(data)
-        key = f"uploads/{self.name}/{name or own_name}"
+        key = upload_key(self.name, name or own_name)
         object_version = self.cloud.data.put(key, content, by=self.environment.caller)
         upload = Upload(self.environment, self.name, key=key, object_version=object_version, size=len(content))
         return upload.wait(timeout_seconds, say) if wait else upload
@@ -196,9 +197,9 @@ class ModelClient:
 
     def upload_key(self, file: str) -> str:
         """Find the key that a file was uploaded under, by its name there or by its path here."""
-        folder, data = f"uploads/{self.name}/", self.cloud.data
-        names = (file.removeprefix(folder), Path(file).name)
-        return next((folder + name for name in names if any(data.list_versions(folder + name))), folder + names[-1])
+        names = (uploaded_file(self.name, file), Path(file).name)
+        keys = [upload_key(self.name, name) for name in names]
+        return next((key for key in keys if any(self.cloud.data.list_versions(key))), keys[-1])
 
     def receipts(self) -> pd.DataFrame:
         """List the receipts of all uploads, the oldest first.
@@ -209,7 +210,7 @@ class ModelClient:
         from serin.client.tables import receipts_table
         from serin.registry.receipts import read_receipt
 
-        data, folder = self.cloud.data, f"receipts/{self.name}/"
+        data, folder = self.cloud.data, receipts_prefix(self.name)
         names = [stored.key.removeprefix(folder).removesuffix(".json") for stored in data.list(folder)]
         receipts = (read_receipt(data, self.name, name) for name in names)
         return receipts_table(receipt for receipt in receipts if receipt is not None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from serin.client.project import AskedWrongly
 from serin.client.releases import evidence_seen, rolled_back_at
 from serin.errors import Refused, SerinError
+from serin.registry.keys import uploaded_file
 from serin.registry.records import Dataset, Receipt, Release, Run
 from serin.registry.registry import Registry
 
@@ -224,7 +225,7 @@ def datasets_table(datasets: Iterable[Dataset], trained: Iterable[str]) -> pd.Da
     rows = (
         {
             "dataset": dataset.id,
-            "file": dataset.key.removeprefix(f"uploads/{dataset.model}/"),
+            "file": uploaded_file(dataset.model, dataset.key),
             "rows": dataset.rows,
             "new_rows": dataset.counted_rows,
             "state": str(dataset.state),
@@ -256,7 +257,7 @@ def receipts_table(receipts: Iterable[Receipt]) -> pd.DataFrame:
     """List receipts, the oldest first. Columns: as `ModelClient.receipts`."""
     rows = (
         {
-            "file": receipt.key.removeprefix(f"uploads/{receipt.model}/"),
+            "file": uploaded_file(receipt.model, receipt.key),
             "status": str(receipt.status),
             "rows": receipt.rows,
             "good_rows": receipt.good_rows,

@@ -108,10 +108,11 @@ def _tell_twin(output: Output, facts: dict[str, Any]) -> None:
 def _tell_restored(output: Output, saved_at: str | None) -> None:
     """Say what a twin was started with; nothing where it was started empty."""
     from serin.client.environment import reach
+    from serin.registry.keys import UPLOADS, upload_folder
 
     if not saved_at:
         return
-    models = Counter(stored.key.split("/")[1] for stored in reach("local").cloud.data.list("uploads/"))
+    models = Counter(upload_folder(stored.key) for stored in reach("local").cloud.data.list(UPLOADS))
     counts = f"{_count(len(models), 'model')}, {_count(models.total(), 'upload')}"
     output.say(f"restored {counts} from {moment(saved_at)}; begin empty with: serin local up --fresh")
 

@@ -56,8 +56,12 @@ def model_of_upload(key: str) -> str:
     return folder if is_model_name(folder) else NO_MODEL
 
 
+def receipts_prefix(model: str) -> str:
+    return f"{RECEIPTS}{model}/"
+
+
 def receipt_key(model: str, receipt: str) -> str:
-    return f"{RECEIPTS}{model}/{receipt}.json"
+    return f"{receipts_prefix(model)}{receipt}.json"
 
 
 def quarantine_prefix(model: str, receipt: str) -> str:

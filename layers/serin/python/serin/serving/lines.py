@@ -11,9 +11,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from serin.contract.notation import MODEL_NAME_PATTERN
+
 Value = int | float | str | bool | None
 Moment = Annotated[int, Meta(ge=0, lt=10**14)]  # milliseconds since 1970
-ModelName = Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,62}$")]
+ModelName = Annotated[str, Meta(pattern=MODEL_NAME_PATTERN)]
 
 
 class Arm(StrEnum):

@@ -17,7 +17,6 @@ from serin.registry.registry import Found, Registry, put, put_training
 from serin.registry.requests import TrainingRequest, Trigger
 from serin.registry.retry import Patience
 
-BY_HAND = Trigger.HAND
 MARKED_AT_ONCE = 100  # as many as DynamoDB takes in one transaction
 
 
