@@ -10,7 +10,6 @@ from serin.errors import NotFound, Refused
 from serin.registry import reconcile
 from serin.registry.ids import receipt_id, run_id, ulid
 from serin.registry.keys import model_of_upload, receipt_key
-from serin.registry.lineage import resolve_version
 from serin.registry.receipts import read_receipt, write_receipt
 from serin.registry.reconcile import LostUploads, OrphanFinder
 from serin.registry.records import (
@@ -25,6 +24,7 @@ from serin.registry.records import (
     UploadSearch,
 )
 from serin.registry.registry import Found, Registry, decode, put, put_training, put_upload_search
+from serin.registry.version_number import resolve_version
 from tests.builders import a_dataset, a_release, a_route, a_run, a_version
 from tests.fakes import FakeObjects, FakeQueue, FakeRows, FakeWorkflow
 

@@ -19,9 +19,10 @@ from serin.contract.model import Contract
 from serin.errors import NotFound
 from serin.monitoring.drift import DriftReport
 from serin.registry.keys import batch_prefix, receipts_prefix, upload_key, uploaded_file
-from serin.registry.lineage import explain_version, resolve_version
+from serin.registry.lineage import explain_version
 from serin.registry.records import ModelVersion, Receipt, Release, Route
 from serin.registry.requests import TrainingRequest, Trigger
+from serin.registry.version_number import resolve_version
 from serin.release.approve import answer
 from serin.release.rollback import rollback as roll_back
 

@@ -5,23 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from serin.errors import NotFound, Refused
 from serin.registry.ports import Objects
 from serin.registry.receipts import read_receipt
 from serin.registry.records import Dataset
 from serin.registry.registry import Registry
-
-
-def resolve_version(registry: Registry, model: str, which: str) -> int:
-    """Find the number that `which` names: a number, or `champion`. Raises NotFound, Refused."""
-    if which == "champion":
-        route = registry.route(model)
-        if route is None:
-            raise NotFound(f"{model} has no champion: nothing was released yet", code="NO_CHAMPION")
-        return route.value.champion.version
-    if not which.isascii() or not which.isdigit():
-        raise Refused(f"{which!r} is no version; write {model}@champion or a number, like {model}@1")
-    return registry.version(model, int(which)).value.number
 
 
 def explain_version(registry: Registry, data: Objects, model: str, number: int) -> dict[str, Any]:

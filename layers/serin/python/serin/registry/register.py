@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from serin.errors import Conflict, Unverified
@@ -12,8 +12,9 @@ from serin.registry.ids import sha256
 from serin.registry.keys import run_prefix, version_prefix
 from serin.registry.ports import Clock, Objects
 from serin.registry.records import ModelVersion, Run, VersionStatus
-from serin.registry.registry import Registry, put, put_training
+from serin.registry.registry import Registry, put
 from serin.registry.retry import Patience
+from serin.registry.version_number import number_run
 
 ARTIFACTS = (
     "model.onnx",
@@ -41,9 +42,7 @@ class Registrar:
 
     def register(self, model: str, run_name: str) -> ModelVersion:
         """Register what a run made. Doing it again gives the same version."""
-        run = self.patience.retry_on_conflict(lambda: self._number(model, run_name))
-        number = run.version
-        assert number is not None  # _number saw to it
+        run, number = self.patience.retry_on_conflict(lambda: number_run(self.registry, model, run_name))
         if found := self.registry.find_version(model, number):
             return found.value
         prefix = version_prefix(model, number)
@@ -85,19 +84,6 @@ class Registrar:
                 raise
             content = self.artifacts.get(target)  # a try before ended early; what was judged then is what counts
         return sha256(content)
-
-    def _number(self, model: str, run_name: str) -> Run:
-        """Give the run its version number: the next after all that were ever given, kept on the run's row."""
-        run, state = self.registry.run(model, run_name), self.registry.training(model)
-        if run.value.version is not None:
-            return run.value
-        number = state.value.last_version + 1
-        numbered, counted = replace(run.value, version=number), replace(state.value, last_version=number)
-        self.registry.save(
-            put(numbered, expected_revision=run.revision),
-            put_training(model, counted, expected_revision=state.revision),
-        )
-        return numbered
 
     def _manifest(self, run: Run, number: int, digests: Mapping[str, str], training: Mapping[str, Any]) -> bytes:
         lineage = {
