@@ -1,4 +1,4 @@
-"""Who is to answer while a challenger is on trial? A share of the entities, and of those the same ones as it grows.
+"""What does this process know of a challenger on trial? Whether it is still asked, and what it did wrong.
 
 A challenger that fails is no failed request: the champion answers in its place. After three failures in a row this
 process stops asking it, and the entities that it would have answered go on counting against it.
@@ -6,14 +6,12 @@ process stops asking it, and the entities that it would have answered go on coun
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 
 from serin.registry.records import Challenger
 from serin.serving.lines import Fault
+from serin.serving.routing.split import Split, read_lease
 from serin.serving.runtime.model import LoadedModel
 
 MOST_FAILURES = 3
@@ -22,7 +20,7 @@ DEADLINE_SECONDS = 0.25
 
 
 @dataclass(slots=True)
-class Trial:
+class Trial(Split):
     """The challenger of a route as this process knows it, behind a circuit breaker.
 
     model: None where it could not be loaded. reads_alike: it takes rows encoded for the champion.
@@ -30,9 +28,6 @@ class Trial:
     retry_at: where its files were out of reach, when to look for them again, by the process's clock.
     """
 
-    challenger: Challenger
-    salt: str
-    lease_until: float
     model: LoadedModel | None = None
     reads_alike: bool = False
     fault: Fault | None = None
@@ -43,16 +38,11 @@ class Trial:
     @classmethod
     def begin(cls, challenger: Challenger, salt: str, before: Trial | None) -> Trial:
         """Begin with a challenger, or go on with the one before where it is the same under another weight."""
-        trial = cls(challenger, salt, _epoch(challenger.lease_until))
+        trial = cls(challenger, salt, read_lease(challenger.lease_until))
         if before is not None and _identity(before.challenger) == _identity(challenger):
             trial.fault, trial.reason, trial.retry_at = before.fault, before.reason, before.retry_at
             trial.consecutive_failures = before.consecutive_failures
         return trial
-
-    def takes(self, key: str, now: float) -> bool:
-        """Tell whether the challenger is to answer for an entity. now: seconds since 1970."""
-        weight = self.challenger.weight
-        return weight > 0 and now < self.lease_until and bucket(self.salt, key) < weight
 
     def is_due(self, now: float) -> bool:
         """Tell whether its files are to be looked for. now: by the process's clock."""
@@ -68,19 +58,5 @@ class Trial:
         self.fault, self.reason, self.consecutive_failures = fault, reason, self.consecutive_failures + 1
 
 
-def bucket(salt: str, key: str) -> float:
-    """Give a key its place from 0 up to 1, 1 left out: evenly, and always the same under one salt."""
-    digest = blake2b((salt + key).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return (int.from_bytes(digest) >> 11) / 2**53
-
-
 def _identity(challenger: Challenger) -> tuple[Any, ...]:
     return challenger.version, challenger.files, challenger.release
-
-
-def _epoch(moment: str) -> float:
-    """Read a time of ISO 8601; without one, or one that is none, the lease has run out."""
-    try:
-        return datetime.fromisoformat(moment).timestamp()
-    except ValueError:
-        return -math.inf
