@@ -166,7 +166,10 @@ class Endpoint:
     def _ask_challenger(
         self, trial: Trial, encoded: Encoded, read: Read, needs: Collection[str]
     ) -> tuple[Encoded, _Result]:
-        """Ask the challenger, unless this process gave it up. encoded: for the champion; given back as it was read."""
+        """Ask the challenger, unless this process gave it up. encoded: as the champion reads it.
+
+        Gives the rows as the challenger reads them, and its result.
+        """
         if trial.model is None or trial.is_open:
             return encoded, _Result(None, fault=trial.fault)
         begun = self.router.monotonic()

@@ -25,7 +25,7 @@ _ID = re.compile(ID, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class ReceivedTruth:
     """What turned out of one row of a prediction. id: the prediction's, without the row."""
 
     id: str
@@ -41,7 +41,7 @@ class _Wrong(Exception):
         self.key, self.code, self.message = key, code, message
 
 
-def read_feedback(body: bytes, specs: Sequence[ServingSpec]) -> list[Truth]:
+def read_feedback(body: bytes, specs: Sequence[ServingSpec]) -> list[ReceivedTruth]:
     """Read `{"feedback": [{"id": …, "truth": …, "row": 0}, …]}` strictly: all of it, or nothing.
 
     specs: of the versions that answer now; the truth is what any of them can say. Raises BadRequest, TooLarge, and
@@ -70,13 +70,13 @@ def read_feedback(body: bytes, specs: Sequence[ServingSpec]) -> list[Truth]:
     return truths
 
 
-def feedback_lines(model: str, truths: Iterable[Truth], *, at: int) -> Iterator[bytes]:
+def feedback_lines(model: str, truths: Iterable[ReceivedTruth], *, at: int) -> Iterator[bytes]:
     """Write a line for each, with its newline. at: milliseconds since 1970."""
     for truth in truths:
         yield msgspec.json.encode(Feedback(1, at, model, truth.id, truth.row, truth.truth)) + b"\n"
 
 
-def _read(item: Mapping[str, Any], labels: Mapping[str, Label]) -> Truth:
+def _read(item: Mapping[str, Any], labels: Mapping[str, Label]) -> ReceivedTruth:
     if missing := [key for key in ("id", "truth") if key not in item]:
         raise _Wrong(missing[0], "MISSING", "is missing")
     if not isinstance(item["id"], str) or not _ID.fullmatch(item["id"]):
@@ -88,7 +88,7 @@ def _read(item: Mapping[str, Any], labels: Mapping[str, Label]) -> Truth:
         raise _Wrong("row", "ROW", f"must be a whole number from 0 to {MAX_ROWS - 1}, the place of the row asked")
     if place and row != int(place):
         raise _Wrong("row", "ROW", f"is {row}, and the id says {place}; leave one of them out")
-    return Truth(name, row, _truth(item["truth"], labels))
+    return ReceivedTruth(name, row, _truth(item["truth"], labels))
 
 
 def _truth(sent: Any, labels: Mapping[str, Label]) -> Label | float:

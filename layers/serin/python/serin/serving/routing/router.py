@@ -230,33 +230,34 @@ class Router:
     def _try_challenger(
         self, route: Route, entry: _Entry | None, champion: _Loaded
     ) -> tuple[Trial | None, _Loaded | None]:
-        """Load the challenger beside its champion. Where that fails, it is on trial all the same, and not asked.
-
-        Where its files are out of reach that is not its fault, and says nothing of it.
-        """
+        """Load the challenger beside its champion. Where that fails, it is on trial all the same, and not asked."""
         if route.challenger is None:
             return None, None
         trial = Trial.begin(route.challenger, route.salt, entry.trial if entry else None)
-        files, number = route.challenger.files, route.challenger.version
-        loaded = _find((champion, *(entry.loaded if entry else ())), files)
+        loaded = _find((champion, *(entry.loaded if entry else ())), route.challenger.files)
         if loaded is None and not trial.is_open and trial.is_due(self.monotonic()):
-            trial.retry_at = None
-            try:
-                loaded = self._load(route.model, number, files, beside=champion.size)
-                trial.consecutive_failures = 0
-            except Unavailable as error:
-                trial.retry_at = self.monotonic() + RETRY_SECONDS
-                self._report_degraded(error)
-            except Exception as error:  # whatever is wrong with a challenger, the champion answers
-                trial.note(Fault.RAISED, f"it cannot be loaded: {loggable(error)}")
-                with suppress(Exception):  # the answer comes before the word about it
-                    who = f"the challenger {route.model}@{number}"
-                    self._report(
-                        "ChallengerFault", Fault.RAISED, f"{who} is answered for by the champion: {trial.reason}"
-                    )
+            loaded = self._load_challenger(route.model, trial, beside=champion.size)
         trial.model = loaded.model if loaded else None
         trial.reads_alike = loaded is not None and loaded.model.spec.features == champion.model.spec.features
         return trial, loaded
+
+    def _load_challenger(self, model: str, trial: Trial, *, beside: int) -> _Loaded | None:
+        """Load a challenger, and note it where that fails. That its files are out of reach is not its fault."""
+        challenger, trial.retry_at = trial.challenger, None
+        try:
+            loaded = self._load(model, challenger.version, challenger.files, beside=beside)
+        except Unavailable as error:
+            trial.retry_at = self.monotonic() + RETRY_SECONDS
+            self._report_degraded(error)
+            return None
+        except Exception as error:  # whatever is wrong with a challenger, the champion answers
+            trial.note(Fault.RAISED, f"it cannot be loaded: {loggable(error)}")
+            with suppress(Exception):  # the answer comes before the word about it
+                who = f"the challenger {model}@{challenger.version}"
+                self._report("ChallengerFault", Fault.RAISED, f"{who} is answered for by the champion: {trial.reason}")
+            return None
+        trial.consecutive_failures = 0
+        return loaded
 
     def _load_addressed(self, model: str, version: str, serving: Serving) -> _Loaded:
         is_number = version.isascii() and version.isdigit() and version[0] != "0" and len(version) <= MAX_DIGITS
