@@ -18,7 +18,7 @@ from tests.release.bench import CANARY, Bench
 
 
 def a_demo(**cloud: Any) -> Demo:
-    return Demo(Output(), cast(EnvironmentClient, SimpleNamespace(cloud=SimpleNamespace(**cloud))))
+    return Demo(Output(), cast(EnvironmentClient, SimpleNamespace(cloud=SimpleNamespace(**cloud), model=str)))
 
 
 def test_a_request_that_failed_fails_it() -> None:

@@ -1,4 +1,4 @@
-"""The story that `make demo` tells goes its whole way on a twin, and each of its figures is one that happened."""
+"""The demo that `make demo` tells goes its whole way on a twin, and each of its figures is one that happened."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from serin.cli.demo import MODEL, Story
+from serin.cli.demo import MODEL, Demo
 from serin.cli.show import Output
 from serin.client.environment import EnvironmentClient
 from tests.e2e.conftest import write_contract
@@ -21,8 +21,8 @@ def test_the_demo_tells_the_whole_loop(
     written = yaml.safe_load((project / "models" / MODEL / "model.yaml").read_text())
     training = {**written["training"], "folds": 2, "budget": "6 fits", "candidates": ["linear"]}
     write_contract(project, **{**written, "training": training})
-    story = Story(Output(), there)
-    story.tell()
+    demo = Demo(Output(), there)
+    demo.tell()
 
     said = capsys.readouterr().out
     for told in (
@@ -47,6 +47,6 @@ def test_the_demo_tells_the_whole_loop(
     ]
     moves = [entry.move for entry in there.cloud.registry.history(MODEL) if entry.release == releases[1].id]
     assert moves == ["live", "start", "advance", "advance", "promote"]
-    traffic = [step for step in story.steps if step["step"] == "traffic"]
+    traffic = [step for step in demo.steps if step["step"] == "traffic"]
     assert [step["failed"] for step in traffic] == [0, 0]
     assert all(f"{step['asked']:,} requests" in said for step in traffic)

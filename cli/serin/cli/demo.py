@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from serin.aws.wiring import checker_in, releaser_in
+from serin.aws.wiring import releaser_in
 from serin.cli.examples.tables import to_csv, tumours
 from serin.cli.faulty import mistaken, register
 from serin.cli.releases import follow_release
@@ -26,9 +26,7 @@ from serin.client.follow import Follower, Judged, Skipped, Step, as_document
 from serin.errors import SerinError
 from serin.monitoring.drift import DriftReport, DriftVerdict
 from serin.registry.ids import release_id
-from serin.registry.keys import upload_key
 from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, VersionStatus
-from serin.registry.requests import Trigger
 
 MODEL = "tumours"
 FIRST_ROWS, LABELLED_ROWS = 350, 120
@@ -59,6 +57,7 @@ class Demo:
 
     def __init__(self, output: Output, environment: EnvironmentClient) -> None:
         self.output, self.environment, self.cloud = output, environment, environment.cloud
+        self.model = environment.model(MODEL)
         self.contract = project.here().contracts.load(MODEL)
         self.follower = Follower(environment.cloud, TIMEOUT_SECONDS, output.say)
         self.steps: list[dict[str, Any]] = []
@@ -96,7 +95,7 @@ class Demo:
     def _predict(self) -> None:
         self._say(f"$ serin predict {MODEL} --rows '[{{…}}, {{…}}, {{…}}]'", style="dim")
         some = self.kept_back[:3]
-        answer = self.environment.call("POST", f"/models/{MODEL}/predict", {"rows": self._rows(some)})
+        answer = self.model.ask(self._rows(some))
         _must(answer["version"] == 1, f"version {answer['version']} answered")
         tell_predictions(self.output, answer)
         self._say(f"  what the biopsies found: {', '.join(some[self.contract.target])}")
@@ -173,28 +172,26 @@ class Demo:
         self._say(f"── {title}", style="bold magenta")
 
     def _tell(self, steps: Iterable[Step]) -> list[Step]:
-        steps = []
+        finished = []
         for step in steps:
             tell(self.output, step)
             self.steps.append(as_document(step))
-            steps.append(step)
-        return steps
+            finished.append(step)
+        return finished
 
     def _upload(self, name: str, frame: pd.DataFrame) -> list[Step]:
         self._say(f"$ serin upload {MODEL} {name} --wait", style="dim")
-        key = upload_key(MODEL, name)
-        version = self.cloud.data.put(key, to_csv(frame))
+        upload = self.model.upload(to_csv(frame), name=name, wait=False)
         with self.output.waiting("following it"):
-            return self._tell(self.follower.upload(MODEL, key, version))
+            return self._tell(upload.follow(TIMEOUT_SECONDS, self.output.say))
 
     def _check_drift(self, verdict: DriftVerdict) -> DriftReport:
         """Check until what was asked has arrived in summaries, and says what it must."""
         self._say(f"$ serin drift {MODEL}", style="dim")
-        checker = checker_in(self.cloud, actor=self.environment.caller)
 
         def expected() -> DriftReport | None:
-            report = checker.check(MODEL, Trigger.HAND)
-            return report if report and report.verdict is verdict else None
+            report = self.model.drift()
+            return report if report.verdict is verdict else None
 
         with self.output.waiting("what was asked is on its way: log, Firehose, summary"):
             report: DriftReport = self.follower.until(expected, f"the verdict {verdict} on what is asked")

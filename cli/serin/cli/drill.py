@@ -31,7 +31,7 @@ from serin.contract.model import Contract
 from serin.data.read import read_table
 from serin.errors import Refused, SerinError
 from serin.monitoring.drift import DriftVerdict
-from serin.registry.keys import release_prefix, upload_key
+from serin.registry.keys import release_prefix
 from serin.registry.records import Release, ReleaseStatus, Route
 from serin.registry.requests import Trigger
 from serin.release.approve import answer
@@ -90,14 +90,13 @@ class Drill:
         """Train the first champion on most rows; the others are asked. Raises SerinError where it is not promoted."""
         frame = read_table(table).frame.sample(frac=1.0, random_state=7)
         trained = int(len(frame) * TRAINED_SHARE)
-        key = upload_key(self.model, "drill.csv")
-        version = self.environment.cloud.data.put(key, to_csv(frame[:trained]))
-        follower = Follower(self.environment.cloud, GIVEN_UP_SECONDS, self.output.say)
+        client = self.environment.model(self.model)
         with self.output.waiting(f"training the first champion on {trained:,} rows"):
-            steps = list(follower.upload(self.model, key, version))
+            upload = client.upload(to_csv(frame[:trained]), name="drill.csv", wait=False)
+            steps = list(upload.follow(GIVEN_UP_SECONDS, self.output.say))
             last = steps[-1]
             if isinstance(last, Release) and last.is_asking:
-                last = self._approved(last, follower)
+                last = self._approved(last)
         if not (isinstance(last, Release) and last.status is ReleaseStatus.PROMOTED):
             for step in steps:
                 tell(self.output, step)
@@ -106,11 +105,11 @@ class Drill:
         with self.output.waiting("asking the champion alone"):
             self._choose_rows(to_csv(frame[trained:]))
 
-    def _approved(self, asking: Release, follower: Follower) -> Release:
+    def _approved(self, asking: Release) -> Release:
         """Approve a first version, as its contract demands; what is drilled is not the person."""
         releaser, number = releaser_in(self.environment.cloud, actor="drill"), asking.version
         answer(releaser, self.model, number, is_approved=True, seen=asking.asked)
-        return follower.release(self.model, number)
+        return Follower(self.environment.cloud, GIVEN_UP_SECONDS, self.output.say).release(self.model, number)
 
     @property
     def spread(self) -> float | None:
@@ -121,7 +120,7 @@ class Drill:
 
     def _choose_rows(self, table: bytes) -> None:
         """Keep rows that the champion answers while it is alone: what fails later, a trial made fail."""
-        described, target = self.environment.call("GET", f"/models/{self.model}"), self.contract.target
+        described, target = self.environment.model(self.model).describe(), self.contract.target
         classes = described["classes"]
         kind = _KINDS[type(classes[0])] if classes else "number"
         rows = rows_from_table(table, {"features": [*described["features"], {"name": target, "type": kind}]})
@@ -134,7 +133,7 @@ class Drill:
     def _is_answered(self, row: Row) -> bool:
         features = {name: value for name, value in row.items() if name != self.contract.target}
         try:
-            self.environment.call("POST", f"/models/{self.model}/predict", {"rows": [features]})
+            self.environment.model(self.model).ask([features])
         except SerinError:
             return False
         return True
