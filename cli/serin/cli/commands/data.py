@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,10 +14,12 @@ from serin.cli.show import Output
 from serin.client import project
 from serin.client.project import AskedWrongly
 
+if TYPE_CHECKING:
+    from serin.client.datasets import Action
+
 app = typer.Typer()
 
 Held = Annotated[str, typer.Argument(help="the file's name below uploads/<model>/, or the id of its dataset")]
-Action = Literal["accept", "refuse", "exclude", "include"]
 Reason = Annotated[str, typer.Option(help="why, for the history")]
 
 
