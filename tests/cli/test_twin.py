@@ -54,7 +54,7 @@ from pathlib import Path
 from serin.cli import twin
 from serin.client import project
 project.here = lambda: project.Project(Path(sys.argv[1]))
-with twin.sole_holder():
+with twin.sole_holder(project.here()):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -72,7 +72,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_stranger_with_a_dead_twins_number_is_not_killed(tmp_path: Path, port: int) -> None:
-    with twin.sole_holder():
+    with twin.sole_holder(project.here()):
         pass  # so that there is a lock's file
     with subprocess.Popen(["sleep", "60"]) as stranger:
         say_where(tmp_path, stranger.pid, port)
@@ -99,7 +99,7 @@ def test_what_a_killed_twin_left_behind_is_cleared_away(
     holder.wait()
     with pytest.raises(Unavailable):
         running_twin(project.here())
-    with twin.sole_holder():
+    with twin.sole_holder(project.here()):
         assert not (tmp_path / ".serin" / "local.json").exists()
 
 
@@ -122,7 +122,7 @@ class FakeTwin:
         FakeTwin.started += 1
         with suppress(SerinError), twin.twin_up(port=0, say=print):
             raise AssertionError("there are two")
-        with pytest.raises(SerinError, match="being started or stopped"), twin.sole_holder():
+        with pytest.raises(SerinError, match="being started or stopped"), twin.sole_holder(project.here()):
             pass
 
     def stop(self) -> None:

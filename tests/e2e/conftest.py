@@ -19,6 +19,7 @@ from serin.client import project as client_project
 from serin.client.environment import EnvironmentClient, reach
 from serin.client.follow import Follower, Step
 from serin.local.twin import Twin
+from serin.shipped import settings
 
 ROOT = Path(__file__).parents[2]
 SHARED = ("app.py", "README.md")
@@ -33,11 +34,11 @@ def make_project(folder: Path) -> Path:
     for name in SHARED:
         (folder / name).symlink_to(ROOT / name)
     # A lost message comes again after 20 s here, so that a test of a power cut need not wait for minutes.
-    settings = json.loads((ROOT / "cdk.json").read_text())
-    settings["context"]["environments"]["local"]["visibility_seconds"] = 20
-    for size in settings["context"]["environments"]["local"]["sizes"].values():
+    context = settings(json.loads((ROOT / "cdk.json").read_text())["context"])
+    context["environments"]["local"]["visibility_seconds"] = 20
+    for size in context["environments"]["local"]["sizes"].values():
         size["timeout_seconds"] = min(size["timeout_seconds"], 20)
-    (folder / "cdk.json").write_text(json.dumps(settings))
+    (folder / "cdk.json").write_text(json.dumps({"context": context}))
     (ROOT / ".cache").mkdir(exist_ok=True)
     (folder / ".cache").symlink_to(ROOT / ".cache")
     (folder / ".venv").symlink_to(Path(sys.prefix))

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import serin
 from serin.client import project
+from serin.client.project import Project
 from serin.client.twin import address_file, is_held, lock_file, running_twin, try_lock
 from serin.errors import SerinError, Unavailable
 from serin.shipped import shipped
@@ -44,39 +45,39 @@ _KINDS = {
     "AWS::Events::Rule": "rules",
     "AWS::SNS::Topic": "topic",
 }
-_NO_CODE = ("models", "tests", "build", "cdk.out", "node_modules")  # folders in which nothing is of the stacks
+# Folders of a project in which nothing is of its stacks.
+NO_CODE = ("models", "tests", "docs", "build", "dist", "cdk.out", "vendor", "node_modules")
+MOST_CODE_BYTES = 2**20  # what is larger is data
 
 
 @contextmanager
-def sole_holder() -> Iterator[None]:
-    """Hold the lock of this project's twin. Raises SerinError where another process has it."""
-    place = project.here()
+def sole_holder(place: Project) -> Iterator[None]:
+    """Hold the lock of a project's twin. Raises SerinError where another process has it."""
     place.state_folder.mkdir(exist_ok=True)
     with lock_file(place).open("w") as lock:
         deadline = time.monotonic() + LOCK_SECONDS
         while not try_lock(lock, fcntl.LOCK_EX):
             if time.monotonic() >= deadline:
-                _refuse_a_second()
+                _refuse_a_second(place)
                 raise SerinError("the twin is being started or stopped just now; look again: serin local status")
             time.sleep(0.05)
         address_file(place).unlink(missing_ok=True)  # of a twin that was killed
         yield
 
 
-def _refuse_a_second() -> None:
+def _refuse_a_second(place: Project) -> None:
     """Raise SerinError where the twin is up."""
     try:
-        twin = running_twin(project.here())
+        twin = running_twin(place)
     except Unavailable:
         return
     raise SerinError(f"the twin is up already (process {twin['pid']}); stop it with: serin local down")
 
 
-def assembly(say: Callable[[str], None]) -> Path:
+def assembly(say: Callable[[str], None], place: Project) -> Path:
     """Synthesise the environment `local`, or take the assembly that the same inputs gave before."""
-    place = project.here()
     place.environment("local")
-    kept = place.root / ".cache" / "assembly" / _inputs_digest()
+    kept = place.root / ".cache" / "assembly" / _inputs_digest(place)
     if (kept / "manifest.json").is_file():
         os.utime(kept)
         return kept
@@ -112,19 +113,25 @@ def _forget_old_assemblies(cache: Path) -> None:
 
 @contextmanager
 def twin_up(
-    *, port: int, say: Callable[[str], None], is_kept: bool = False, is_fresh: bool = False
+    *,
+    port: int,
+    say: Callable[[str], None],
+    is_kept: bool = False,
+    is_fresh: bool = False,
+    place: Project | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Run the twin in this process for as long as the block lasts, and let other commands find it.
 
     is_kept: it goes on where the last one of the project ended, and the next one will. is_fresh: what was kept goes.
+    place: the project, where it is not that of the working folder.
     """
     from serin.local.errors import StateUnreadable, TwinError
     from serin.local.twin import Twin, check_ports
 
-    place = project.here()
-    _refuse_a_second()
-    with sole_holder():
-        folder = assembly(say)
+    place = place or project.here()
+    _refuse_a_second(place)
+    with sole_holder(place):
+        folder = assembly(say, place)
         say("starting the twin")
         snapshot = place.state_folder / "state"
         live, kept = {"models": place.models_folder}, snapshot if is_kept else None
@@ -145,7 +152,7 @@ def twin_up(
                 "pid": os.getpid(),
                 "endpoint_url": twin.endpoint_url,
                 "environment": twin.environment,
-                "outputs": _outputs(twin),
+                "outputs": _outputs(twin, place),
                 "started": _count_resources(folder),
                 "restored_from": twin.restored_from,
             }
@@ -156,12 +163,12 @@ def twin_up(
             twin.stop()
 
 
-def _outputs(twin: Twin) -> dict[str, str]:
+def _outputs(twin: Twin, place: Project) -> dict[str, str]:
     """Read where everything is, whatever else the project's app has. Raises SerinError where Serin is not in it."""
     from serin.local.errors import UnknownStack
 
     try:
-        return twin.outputs_of(project.here().stack("local"))
+        return twin.outputs_of(place.stack("local"))
     except UnknownStack as error:
         raise SerinError(f"{error}: does app.py make what Serin consists of?", code="TWIN") from error
 
@@ -179,7 +186,7 @@ def wait_for_end(twin: Twin) -> None:
 def start_detached(port: int, *options: str) -> dict[str, Any]:
     """Start the twin as a process of its own, and wait until it can be used. options: of `serin local up`."""
     place = project.here()
-    _refuse_a_second()
+    _refuse_a_second(place)
     place.state_folder.mkdir(exist_ok=True)
     # Not yet local.log: that may be the log of a twin that is up.
     log = place.state_folder / f"local-{os.getpid()}.log"
@@ -252,30 +259,30 @@ def _count_resources(folder: Path) -> list[str]:
     return [f"{types[kind]} {name}" for kind, name in _KINDS.items() if types[kind]]
 
 
-def _inputs_digest() -> str:
+def _inputs_digest(place: Project) -> str:
     """Hash everything that the templates and assets are made from. Contracts are not: the twin reads them live."""
     digest = hashlib.sha256()
-    for name, file in _inputs():
+    for name, file in _inputs(place.root):
         digest.update(f"{name}\0".encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 
-def _inputs() -> Iterator[tuple[str, Path]]:
+def _inputs(root: Path) -> Iterator[tuple[str, Path]]:
     """List cdk.json and the project's own code, and Serin's, each by a name that is the same wherever it stands."""
-    start = project.here().root
-    yield "cdk.json", start / "cdk.json"
-    for path in sorted(start.glob("*.py")) + sorted(
-        file
-        for folder in start.iterdir()
-        if folder.is_dir() and folder.name not in _NO_CODE and not folder.name.startswith(".")
-        if not (folder / "pyvenv.cfg").exists()
-        for file in folder.rglob("*.py")
-    ):
-        yield path.relative_to(start).as_posix(), path
+    yield "cdk.json", root / "cdk.json"
+    own = [folder for folder in root.iterdir() if folder.is_dir() and _may_hold_code(folder)]
+    for path in sorted([*root.glob("*.py"), *(file for folder in own for file in folder.rglob("*"))]):
+        if path.is_file() and "__pycache__" not in path.parts and path.stat().st_size <= MOST_CODE_BYTES:
+            yield path.relative_to(root).as_posix(), path
     folders = {Path(folder): "*" for folder in serin.__path__}
     folders |= {shipped("functions"): "*.py", shipped("layers"): "requirements.*"}
     for folder, pattern in folders.items():
         for path in sorted(folder.rglob(pattern)):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield f"{folder.name}/{path.relative_to(folder).as_posix()}", path
+
+
+def _may_hold_code(folder: Path) -> bool:
+    """Tell whether something of a project's stacks may stand in a folder."""
+    return folder.name not in NO_CODE and folder.name[0] != "." and not (folder / "pyvenv.cfg").exists()
