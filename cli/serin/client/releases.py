@@ -23,7 +23,7 @@ def ways_to_answer(release: Release) -> list[str]:
 
 def evidence_seen(release: Release) -> str:
     """Name the evidence that a release shows now: whoever answers says by it what they saw. Empty: there is none."""
-    return str(release.evidence.get("digest", ""))[:12]
+    return release.shown[:12]
 
 
 def rolled_back_at(release: Release, history: Sequence[HistoryEntry]) -> str | None:

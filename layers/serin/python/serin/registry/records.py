@@ -336,10 +336,15 @@ class Release:
         return bool(self.lease_until) and datetime.fromisoformat(self.lease_until) < now
 
     @property
+    def shown(self) -> str:
+        """The digest of the evidence that it shows now; empty where it has none."""
+        return str(self.evidence.get("digest", ""))
+
+    @property
     def is_asking(self) -> bool:
         """Tell whether it waits for a person to answer on the evidence that it shows."""
         is_answered = self.approval is not None and self.approval.evidence == self.asked
-        return bool(self.asked) and self.asked == self.evidence.get("digest") and not is_answered
+        return bool(self.asked) and self.asked == self.shown and not is_answered
 
     @property
     def execution(self) -> str:

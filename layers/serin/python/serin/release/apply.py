@@ -150,7 +150,7 @@ def _hold(state: ReleaseState, decision: Decision) -> Change:
         route = _watching(state)
     else:
         route = _trying(state) if release.step_since else None  # nobody is tried before the trial begins
-    shown = StoredEvidence.read(release.evidence).digest
+    shown = release.shown
     if not decision.asks or shown == release.asked:
         return Change(release, route)
     name = f"{release.model}@{release.version}"
