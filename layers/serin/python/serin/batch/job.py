@@ -74,7 +74,7 @@ def job_id(sources: Sequence[Source]) -> str:
 
 def sources_under(data: Objects, prefix: str) -> tuple[Source, ...]:
     """List the files under a prefix that are answered together. A file in no folder was answered when it arrived."""
-    return tuple(Source(found.key, found.version) for found in data.list(prefix) if _is_in_folder(found.key))
+    return tuple(Source(stored.key, stored.version) for stored in data.list(prefix) if _is_in_folder(stored.key))
 
 
 def _is_in_folder(key: str) -> bool:
@@ -89,8 +89,8 @@ def contract_of(registry: Registry, model: str, version: int) -> Contract:
 
 def read_json(data: Objects, key: str) -> dict[str, Any]:
     """Read an object of JSON. Raises NotFound."""
-    found: dict[str, Any] = json.loads(data.get(key))
-    return found
+    body: dict[str, Any] = json.loads(data.get(key))
+    return body
 
 
 def write_json(data: Objects, key: str, body: dict[str, Any]) -> None:

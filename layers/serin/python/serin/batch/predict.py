@@ -50,14 +50,14 @@ class PartPredictor:
         answered, lines_failed = lines[is_number].tolist(), lines[~is_number].tolist()
         texts = [columns[feature.name][is_number].tolist() for feature in loaded.spec.categories]
         notes = notes_of(encoded.codes[is_number], texts, loaded.spec)
-        said = answers(scores[is_number], loaded.spec, prediction_id="", notes=notes)
-        for answer in said:
+        given = answers(scores[is_number], loaded.spec, prediction_id="", notes=notes)
+        for answer in given:
             del answer["id"]  # no capture has these rows: feedback on one would never be joined
         entity = loaded.spec.entity
         entities = [*map(entity_text, columns[entity][is_number].tolist())] if entity in columns else None
         if job.keep_seconds is not None and entities is not None:
-            self.kept.keep(model, _latest(job, job.keep_seconds, name, zip(entities, said, strict=True)))
-        table = _csv(answered, said, {} if entities is None else {str(entity): entities})
+            self.kept.keep(model, _latest(job, job.keep_seconds, name, zip(entities, given, strict=True)))
+        table = _csv(answered, given, {} if entities is None else {str(entity): entities})
         self.data.put(f"{job.results}{name}.csv", table)
         part = AnsweredPart(answered=len(answered), failed=tuple(lines_failed), sha256=sha256(table))
         write_json(self.data, account_key, part.to_dict())
@@ -79,21 +79,21 @@ def _latest(
     """Say what is to be kept: of each entity the last row's answer, so long after the job's start."""
     expires = datetime.fromisoformat(job.started_at) + timedelta(seconds=keep_seconds)
     about = {"version": job.version, "job": job.id, "at": job.started_at}
-    found = {entity: said for entity, said in answered if entity is not None}
+    last = {entity: answer for entity, answer in answered if entity is not None}
     return [
         KeptAnswer(
-            entity, at=f"{job.started_at} {part}", expires=int(expires.timestamp()), body={**about, "answer": said}
+            entity, at=f"{job.started_at} {part}", expires=int(expires.timestamp()), body={**about, "answer": answer}
         )
-        for entity, said in found.items()
+        for entity, answer in last.items()
     ]
 
 
-def _csv(lines: Sequence[int], said: Sequence[dict[str, Any]], beside: dict[str, list[Any]]) -> bytes:
+def _csv(lines: Sequence[int], given: Sequence[dict[str, Any]], beside: dict[str, list[Any]]) -> bytes:
     """Write answers as a table: the line of each row in its file, what identifies it, and all that was answered.
 
     No cell is one that a spreadsheet would run.
     """
-    flat = [dict(_flat(answer)) for answer in said]
+    flat = [dict(_flat(answer)) for answer in given]
     names = list(dict.fromkeys(name for answer in flat for name in answer))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

@@ -199,16 +199,16 @@ def _explain(error: ValidationError, document: _Document) -> Iterator[Problem]:
 
 
 def _by_place(error: ValidationError, data: Any) -> dict[Place, list[ErrorDetails]]:
-    found: dict[Place, list[ErrorDetails]] = {}
+    by_place: dict[Place, list[ErrorDetails]] = {}
     for finding in error.errors():
         loc = finding["loc"][:-2] if finding["loc"][-1:] == ("[key]",) else finding["loc"]
         place = _known_place(finding.get("ctx", {}).get("place", loc), data)
-        found.setdefault(place, []).append(finding)
+        by_place.setdefault(place, []).append(finding)
     # A list that holds only what is wrong is not also too short.
     return {
         place: findings
-        for place, findings in found.items()
-        if findings[0]["type"] != "too_short" or not any(other[:-1] == place for other in found)
+        for place, findings in by_place.items()
+        if findings[0]["type"] != "too_short" or not any(other[:-1] == place for other in by_place)
     }
 
 

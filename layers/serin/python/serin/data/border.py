@@ -70,8 +70,8 @@ class Border:
 
     @classmethod
     def from_json(cls, content: bytes) -> Border:
-        said = json.loads(content)
-        return cls(**{**said, "moved_in": tuple(said["moved_in"]), "moved_out": tuple(said["moved_out"])})
+        body = json.loads(content)
+        return cls(**{**body, "moved_in": tuple(body["moved_in"]), "moved_out": tuple(body["moved_out"])})
 
 
 def dump_keys(**arrays: Keys) -> bytes:

@@ -178,9 +178,9 @@ def reads_alike(one: Contract, other: Contract) -> bool:
     return are_wanted_alike and one.data.max_bad_rows == other.data.max_bad_rows
 
 
-def find_datasets(found: Sequence[Dataset], names: Sequence[str], model: str) -> list[Dataset]:
+def find_datasets(datasets: Sequence[Dataset], names: Sequence[str], model: str) -> list[Dataset]:
     """Find datasets by name, in the order of the names. Raises NotFound."""
-    by_name = {dataset.id: dataset for dataset in found}
+    by_name = {dataset.id: dataset for dataset in datasets}
     for name in names:
         if name not in by_name:
             raise NotFound(f"{model} has no dataset {name}")

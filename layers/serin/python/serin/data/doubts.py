@@ -55,7 +55,7 @@ def _doubt_labels(rows: int, new_labels: Sequence[NewLabel], contract: Contract)
     if not misspelled and new <= rows * contract.data.max_bad_rows:
         return
     shown = misspelled or list(new_labels)
-    names = ", ".join(f"{each.label!r}" + (f" (like {each.near!r})" if each.near else "") for each in shown[:5])
+    names = ", ".join(f"{label.label!r}" + (f" (like {label.near!r})" if label.near else "") for label in shown[:5])
     yield Reason(
         "NEW_CLASS",
         f"{new:,} of {rows:,} rows have a {contract.target} that no row had before: {names}",
@@ -67,28 +67,28 @@ def _doubt_labels(rows: int, new_labels: Sequence[NewLabel], contract: Contract)
 
 def _doubt_learnability(table: pd.DataFrame, before: Columns, contract: Contract) -> Iterator[Reason]:
     used = [*contract.features, contract.target]
-    found = probe_upload(
+    probe = probe_upload(
         as_columns(table.iloc[choose_rows(len(table))], *used),
         {name: before[name] for name in used if name in before},
         target=contract.target,
         is_values=contract.task is Task.REGRESSION,
     )
-    if found is None:
+    if probe is None:
         return
-    if found.is_opposite:
+    if probe.is_opposite:
         yield Reason(
             "OPPOSITE",
             f"its {contract.target} says the opposite of what was learned before: on a scale from 1 (foretold rightly) "
-            f"to -1 (always wrongly) it is {found.told.agreement:.2f}, and {found.told_before.agreement:.2f} is usual. "
+            f"to -1 (always wrongly) it is {probe.told.agreement:.2f}, and {probe.told_before.agreement:.2f} is usual. "
             "Are labels swapped, or signs?",
             _DECIDE,
             column=contract.target,
         )
-    elif found.is_noise:
+    elif probe.is_noise:
         yield Reason(
             "NOISE",
-            f"its {contract.target} cannot be learned from its features as before: {min(found.lost, 1.0):.0%} of what "
-            f"they told is lost, measured on blocks of {found.rows:,} rows. "
+            f"its {contract.target} cannot be learned from its features as before: {min(probe.lost, 1.0):.0%} of what "
+            f"they told is lost, measured on blocks of {probe.rows:,} rows. "
             "Are labels mixed up, or rows joined wrongly?",
             _DECIDE,
             column=contract.target,

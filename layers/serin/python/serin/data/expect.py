@@ -93,8 +93,8 @@ def expect_features(raw: RawTable, spec: ServingSpec) -> TableFinding:
     columns: dict[str, Any] = {}
     faults: list[Fault] = []
     for feature in spec.features:
-        columns[feature.name], found = read_feature(feature.name, raw.frame.get(feature.name, absent), feature)
-        faults += [fault for fault in found if fault.cells.any()]
+        columns[feature.name], of_feature = read_feature(feature.name, raw.frame.get(feature.name, absent), feature)
+        faults += [fault for fault in of_feature if fault.cells.any()]
     if spec.entity is not None and spec.entity in raw.frame.columns and spec.entity not in columns:
         columns[spec.entity], _ = parse_categories(raw.frame[spec.entity])
     is_bad = mark_bad(faults, is_bad)

@@ -37,16 +37,16 @@ def read_columns(frame: pd.DataFrame, contract: Contract) -> tuple[dict[str, Any
     columns: dict[str, Any] = {}
     faults: list[Fault] = []
     for name, feature in contract.features.items():
-        columns[name], found = read_feature(name, frame[name], feature)
-        faults += found
+        columns[name], of_column = read_feature(name, frame[name], feature)
+        faults += of_column
     kind = FeatureType.CATEGORY if contract.task is Task.CLASSIFICATION else FeatureType.NUMBER
     others = {contract.target: Feature(type=kind, values=contract.classes)}
     if contract.entity is not None:
         others.setdefault(contract.entity, Feature(type=FeatureType.CATEGORY))
     for name, feature in others.items():
         if name not in columns:
-            columns[name], found = read_feature(name, frame[name], feature)
-            faults += [_of_role(fault, contract) for fault in found]
+            columns[name], of_column = read_feature(name, frame[name], feature)
+            faults += [_of_role(fault, contract) for fault in of_column]
     if contract.time is not None and contract.time not in columns:
         parsed = parse_times(frame[contract.time])
         columns[contract.time] = parsed.values
@@ -115,8 +115,8 @@ def _out_of_range(name: str, parsed: Parsed, feature: Feature | SpecFeature) -> 
 
 def _unlisted(name: str, values: pd.Series, listed: tuple[str, ...]) -> Fault:
     unlisted = ~values.isin(list(listed)).to_numpy() & values.notna().to_numpy()
-    found = [str(value) for value in pd.unique(values[unlisted])]
-    problem = f"holds categories that the contract does not list: {name_spellings(found, listed)}"
+    categories = [str(value) for value in pd.unique(values[unlisted])]
+    problem = f"holds categories that the contract does not list: {name_spellings(categories, listed)}"
     return Fault("DOMAIN", name, unlisted, problem, "Correct the spelling, or list the category in the contract.")
 
 
@@ -146,14 +146,14 @@ def explain_rows(faults: list[Fault], is_bad: Mask) -> NDArray[np.object_]:
     """Say of each bad row what is wrong with it; rows with the same faults share one text."""
     kinds, texts = np.zeros(int(is_bad.sum()), dtype=np.int64), [""]
     for fault in faults:
-        said = f"{_shortened(fault.column)}: {fault.code}"
+        text = f"{_shortened(fault.column)}: {fault.code}"
         found, kinds = np.unique(2 * kinds + fault.cells[is_bad], return_inverse=True)
-        texts = [_joined(texts[kind // 2], said) if kind % 2 else texts[kind // 2] for kind in found.tolist()]
+        texts = [_joined(texts[kind // 2], text) if kind % 2 else texts[kind // 2] for kind in found.tolist()]
     return np.array(texts, dtype=object)[kinds]
 
 
-def _joined(text: str, said: str) -> str:
+def _joined(text: str, more: str) -> str:
     """Add what else is wrong with a row; of much, the first is enough."""
     if text.endswith("…"):
         return text
-    return f"{text}; {said if text.count('; ') < FAULTS_NAMED - 1 else '…'}" if text else said
+    return f"{text}; {more if text.count('; ') < FAULTS_NAMED - 1 else '…'}" if text else more

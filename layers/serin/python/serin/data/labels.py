@@ -40,11 +40,11 @@ def new_classes(target: pd.Series, raw: RawTable, contract: Contract, previous: 
     known = known_labels(contract, previous)
     places = np.flatnonzero((target.notna() & ~target.isin(known)).to_numpy())
     if known and len(places):
-        found = [str(label) for label in pd.unique(target.iloc[places])]
+        new = [str(label) for label in pd.unique(target.iloc[places])]
         rows = "1 row" if len(places) == 1 else f"{len(places):,} rows"
         yield Reason(
             "NEW_CLASS",
-            f"{contract.target} has a class that no row had before, in {rows}: {name_spellings(found, known)}",
+            f"{contract.target} has a class that no row had before, in {rows}: {name_spellings(new, known)}",
             "If it is meant, the next version that learns from these rows tells it apart. "
             "If not, name the classes in the contract, so that such rows are set aside: classes: [...].",
             contract.target,

@@ -165,13 +165,13 @@ def _telling(columns: Columns, y: Floats, features: list[str], rows: slice) -> l
     """Give the features that tell most by themselves: between whose bins the target differs most."""
     y = y[rows] - y[rows].mean(axis=0)
 
-    def told(name: str) -> float:
+    def tells(name: str) -> float:
         column = {name: columns[name][rows]}
         codes = _Design.of(column, [name], LEAST_BINS).codes(column)[:, 0]
         rows_in = np.maximum(np.bincount(codes), 1)
-        return float(sum((np.bincount(codes, weights=each) ** 2 / rows_in).sum() for each in y.T))
+        return float(sum((np.bincount(codes, weights=column) ** 2 / rows_in).sum() for column in y.T))
 
-    return sorted(features, key=told, reverse=True)[:MOST_FEATURES]
+    return sorted(features, key=tells, reverse=True)[:MOST_FEATURES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,12 +334,12 @@ def _mistaken(predicted: Floats, y: Floats, is_values: bool) -> tuple[float, flo
         return -2 * rho, 2 * error
     ones = y.sum(axis=0)
     ranks = np.stack([_ranks(column) for column in predicted.T], axis=1)
-    told = (ranks.T @ y / ones - 0.5) * 2 / (1 - ones / len(y))  # Somers' D of each prediction for each class
-    own = np.diag(told).copy()
-    np.fill_diagonal(told, -np.inf)
-    worst = int(np.argmax(told.max(axis=1) - own))
+    agreement = (ranks.T @ y / ones - 0.5) * 2 / (1 - ones / len(y))  # Somers' D of each prediction for each class
+    own = np.diag(agreement).copy()
+    np.fill_diagonal(agreement, -np.inf)
+    worst = int(np.argmax(agreement.max(axis=1) - own))
     error = _of_class(predicted[:, worst], y[:, worst])[2]
-    return float(told[worst].max() - own[worst]), 2 * error
+    return float(agreement[worst].max() - own[worst]), 2 * error
 
 
 def _blocks(rows: int, size: int) -> list[slice]:
@@ -347,10 +347,10 @@ def _blocks(rows: int, size: int) -> list[slice]:
     return [slice(start, start + size) for start in range(rows % size, rows, size)]
 
 
-def _mean(found: Sequence[Signal]) -> Signal:
-    count = len(found)
-    values = np.array([(each.agreement, each.contrast) for each in found])
-    variances = np.mean([np.square(each.se) for each in found], axis=0)
+def _mean(signals: Sequence[Signal]) -> Signal:
+    count = len(signals)
+    values = np.array([(signal.agreement, signal.contrast) for signal in signals])
+    variances = np.mean([np.square(signal.se) for signal in signals], axis=0)
     spread = np.var(values, axis=0, ddof=1) - variances if count > 1 else np.zeros(2)
     agreement, contrast = values.mean(axis=0).tolist()
     se, spread = np.sqrt(variances), np.sqrt(np.maximum(spread, 0))
@@ -365,12 +365,12 @@ class _Loss:
     errors: float
 
 
-def _loss(found: Signal, usual: Signal) -> _Loss:
+def _loss(now: Signal, usual: Signal) -> _Loss:
     """Compare blocks of the upload with those before. Blocks that follow each other share what time does to them."""
     before = np.array([usual.agreement, usual.contrast])
     if before.min() <= LEAST_TOLD:
         return _Loss(0.0, 0.0)
-    lost = before - [found.agreement, found.contrast]
-    chance, spread = np.square(found.se), np.square(usual.spread)
-    errors = np.sqrt(chance / found.blocks + spread + (chance + spread) / usual.blocks)
+    lost = before - [now.agreement, now.contrast]
+    chance, spread = np.square(now.se), np.square(usual.spread)
+    errors = np.sqrt(chance / now.blocks + spread + (chance + spread) / usual.blocks)
     return _Loss(float((lost / before).min()), float((lost / errors).mean()))

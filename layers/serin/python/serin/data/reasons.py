@@ -30,17 +30,17 @@ class Reason:
 def nearest(name: str, names: list[str]) -> str | None:
     """Find the name most like another, whatever the case of its letters; None where none is."""
     folded = {other.casefold(): other for other in names}
-    found = difflib.get_close_matches(name.casefold(), folded, n=1)
-    return folded[found[0]] if found else None
+    near = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return folded[near[0]] if near else None
 
 
-def name_spellings(found: list[str], known: Collection[str]) -> str:
+def name_spellings(values: list[str], known: Collection[str]) -> str:
     """Name the first of some categories, each with the known one that it may be meant to be."""
     spelled = [
         f"{value!r}" + (f" (near to {near!r})" if (near := nearest_spelling(value, known)) else "")
-        for value in found[:5]
+        for value in values[:5]
     ]
-    return "; ".join(spelled) + (f"; and {len(found) - 5:,} more" if len(found) > 5 else "")
+    return "; ".join(spelled) + (f"; and {len(values) - 5:,} more" if len(values) > 5 else "")
 
 
 def nearest_spelling(value: str, known: Collection[str]) -> str | None:

@@ -143,7 +143,9 @@ class Intake:
 
     def _unless_kept(self, receipt: Receipt) -> Receipt:
         """Give this verdict, unless an earlier try made a dataset of the upload and ended before it could say so."""
-        kept = next((each for each in self.registry.datasets(receipt.model) if each.receipt == receipt.id), None)
+        kept = next(
+            (dataset for dataset in self.registry.datasets(receipt.model) if dataset.receipt == receipt.id), None
+        )
         if kept is None:
             return receipt
         self._describe(kept, receipt)
@@ -234,7 +236,7 @@ class Intake:
             contents[f"rest-{sha256(rest)[:16]}.npz"] = rest
         for file, content in contents.items():
             self.data.put(dataset_prefix(judged.model, name) + file, content)
-        told = tuple(doubt.to_dict() for doubt in doubts)
+        reasons = tuple(doubt.to_dict() for doubt in doubts)
         return Dataset(
             id=name,
             model=judged.model,
@@ -243,9 +245,9 @@ class Intake:
             key=judged.key,
             files={file: sha256(content) for file, content in contents.items()},
             accepted_at=judged.at,
-            state=DatasetState.HELD if told else DatasetState.ACCEPTED,
-            state_reason="; ".join(str(doubt["message"]) for doubt in told),
-            doubts=told,
+            state=DatasetState.HELD if reasons else DatasetState.ACCEPTED,
+            state_reason="; ".join(str(doubt["message"]) for doubt in reasons),
+            doubts=reasons,
             new_rows=judgement.good_rows - min(repeats.unnatural, judgement.good_rows),
             repeats=repeats.count,
             sent_at=self._written_at(judged),
@@ -266,11 +268,11 @@ class Intake:
         written = self._written_at(judged)
 
         def send() -> bool:
-            found = next(each for each in self.registry.found_datasets(judged.model) if each.value.id == name)
-            newest = max(each.written_at for each in self.registry.used_datasets(judged.model))
-            if found.value.written_at < written:
-                again = replace(found.value, sent_at=written, sent=found.value.sent + 1, is_considered=False)
-                self.registry.save(put(again, expected_revision=found.revision))
+            sent = next(dataset for dataset in self.registry.found_datasets(judged.model) if dataset.value.id == name)
+            newest = max(dataset.written_at for dataset in self.registry.used_datasets(judged.model))
+            if sent.value.written_at < written:
+                again = replace(sent.value, sent_at=written, sent=sent.value.sent + 1, is_considered=False)
+                self.registry.save(put(again, expected_revision=sent.revision))
             return written >= newest
 
         return self.patience.retry_on_conflict(send)

@@ -57,8 +57,8 @@ def missing_features(raw: RawTable, spec: ServingSpec) -> Iterator[Reason]:
     optional = [feature.name for feature in spec.features if feature.allows_missing]
     has_some = not raw.frame.columns.intersection(list(features)).empty
     others = dict.fromkeys((spec.target, *spec.other_columns), "")
-    found = missing_columns(raw, others | features, optional if has_some else ())
-    return (reason for reason in found if reason.column in features)
+    reasons = missing_columns(raw, others | features, optional if has_some else ())
+    return (reason for reason in reasons if reason.column in features)
 
 
 def too_many_bad(is_bad: Mask, contract: Contract) -> Iterator[Reason]:

@@ -88,11 +88,11 @@ def place_rows(
     features = row_hashes(table, list(contract.features))
     rows = mix(features + row_hashes(table, _others(contract)))
     read, known, whole = columns_hash(contract), Known.none(rows), Inherited.none(rows)
-    told: dict[tuple[str, ...], Inherited] = {}
+    inherited: dict[tuple[str, ...], Inherited] = {}
     for before, is_known in earlier:
-        if before.features not in told:
-            told[before.features] = Inherited.none(row_hashes(table, before.features))
-        told[before.features].look(before.beside.names, before.beside.keys)
+        if before.features not in inherited:
+            inherited[before.features] = Inherited.none(row_hashes(table, before.features))
+        inherited[before.features].look(before.beside.names, before.beside.keys)
         if before.beside.columns == read:
             whole.look(content_keys(before.beside.rows), before.beside.keys)
             if is_known:
@@ -103,8 +103,8 @@ def place_rows(
     names, are_copies = content_keys(features), repeats.unnatural > 0
     keys = _named(features, np.zeros(len(features), dtype=np.int64)) if are_copies else names
     # Rows that came without a feature are told by the others, better by all of them, and best by all that is read.
-    for group in sorted(told, key=lambda group: (len(group), group)):
-        keys = told[group].or_else(keys, are_copies=are_copies)
+    for group in sorted(inherited, key=lambda group: (len(group), group)):
+        keys = inherited[group].or_else(keys, are_copies=are_copies)
     return Beside(whole.or_else(keys, are_copies=are_copies), names, rows, read), repeats
 
 
@@ -236,8 +236,8 @@ def row_hashes(frame: pd.DataFrame, columns: Collection[str]) -> Keys:
 def count_repeats(rows: Keys, earlier: Sequence[Keys]) -> Repeats:
     """Count the repeats of an upload. rows: hashes of whole rows, the target too. earlier: of each upload before."""
     known = Known.none(rows)
-    for each in earlier:
-        known.look(each)
+    for upload in earlier:
+        known.look(upload)
     return known.count_repeats(rows)
 
 

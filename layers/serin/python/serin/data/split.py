@@ -67,15 +67,15 @@ def split_holdout(
 
 def as_columns(frame: pd.DataFrame, *names: str | None) -> Mapping[str, NDArray[Any]]:
     """Give some columns as `load_columns` does; those that are not there are left out."""
-    found = {}
+    columns = {}
     for name in names:
         if name is not None and name in frame:
             numeric = pd.api.types.is_numeric_dtype(frame[name].dtype)
             text = frame[name].astype(object)
-            found[name] = (
+            columns[name] = (
                 frame[name].to_numpy(np.float64) if numeric else text.where(text.notna(), None).to_numpy(object)
             )
-    return found
+    return columns
 
 
 def _draw(columns: Mapping[str, NDArray[Any]], keys: Keys, share: float, contract: Contract) -> tuple[Border, Keys]:

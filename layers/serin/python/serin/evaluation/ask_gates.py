@@ -51,12 +51,12 @@ class GateBench:
             return [self._ask_baseline(gate)]
         if not self.comparisons:
             return [self._result(gate, True, None, None, None, "there is no champion yet")]
-        champion = next(each for each in self.comparisons if each.rival.is_champion)
+        champion = next(beside for beside in self.comparisons if beside.rival.is_champion)
         if isinstance(gate, Beats):
             return [self._ask_gain(gate, champion)]
         # A margin counts from the anchor too; one that cannot be asked any more is no reason to wait.
-        anchor = [each for each in self.comparisons if not each.rival.is_champion and not each.reason]
-        return [self._ask_margin(gate, each) for each in (champion, *anchor)]
+        anchor = [beside for beside in self.comparisons if not beside.rival.is_champion and not beside.reason]
+        return [self._ask_margin(gate, beside) for beside in (champion, *anchor)]
 
     def _ask_threshold(self, gate: Threshold) -> GateResult:
         measured = self.judged.weighted(METRICS[gate.metric])
@@ -65,8 +65,8 @@ class GateBench:
             return self._result(gate, False, None, None, None, f"{gate.metric} is undefined on these rows")
         passed = value >= gate.bound if gate.is_floor else value <= gate.bound
         interval = self._interval(measured, value)
-        asked = f"at {'least' if gate.is_floor else 'most'} {gate.bound:g} is asked"
-        message = f"{gate.metric} is {value:.4g}{in_words(interval)}; {asked}"
+        bound = f"at {'least' if gate.is_floor else 'most'} {gate.bound:g} is asked"
+        message = f"{gate.metric} is {value:.4g}{in_words(interval)}; {bound}"
         return self._result(gate, passed, value, gate.bound, interval, message)
 
     def _ask_baseline(self, gate: Beats) -> GateResult:

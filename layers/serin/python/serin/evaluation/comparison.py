@@ -55,7 +55,7 @@ class Comparison:
 
 def compare_with(
     rival: Rival,
-    asked: Artifact | None,
+    rival_model: Artifact | None,
     judged: HoldoutScores,
     metric: Metric,
     units: NDArray[np.int64],
@@ -69,10 +69,10 @@ def compare_with(
     rows = columns[ROW].astype(np.int64)
     ours = judged.at(rows)
     if rival.mode is Mode.ASKED:
-        if asked is None:
+        if rival_model is None:
             return Comparison(rival, "its judged model is gone")
         try:
-            theirs = HoldoutScores.run(asked, columns, score)
+            theirs = HoldoutScores.run(rival_model, columns, score)
         except CannotRun as error:
             return Comparison(rival, str(error))
     else:

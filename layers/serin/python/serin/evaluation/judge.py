@@ -64,7 +64,9 @@ def judge_version(
     baseline = HoldoutScores(judged.spec, constant, judged.truth)
     units = units_of(columns, judged.spec.entity, rows)
     level = FAMILY_LEVEL * 6 / math.pi**2 / (1 + asked_before) ** 2
-    comparisons = [compare_with(rival, asked, judged, metric, units, level, score) for rival, asked in rivals]
+    comparisons = [
+        compare_with(rival, rival_model, judged, metric, units, level, score) for rival, rival_model in rivals
+    ]
     bench = GateBench(judged, baseline, metric, units, comparisons)
     metrics = {name: judged.measure(METRICS[name]) for name in metrics_of(metric.task)}
     if judged.spec.uncertainty:

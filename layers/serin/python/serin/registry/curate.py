@@ -64,41 +64,43 @@ class Curator:
         return dataset
 
     def _decide_once(self, move: str, model: str, name: str, reason: str) -> Dataset:
-        found = next((each for each in self.registry.found_datasets(model) if each.value.id == name), None)
-        if found is None:
+        dataset = next(
+            (candidate for candidate in self.registry.found_datasets(model) if candidate.value.id == name), None
+        )
+        if dataset is None:
             raise NotFound(f"{model} has no dataset {name}; list them with: serin datasets {model}")
         before, after = _MOVES[move]
-        if found.value.state is after and found.value.state_by == self.actor:
-            return found.value  # a try before ended early, or it was asked for twice
-        if found.value.state is not before:
-            message = f"dataset {name} is {found.value.state}; only one that is {before} can be {after}"
+        if dataset.value.state is after and dataset.value.state_by == self.actor:
+            return dataset.value  # a try before ended early, or it was asked for twice
+        if dataset.value.state is not before:
+            message = f"dataset {name} is {dataset.value.state}; only one that is {before} can be {after}"
             raise Refused(message, code="STATE")
         now = self.now()
         # It is considered anew: whether a training follows is decided with it as it is now.
-        decided = replace(found.value, state=after, state_reason=reason, state_by=self.actor, is_considered=False)
+        decided = replace(dataset.value, state=after, state_reason=reason, state_by=self.actor, is_considered=False)
         entry = HistoryEntry(
             id=self.new_id(now),
             model=model,
             at=now.isoformat(),
             actor=self.actor,
             move=move,
-            reason=reason or f"{found.value.key} was {before}",
-            evidence={"dataset": name, "key": found.value.key, "rows": found.value.rows},
+            reason=reason or f"{dataset.value.key} was {before}",
+            evidence={"dataset": name, "key": dataset.value.key, "rows": dataset.value.rows},
         )
-        self.registry.save(put(decided, expected_revision=found.revision), put(entry, expected_revision=0))
+        self.registry.save(put(decided, expected_revision=dataset.revision), put(entry, expected_revision=0))
         return decided
 
 
 def find_dataset(datasets: Sequence[Dataset], model: str, which: str) -> Dataset:
     """Find a dataset by the beginning of its id, or by its file's name. Raises NotFound, Refused where many fit."""
-    found = [each for each in datasets if each.id.startswith(which)] or [
-        each for each in datasets if each.key in (which, upload_key(model, which))
+    fitting = [dataset for dataset in datasets if dataset.id.startswith(which)] or [
+        dataset for dataset in datasets if dataset.key in (which, upload_key(model, which))
     ]
-    if not found:
+    if not fitting:
         raise NotFound(f"{model} has no dataset {which}; list them with: serin datasets {model}")
-    if len(found) > 1:
-        raise Refused(f"{which} may be {' or '.join(each.id for each in found)}; name one by its id")
-    return found[0]
+    if len(fitting) > 1:
+        raise Refused(f"{which} may be {' or '.join(dataset.id for dataset in fitting)}; name one by its id")
+    return fitting[0]
 
 
 def learned_from(versions: Sequence[ModelVersion], dataset: str) -> list[int]:
@@ -108,4 +110,4 @@ def learned_from(versions: Sequence[ModelVersion], dataset: str) -> list[int]:
 
 def taint(version: ModelVersion, datasets: Sequence[Dataset]) -> list[Dataset]:
     """Find the datasets that a version learned from and that are no longer used."""
-    return [each for each in datasets if each.id in version.datasets and not each.is_used]
+    return [dataset for dataset in datasets if dataset.id in version.datasets and not dataset.is_used]

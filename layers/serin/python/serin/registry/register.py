@@ -43,8 +43,8 @@ class Registrar:
     def register(self, model: str, run_name: str) -> ModelVersion:
         """Register what a run made. Doing it again gives the same version."""
         run, number = self.patience.retry_on_conflict(lambda: number_run(self.registry, model, run_name))
-        if found := self.registry.find_version(model, number):
-            return found.value
+        if registered := self.registry.find_version(model, number):
+            return registered.value
         prefix = version_prefix(model, number)
         digests = {name: self._copy(run_prefix(model, run.id) + name, prefix + name) for name in ARTIFACTS}
         training, evaluation = (json.loads(self.artifacts.get(prefix + f"{name}.json")) for name in REPORTS)

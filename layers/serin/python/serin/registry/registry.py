@@ -95,7 +95,7 @@ class Registry:
     def found_datasets(self, model: str) -> list[Found[Dataset]]:
         """List a model's datasets as `datasets` does, each under its revision."""
         found = self._all_found(Dataset, model)
-        return sorted(found, key=lambda each: (each.value.accepted_at, each.value.id))
+        return sorted(found, key=lambda dataset: (dataset.value.accepted_at, dataset.value.id))
 
     def run(self, model: str, run: str) -> Found[Run]:
         return self._must_find(Run, model, run, called=f"run {run}")
@@ -125,12 +125,14 @@ class Registry:
 
     def releases(self, model: str) -> list[Release]:
         """List a model's releases, the oldest first."""
-        return sorted(self._all(Release, model), key=lambda each: (each.started_at, each.version, each.attempt))
+        return sorted(
+            self._all(Release, model), key=lambda release: (release.started_at, release.version, release.attempt)
+        )
 
     def releases_of(self, model: str, number: int) -> list[Release]:
         """List the releases of one version, by their attempts, whatever clocks said when they started."""
         mine = (release for release in self._all(Release, model) if release.version == number)
-        return sorted(mine, key=lambda each: each.attempt)
+        return sorted(mine, key=lambda release: release.attempt)
 
     def history(self, model: str) -> list[HistoryEntry]:
         """List what happened to a model, the oldest first."""

@@ -55,12 +55,12 @@ def learned_categories(pipeline: Pipeline, contract: Contract) -> dict[str, Cate
     if not names:
         return {}
     encoder = pipeline["columns"].named_transformers_["categories"]["encode"]
-    found = {}
+    categories = {}
     for name, values, rare in zip(names, encoder.categories_, encoder.infrequent_categories_, strict=True):
         pooled = set() if rare is None else set(rare)
         kept = tuple(str(value) for value in values if value not in pooled)
-        found[name] = Categories(kept, kept.index(MISSING) if MISSING in kept else UNKNOWN, bool(pooled))
-    return found
+        categories[name] = Categories(kept, kept.index(MISSING) if MISSING in kept else UNKNOWN, bool(pooled))
+    return categories
 
 
 def to_onnx(pipeline: Pipeline, spec: ServingSpec) -> bytes:

@@ -32,7 +32,7 @@ def importances(pipeline: Pipeline, rows: pd.DataFrame, truth: NDArray[Any], con
         return sign * measure(contract.metric, answers, scores_of(fitted, some))
 
     some = rows[list(contract.features)].head(MOST_ROWS)
-    found = permutation_importance(
+    measured = permutation_importance(
         pipeline,
         some,
         truth[: len(some)],
@@ -40,5 +40,5 @@ def importances(pipeline: Pipeline, rows: pd.DataFrame, truth: NDArray[Any], con
         n_repeats=REPEATS,
         random_state=contract.training.seed,
     )
-    named = zip(some.columns, found.importances_mean.tolist(), strict=True)
+    named = zip(some.columns, measured.importances_mean.tolist(), strict=True)
     return {name: value for name, value in named if math.isfinite(value)}

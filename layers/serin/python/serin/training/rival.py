@@ -59,11 +59,11 @@ def dump_rivals(rivals: Sequence[Rival]) -> bytes:
 
 def load_rivals(content: bytes, tables: Mapping[str, bytes]) -> list[Rival]:
     """Read what `dump_rivals` wrote. tables: by the names of their files."""
-    found = []
-    for said in json.loads(content):
-        rival = Rival(**{**said, "mode": Mode(said["mode"]), "labels": tuple(said["labels"])})
-        found.append(replace(rival, table=tables.get(rival.file)))
-    return found
+    rivals = []
+    for body in json.loads(content):
+        rival = Rival(**{**body, "mode": Mode(body["mode"]), "labels": tuple(body["labels"])})
+        rivals.append(replace(rival, table=tables.get(rival.file)))
+    return rivals
 
 
 def rival_files(content: bytes) -> list[str]:

@@ -99,8 +99,8 @@ class RivalFinder:
             table, labels = self._refit(version, theirs, trained, rows, datasets, alike)
             return replace(rival, mode=Mode.REFITTED, reason=reason, table=table, labels=labels)
         except (SerinError, ValueError, KeyError) as error:
-            said = error.message if isinstance(error, SerinError) else str(error)
-            return replace(rival, reason=f"it can neither be asked nor fitted again: {said}")
+            message = error.message if isinstance(error, SerinError) else str(error)
+            return replace(rival, reason=f"it can neither be asked nor fitted again: {message}")
 
     def _ask(
         self,
@@ -170,16 +170,16 @@ class RivalFinder:
     def _setting(self, version: ModelVersion) -> Setting:
         """What was chosen for a version; of one from before the report said so, the best of its family."""
         report = json.loads(self.artifacts.get(version.prefix + "training.json"))
-        said: dict[str, Any] | None = report.get("setting")
-        if said is None:
+        setting: dict[str, Any] | None = report.get("setting")
+        if setting is None:
             entries = [
                 entry
                 for entry in report["leaderboard"]
                 if entry["is_candidate"] and entry["family"] == report["chosen"] and entry["mean"] is not None
             ]
             contract = Contract.model_validate(self.registry.run(version.model, version.run).value.contract)
-            said = max(entries, key=lambda entry: contract.metric.improvement(entry["mean"], 0.0))
-        return Setting(Candidate(said["family"]), said["params"], is_baseline=False, is_candidate=True)
+            setting = max(entries, key=lambda entry: contract.metric.improvement(entry["mean"], 0.0))
+        return Setting(Candidate(setting["family"]), setting["params"], is_baseline=False, is_candidate=True)
 
 
 def _enough(trained: Trained) -> float:
@@ -189,8 +189,8 @@ def _enough(trained: Trained) -> float:
 
 def _labels_of(fitted: Pipeline) -> list[Label]:
     """The labels of a pipeline's scores, in their order; [] of values."""
-    found: list[Label] = fitted["model"].classes_.tolist() if hasattr(fitted["model"], "classes_") else []
-    return found
+    labels: list[Label] = fitted["model"].classes_.tolist() if hasattr(fitted["model"], "classes_") else []
+    return labels
 
 
 def _as_far_as_there(contract: Contract, frame: pd.DataFrame) -> Contract:
@@ -218,9 +218,9 @@ def _shared(rows: Rows, positions: NDArray[np.int64], read: Rows) -> tuple[NDArr
     known = _identities(read)
     order = np.argsort(known)
     place = np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)
-    found = order[place]
-    is_there = known[found] == wanted
-    return np.flatnonzero(is_there), found[is_there]
+    nearest = order[place]
+    is_there = known[nearest] == wanted
+    return np.flatnonzero(is_there), nearest[is_there]
 
 
 def _identities(rows: Rows) -> NDArray[np.int64]:

@@ -125,16 +125,16 @@ class Starter:
         if request.id and request.id in state.value.answered:
             return state.value
         datasets = self.registry.found_datasets(request.model)
-        decided = self._decide_and_start(request, [found.value for found in datasets], state, self.now())
+        decided = self._decide_and_start(request, [dataset.value for dataset in datasets], state, self.now())
         self._mark(datasets)
         return decided
 
     def _mark(self, datasets: Sequence[Found[Dataset]]) -> None:
         """Mark datasets as considered: after the decision, so that whoever finds the mark finds the decision too."""
-        new = [found for found in datasets if not found.value.is_considered]
+        new = [dataset for dataset in datasets if not dataset.value.is_considered]
         for start in range(0, len(new), MARKED_AT_ONCE):
             some = new[start : start + MARKED_AT_ONCE]
-            marked = [(replace(found.value, is_considered=True), found.revision) for found in some]
+            marked = [(replace(dataset.value, is_considered=True), dataset.revision) for dataset in some]
             self.registry.save(*(put(dataset, expected_revision=revision) for dataset, revision in marked))
 
     def _decide_and_start(

@@ -233,8 +233,8 @@ def _typed(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
             raise Refused(f"the accepted data has no column {name}; upload a table that has it", code="MISSING_COLUMN")
     for name, expected in is_numeric.items():
         if pd.api.types.is_numeric_dtype(frame[name]) != expected:
-            found, asked = ("text", "numbers") if expected else ("numbers", "text")
-            message = f"the accepted data holds {name} as {found}, the contract now asks for {asked}; upload it again"
+            stored, wanted = ("text", "numbers") if expected else ("numbers", "text")
+            message = f"the accepted data holds {name} as {stored}, the contract now asks for {wanted}; upload it again"
             raise Refused(message, code="TYPE")
     kinds = {name: "float64" if expected else "str" for name, expected in is_numeric.items()}
     typed = frame[[*kinds, *others]].astype(kinds)
