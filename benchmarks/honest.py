@@ -27,7 +27,7 @@ from serin.contract.spec import label_text
 from serin.data.border import mix
 from serin.data.infer import infer_contract
 from serin.data.intake import judge_upload
-from serin.data.learnable import Columns
+from serin.data.ridge import Columns
 from serin.data.row_keys import place_rows
 from serin.data.split import as_columns
 from serin.serving.rows.encode import encode_columns

@@ -13,8 +13,9 @@ import pandas as pd
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
 from serin.data.labels import NewLabel
-from serin.data.learnable import Columns, choose_rows, probe_upload
+from serin.data.learnable import choose_rows, probe_upload
 from serin.data.reasons import Reason
+from serin.data.ridge import Columns
 from serin.data.row_keys import Repeats
 from serin.data.split import as_columns
 
