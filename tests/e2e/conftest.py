@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +55,25 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def twin(project: Path) -> Iterator[Twin]:
+    up = twin_up(port=0, say=lambda _: None)
+    with in_project(project):
+        facts = up.__enter__()
+    yield facts["twin"]
+    with in_project(project):
+        up.__exit__(None, None, None)
+
+
+@contextmanager
+def in_project(folder: Path) -> Iterator[None]:
+    """Have the project be here for a block, and no longer: other tests of this process have others."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(client_project, "here", lambda: client_project.Project(project))
-        with twin_up(port=0, say=lambda _: None) as facts:
-            yield facts["twin"]
+        patch.setattr(client_project, "here", lambda: client_project.Project(folder))
+        yield
 
 
 @pytest.fixture(scope="session")
-def there(twin: Twin) -> EnvironmentClient:
-    return reach("local")
+def there(twin: Twin, project: Path) -> EnvironmentClient:
+    return reach("local", client_project.Project(project))
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ from serin.cli.faulty import register
 from serin.cli.injections import Injection, injections
 from serin.cli.show import Output
 from serin.cli.traffic import Traffic, ever_new
-from serin.client import project
 from serin.client.environment import EnvironmentClient
 from serin.client.follow import Follower
 from serin.local.twin import Twin
@@ -99,7 +98,7 @@ def test_a_healthy_challenger_is_promoted(
 
 
 def test_a_drill_passes(served: EnvironmentClient, twin: Twin) -> None:
-    drill = Drill(Output(), served, project.here().contracts.load(MODEL))
+    drill = Drill(Output(), served, served.project.contracts.load(MODEL))
     answer = served.call("POST", f"/models/{MODEL}/predict", {"rows": [ROW]})
     drill.rows = [{**ROW, "approved": answer["predictions"][0]["prediction"]}]
     *_, worse, _, silent = injections(drill.drifting, spread=drill.spread)
