@@ -31,7 +31,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cdk.json").write_text(json.dumps({"context": context}))
     monkeypatch.setattr(project, "here", lambda: project.Project(tmp_path))
     monkeypatch.setattr(twin, "LOCK_SECONDS", 0.0)
-    monkeypatch.setattr(twin, "assembly", lambda say: tmp_path)
+    monkeypatch.setattr(twin, "assembly", lambda say, place: tmp_path)
 
 
 @pytest.fixture
