@@ -73,28 +73,34 @@ def test_a_wheel_that_no_index_has_goes_along(tmp_path: Path, monkeypatch: pytes
     assert "\n--find-links vendor\nserin[local]==" in (tmp_path / "shop" / "requirements.txt").read_text()
 
 
-def test_an_upgrade_says_what_changed_since_and_pins_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upgrade_says_what_changed_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "log.md").write_text(
         "# What changed\n\n## 0.3.0\n\n- third\n\n## 0.2.0\n\n- second\n\n## 0.1.0\n\n- first\n"
     )
     monkeypatch.setattr(upgrade, "shipped", lambda _: tmp_path / "log.md")
     monkeypatch.setattr(upgrade.metadata, "version", lambda _: "0.3.0")
-    (tmp_path / "requirements.txt").write_text("# ours\nserin[local]==0.1.0\npytest==9.2.0\n")
+    (tmp_path / ".serin-version").write_text("0.1.0\n")
+    (tmp_path / "requirements.txt").write_text("serin[local]==0.3.0\npytest==9.2.0\n")
     upgraded = upgrade_project(tmp_path)
     assert upgraded.changes == {"0.3.0": "- third", "0.2.0": "- second"}
-    assert (tmp_path / "requirements.txt").read_text() == "# ours\nserin[local]==0.3.0\npytest==9.2.0\n"
+    assert (tmp_path / ".serin-version").read_text() == "0.3.0\n"
     assert (tmp_path / "docs" / "contract.schema.json").exists()
     assert upgrade_project(tmp_path).summary.startswith("nothing to do")
 
 
 @pytest.mark.parametrize(
-    ("pins", "says"), [("pytest==9.2.0\n", "pins no version of Serin"), ("serin==99.0\n", "first: make setup")]
+    ("pins", "follows", "says"),
+    [
+        (f"serin=={VERSION}9\n", VERSION, "first: make setup"),
+        ("", "99.0", f"and {VERSION}, which is installed, is older"),
+    ],
 )
-def test_a_project_that_cannot_be_upgraded_is_told_why(tmp_path: Path, pins: str, says: str) -> None:
+def test_a_project_that_cannot_be_upgraded_is_told_why(tmp_path: Path, pins: str, follows: str, says: str) -> None:
     (tmp_path / "requirements.txt").write_text(pins)
+    (tmp_path / ".serin-version").write_text(follows)
     with pytest.raises(AskedWrongly, match=says):
         upgrade_project(tmp_path)
-    assert (tmp_path / "requirements.txt").read_text() == pins
+    assert (tmp_path / ".serin-version").read_text() == follows
 
 
 def test_the_changelog_tells_of_this_version() -> None:

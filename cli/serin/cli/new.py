@@ -15,6 +15,7 @@ from serin.shipped import shipped
 
 TEMPLATE = Path(__file__).parent / "template"
 EXAMPLE = "loans"
+VERSION_FILE = ".serin-version"  # which Serin a project follows, for `serin upgrade`
 HIDDEN = ("github", "gitignore")  # whose names begin with a dot, which packages leave out
 NAME = re.compile(r"[a-z][a-z0-9-]{0,15}")
 REGION = "eu-west-1"
@@ -40,13 +41,14 @@ def write_project(folder: Path) -> list[Path]:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(re.sub(r"(?<!\$)\{(name|region|serin)\}", lambda match: values[match[1]], source.read_text()))
     shutil.copytree(shipped("models") / EXAMPLE, folder / "models" / EXAMPLE)
-    write_schema(folder)
+    write_what_follows(folder)
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def write_schema(folder: Path) -> None:
-    """Write the schema by which editors complete and check contracts; each contract names it in its first line."""
-    place = folder / "docs" / "contract.schema.json"
+def write_what_follows(folder: Path) -> None:
+    """Write what follows the installed version: its number, and the schema by which editors check contracts."""
+    (folder / VERSION_FILE).write_text(metadata.version("serin") + "\n")
+    place = folder / "docs" / "contract.schema.json"  # which each contract names in its first line
     place.parent.mkdir(exist_ok=True)
     place.write_text(contract_schema())
 

@@ -1,4 +1,4 @@
-"""What changed between the version of Serin that a project pins and the one that is installed?"""
+"""What changed between the version of Serin that a project was last written by and the one that is installed?"""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
-from serin.cli.new import write_schema
+from serin.cli.new import VERSION_FILE, write_what_follows
 from serin.client.project import AskedWrongly
 from serin.shipped import shipped
 
-PIN = re.compile(r"^(serin(?:\[[a-z,]+\])?==)([0-9]+(?:\.[0-9]+)*)", re.MULTILINE)
+PIN = re.compile(r"^serin(?:\[[a-z,]+\])?==([0-9]+(?:\.[0-9]+)*)", re.MULTILINE)
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
@@ -19,35 +19,35 @@ HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 class Upgrade:
     """From which version to which, and what each version in between changed, newest first."""
 
-    pinned: str
+    before: str
     installed: str
     changes: dict[str, str] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
-        if self.pinned == self.installed:
-            return f"nothing to do: this project pins Serin {self.pinned}, which is installed"
-        return f"requirements.txt pins Serin {self.installed} now; it was {self.pinned}"
+        if self.before == self.installed:
+            return f"nothing to do: this project follows Serin {self.installed} already"
+        return f"this project follows Serin {self.installed} now; it followed {self.before}"
 
 
 def upgrade_project(root: Path) -> Upgrade:
-    """Pin the version that is installed, and tell what changed since the one that was pinned.
+    """Tell what changed since the version that a project followed, and let it follow the one that is installed.
 
-    Raises AskedWrongly where requirements.txt pins no version, or a newer one than is installed.
+    Raises AskedWrongly where requirements.txt pins another version than is installed, or an older one is.
     """
-    place = root / "requirements.txt"
-    text = place.read_text() if place.is_file() else ""
-    found = PIN.search(text)
-    if found is None:
-        raise AskedWrongly(f"{place} pins no version of Serin; it should have a line like serin[local]==0.2.0")
-    pinned, installed = found[2], metadata.version("serin")
-    if _numbers(pinned) > _numbers(installed):
-        raise AskedWrongly(f"{place} pins Serin {pinned}, and {installed} is installed; first: make setup")
-    place.write_text(PIN.sub(rf"\g<1>{installed}", text))
-    write_schema(root)
-    since, until = _numbers(pinned), _numbers(installed)
+    installed = metadata.version("serin")
+    requirements = root / "requirements.txt"
+    pin = PIN.search(requirements.read_text() if requirements.is_file() else "")
+    if pin is not None and pin[1] != installed:
+        raise AskedWrongly(f"{requirements} pins Serin {pin[1]}, and {installed} is installed; first: make setup")
+    place = root / VERSION_FILE
+    before = place.read_text().strip() if place.is_file() else "0"
+    if _numbers(before) > _numbers(installed):
+        raise AskedWrongly(f"this project follows Serin {before}, and {installed}, which is installed, is older")
+    write_what_follows(root)
+    since, until = _numbers(before), _numbers(installed)
     changes = {version: text for version, text in _changelog().items() if since < _numbers(version) <= until}
-    return Upgrade(pinned, installed, changes)
+    return Upgrade(before, installed, changes)
 
 
 def _changelog() -> dict[str, str]:

@@ -100,7 +100,7 @@ def run_cdk(words: typer.Context) -> None:
 
 @app.command()
 def upgrade(as_json: AsJson = False) -> None:
-    """Say what changed since the version that requirements.txt pins, and pin the one that is installed."""
+    """Say what changed since the version that this project followed, once a newer one is installed."""
     from serin.cli.upgrade import upgrade_project
 
     output = Output(as_json=as_json)
@@ -109,4 +109,4 @@ def upgrade(as_json: AsJson = False) -> None:
     for heading, text in upgraded.changes.items():
         output.say(f"\n{heading}", style="bold")
         output.say(text)
-    output.document({"from": upgraded.pinned, "to": upgraded.installed, "changes": upgraded.changes})
+    output.document({"from": upgraded.before, "to": upgraded.installed, "changes": upgraded.changes})
