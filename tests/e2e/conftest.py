@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +54,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def twin(project: Path) -> Iterator[Twin]:
-    up = twin_up(port=0, say=lambda _: None)
-    with in_project(project):
-        facts = up.__enter__()
-    yield facts["twin"]
-    with in_project(project):
-        up.__exit__(None, None, None)
-
-
-@contextmanager
-def in_project(folder: Path) -> Iterator[None]:
-    """Have the project be here for a block, and no longer: other tests of this process have others."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(client_project, "here", lambda: client_project.Project(folder))
-        yield
+    with twin_up(port=0, say=lambda _: None, place=client_project.Project(project)) as facts:
+        yield facts["twin"]
 
 
 @pytest.fixture(scope="session")
