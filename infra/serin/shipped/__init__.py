@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import serin
+from serin import errors
 
-LIBRARY = Path(serin.__file__).resolve().parents[1]  # the folder that goes onto a function's path
+LIBRARY = Path(errors.__file__).resolve().parents[1]  # the folder that goes onto a function's path
 # Parts of the package that no function imports: in a wheel they stand beside those that do.
 NOT_ON_LAMBDA = ("cdk", "cli", "client", "local", "shipped")
 

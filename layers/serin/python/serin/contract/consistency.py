@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from serin.contract.declaration import Declaration
 from serin.contract.durations import in_hours
 from serin.contract.gates import parse_gate
 from serin.contract.metrics import Task, metrics_of
 from serin.contract.sections import Automation, FeatureType, Labels, NoTraffic, Strategy
 from serin.contract.spec import MAX_EXPLAINED_FEATURES, label_text
-
-if TYPE_CHECKING:
-    from serin.contract.model import Contract  # which asks this module
 
 MOST_REPLAYED = timedelta(days=7)
 
@@ -37,7 +35,7 @@ class Misfit(NamedTuple):
     message: str
 
 
-def misfits(contract: Contract) -> Iterator[Misfit]:
+def misfits(contract: Declaration) -> Iterator[Misfit]:
     """Find what each key may say by itself but not beside the others."""
     if contract.target in contract.features:
         yield Misfit(("features", contract.target), "is the target and cannot be a feature: it would predict itself")
@@ -59,7 +57,7 @@ def misfits(contract: Contract) -> Iterator[Misfit]:
     yield from _feedback_misfits(contract)
 
 
-def _column_misfits(contract: Contract) -> Iterator[Misfit]:
+def _column_misfits(contract: Declaration) -> Iterator[Misfit]:
     features, time = contract.features, contract.time
     for role, column in (("entity", contract.entity), ("time", contract.time)):
         if column == contract.target:
@@ -77,7 +75,7 @@ def _column_misfits(contract: Contract) -> Iterator[Misfit]:
             yield Misfit(("data", "ignore", index), f"{column} is used by the model")
 
 
-def _class_misfits(contract: Contract) -> Iterator[Misfit]:
+def _class_misfits(contract: Declaration) -> Iterator[Misfit]:
     for key in ("classes", "positive"):
         if getattr(contract, key) is not None and contract.task is not Task.CLASSIFICATION:
             yield Misfit((key,), "is for classification")
@@ -89,7 +87,7 @@ def _class_misfits(contract: Contract) -> Iterator[Misfit]:
         yield Misfit(("positive",), f"is {label_text(contract.positive)!r}, which classes does not name")
 
 
-def _serving_misfits(contract: Contract) -> Iterator[Misfit]:
+def _serving_misfits(contract: Declaration) -> Iterator[Misfit]:
     serving, is_partial = contract.serving, contract.serving.automation is Automation.PARTIAL
     if is_partial and contract.task is not Task.CLASSIFICATION:
         message = "partial is for classification: a value says of no row that it is unsure; write assist or full"
@@ -106,7 +104,7 @@ def _serving_misfits(contract: Contract) -> Iterator[Misfit]:
         yield Misfit(("serving", "explain"), f"is for at most {most} features, and there are {len(contract.features)}")
 
 
-def _release_misfits(contract: Contract) -> Iterator[Misfit]:
+def _release_misfits(contract: Declaration) -> Iterator[Misfit]:
     plan = contract.release
     for key, strategies in _RELEASE_KEYS.items():
         # Stored contracts spell out every default, so what is there by default is no finding.
@@ -132,7 +130,7 @@ def _release_misfits(contract: Contract) -> Iterator[Misfit]:
         yield Misfit(("release", "margins"), "asks nothing; a release needs a margin for at least one question")
 
 
-def _feedback_misfits(contract: Contract) -> Iterator[Misfit]:
+def _feedback_misfits(contract: Declaration) -> Iterator[Misfit]:
     plan, is_regression = contract.release, contract.task is Task.REGRESSION
     if plan.tolerance is not None and not is_regression:
         yield Misfit(("release", "tolerance"), f"is for {Task.REGRESSION}: a label is right or wrong")
@@ -151,7 +149,7 @@ def _feedback_misfits(contract: Contract) -> Iterator[Misfit]:
         yield Misfit(("release", "feedback_within"), f"{until}: nothing could be judged before that ends")
 
 
-def _comparison_misfits(contract: Contract) -> Iterator[Misfit]:
+def _comparison_misfits(contract: Declaration) -> Iterator[Misfit]:
     """Find what hinders the comparisons off the path of answers: the challenger is asked what captures hold."""
     plan, capture = contract.release, contract.serving.capture
     hidden = [name for name in contract.features if name in (*contract.masked, *capture.hash, contract.entity)]
@@ -176,6 +174,6 @@ def _comparison_misfits(contract: Contract) -> Iterator[Misfit]:
         yield Misfit(("release", "on_no_traffic"), message)
 
 
-def _can_disagree(contract: Contract) -> bool:
+def _can_disagree(contract: Declaration) -> bool:
     """Tell whether two versions can be seen to disagree: on a label, or by a value outside of the other's interval."""
     return contract.task is Task.CLASSIFICATION or contract.serving.uncertainty != "none"
