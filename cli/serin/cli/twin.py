@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -77,6 +78,8 @@ def _refuse_a_second(place: Project) -> None:
 def assembly(say: Callable[[str], None], place: Project) -> Path:
     """Synthesise the environment `local`, or take the assembly that the same inputs gave before."""
     place.environment("local")
+    if importlib.util.find_spec("moto") is None:
+        raise ModuleNotFoundError("moto", name="moto")  # first, or the synthesis fails for want of something else
     kept = place.root / ".cache" / "assembly" / _inputs_digest(place)
     if (kept / "manifest.json").is_file():
         os.utime(kept)
