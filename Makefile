@@ -11,7 +11,7 @@ setup: .venv/ready
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "Serin needs Python 3.11 or newer; name one: make PYTHON=python3.12 …" && exit 1)
 	@if command -v uv >/dev/null 2>&1; then \
-	  echo "installing with uv" && uv venv -q --allow-existing --python "$$(command -v $(PYTHON))" .venv && \
+	  echo "installing with uv" && uv venv -q --seed --allow-existing --python "$$(command -v $(PYTHON))" .venv && \
 	  uv pip install -q --python $(BIN)/python -r requirements.txt && uv pip install -q --python $(BIN)/python --no-deps -e . ; \
 	else \
 	  echo "installing with pip" && $(PYTHON) -m venv .venv && \
