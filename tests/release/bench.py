@@ -10,7 +10,7 @@ from typing import Any
 from serin.contract.sections import Release as Section
 from serin.monitoring.rescore import Score
 from serin.monitoring.summary import Summary
-from serin.monitoring.truths import ReceivedTruth, Truths, row_id
+from serin.monitoring.truths import ReceivedTruth, Truths
 from serin.monitoring.units import Unit, Units
 from serin.registry.ids import sha256, ulid
 from serin.registry.ports import Objects, Rows
@@ -20,6 +20,7 @@ from serin.release.approve import answer
 from serin.release.release_log import ReleaseLog
 from serin.release.start import ReleaseStarter
 from serin.release.turn import Releaser, Turned
+from serin.serving.prediction_id import row_id
 from serin.serving.routing.split import bucket
 from tests.builders import a_capture, a_capture_file, a_contract, a_run, a_spec, a_version
 from tests.fakes import RESTLESS, FakeClock, FakeEvents, FakeNotifier, FakeObjects, FakeRows, FakeWorkflow

@@ -11,11 +11,12 @@ import pytest
 from serin.monitoring import units as unit_bound
 from serin.monitoring.minutes import Counts, Minute
 from serin.monitoring.summary import Summary
-from serin.monitoring.truths import ReceivedTruth, Truths, row_id
+from serin.monitoring.truths import ReceivedTruth, Truths
 from serin.monitoring.units import Unit, Units
 from serin.release.evidence_cache import EvidenceCache
 from serin.release.load_evidence import arrived_minutes, complete_minutes, load_evidence
 from serin.release.plan import resolve_plan
+from serin.serving.prediction_id import row_id
 from tests.builders import a_release
 from tests.fakes import FakeObjects
 

@@ -165,7 +165,8 @@ def _weight(release: Release, route: Route | None) -> float:
     """The share of entities that ask the release's version now."""
     if route is None or route.challenger is None:
         return 1.0 if release.status is ReleaseStatus.WATCHING else 0.0
-    is_leased = route.challenger.lease_until > datetime.now(UTC).isoformat()
+    lease = route.challenger.lease_until
+    is_leased = bool(lease) and datetime.fromisoformat(lease) > datetime.now(UTC)
     weight = route.challenger.weight if is_leased else 0.0
     return 1 - weight if release.status is ReleaseStatus.WATCHING else weight
 

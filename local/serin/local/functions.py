@@ -18,13 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from serin.local.faults import Faults
+from serin.local.limits import SYNC_PAYLOAD_LIMIT, Answer, deadline, shortened
 from serin.local.logs import Logs
-from serin.local.process import Answer, FunctionProcess, Spec
+from serin.local.process import FunctionProcess, Spec
 from serin.local.reaper import Reaper
 
-SYNC_PAYLOAD_LIMIT = 6 * 1024 * 1024
-RESPONSE_LIMIT = 6_291_556
-ASYNC_PAYLOAD_LIMIT = 1024 * 1024
 _PROCESSES = 10  # of one function, where it reserves no concurrency; more events wait their turn
 _PATIENCE_SECONDS = 0.1  # how long an event waits for a process to come free before another is started
 _QUEUE_SECONDS = 60.0  # how long an event waits where the function has as many processes as it may
@@ -313,25 +311,24 @@ class _Invocation:
             answer = self._process.send(request_id, self._record.event, timeout_seconds=spec.timeout_seconds)
             self._began = time.monotonic()
             self._init_seconds = self._process.init_seconds if is_cold else None
-            deadline = self._began + spec.timeout_seconds
+            self._deadline = deadline(self._began, spec.timeout_seconds)
             if answer is None:
-                answer = self._process.receive(request_id, until=until, deadline=deadline)
+                answer = self._process.receive(request_id, until=until, deadline=self._deadline)
         except BaseException:
             self._functions.release(self._pool, self._process)
             raise
         if answer is None:
-            threading.Thread(target=self._finish_later, args=(deadline,), daemon=True).start()
+            threading.Thread(target=self._finish_later, daemon=True).start()
             raise StillRunning(request_id)
         return self._finish(answer)
 
-    def _finish_later(self, deadline: float) -> None:
-        answer = self._process.receive(self._record.request_id, until=deadline, deadline=deadline)
+    def _finish_later(self) -> None:
+        answer = self._process.receive(self._record.request_id, until=self._deadline, deadline=self._deadline)
         if answer is not None:
             self._finish(answer)
 
     def _finish(self, answer: Answer) -> Outcome:
-        if answer.error_type is None and len(answer.payload) > RESPONSE_LIMIT:
-            answer = _too_long(answer)
+        answer = shortened(answer)
         request_id = self._record.request_id
         self._record.outcome = "succeeded" if answer.error_type is None else "failed"
         self._record.error = answer.error_type
@@ -356,12 +353,3 @@ class _Invocation:
         if answer.error_type in ("Sandbox.Timedout", "Runtime.OutOfMemory", "Runtime.ExitError"):
             lines.insert(0, json.loads(answer.payload)["errorMessage"])
         return lines
-
-
-def _too_long(answer: Answer) -> Answer:
-    message = (
-        f"Response payload size ({len(answer.payload)} bytes) exceeded maximum allowed payload size"
-        f" ({RESPONSE_LIMIT} bytes)."
-    )
-    error_type = "Function.ResponseSizeTooLarge"
-    return Answer(json.dumps({"errorType": error_type, "errorMessage": message}).encode(), error_type)

@@ -6,7 +6,6 @@ second thread stands between an event and its handler.
 """
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -19,10 +18,10 @@ from pathlib import Path
 from typing import IO
 
 from serin.local.faults import Kill
+from serin.local.limits import INIT_SECONDS, Answer, failure, out_of_memory, timed_out
 from serin.local.reaper import Reaper
 from serin.local.wire import Connection, Malformed, Request, Response
 
-_INIT_SECONDS = 10.0  # Lambda gives an init this long before it counts as part of the invocation
 _LOOK_SECONDS = 0.25  # how often a wait looks whether the process is still alive
 _NEXT = "/2018-06-01/runtime/invocation/next"
 _SECRET = "twin"
@@ -47,14 +46,6 @@ class Spec:
     memory_mb: int
     concurrency: int | None
     log_group: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a process said about an event. error_type: None where it succeeded."""
-
-    payload: bytes
-    error_type: str | None = None
 
 
 class FunctionProcess:
@@ -103,7 +94,7 @@ class FunctionProcess:
 
         Returns None; or, where the process could not get ready, the answer that says why.
         """
-        request = self._wait_for_request(time.monotonic() + _INIT_SECONDS + timeout_seconds)
+        request = self._wait_for_request(time.monotonic() + INIT_SECONDS + timeout_seconds)
         if request is None:
             return self._end(request_id, timeout_seconds)
         if request.target != _NEXT:
@@ -258,18 +249,13 @@ class FunctionProcess:
             self.kill("timeout")
         code = self._process.wait()
         if self._why_killed == "timeout":
-            return _failure(request_id, "Sandbox.Timedout", f"Task timed out after {timeout_seconds:.2f} seconds")
+            return timed_out(request_id, timeout_seconds)
         if self._why_killed == "memory":
-            return _failure(request_id, "Runtime.OutOfMemory", "Runtime exited with error: signal: killed")
-        return _failure(request_id, "Runtime.ExitError", f"Runtime exited {_how(code)}")
+            return out_of_memory(request_id)
+        return failure(request_id, "Runtime.ExitError", f"Runtime exited {_how(code)}")
 
 
 def _how(code: int) -> str:
     if code == 0:
         return "without providing a reason"
     return f"with error: exit status {code}" if code > 0 else f"with error: signal: {signal.strsignal(-code)}".lower()
-
-
-def _failure(request_id: str, error_type: str, message: str) -> Answer:
-    failure = {"errorType": error_type, "errorMessage": f"RequestId: {request_id} Error: {message}"}
-    return Answer(json.dumps(failure).encode(), error_type)

@@ -18,7 +18,8 @@ from moto.sqs.exceptions import ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, sqs_backends
 
 from serin.local.faults import Faults
-from serin.local.functions import SYNC_PAYLOAD_LIMIT, Functions, Outcome, Throttled
+from serin.local.functions import Functions, Outcome, Throttled
+from serin.local.limits import SYNC_PAYLOAD_LIMIT
 
 _LOOK_SECONDS = 0.02
 _BATCHES = 2  # of one function at once, where neither it nor its mapping says: a laptop has few cores

@@ -15,7 +15,8 @@ from moto.sqs.models import sqs_backends
 
 from serin.local.errors import UnsupportedResource
 from serin.local.faults import Faults
-from serin.local.functions import ASYNC_PAYLOAD_LIMIT, Functions, Outcome, PayloadTooLarge, Throttled
+from serin.local.functions import Functions, Outcome, PayloadTooLarge, Throttled
+from serin.local.limits import ASYNC_PAYLOAD_LIMIT
 from serin.local.workflows import Workflows
 
 # Lambda waits one minute, then two; here seconds, so that a test sees the end of it.

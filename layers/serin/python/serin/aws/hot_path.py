@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import time
 from collections.abc import Mapping
-from random import Random
 from typing import Any
 from urllib.parse import quote
 
@@ -30,6 +28,7 @@ from serin.registry.records import ModelVersion, Route
 from serin.registry.registry import answer_key, decode, number_key, partition
 from serin.serving.capture.recorder import Recorder
 from serin.serving.endpoint import Endpoint
+from serin.serving.prediction_id import prediction_ids
 from serin.serving.report import Report
 from serin.serving.routing.router import Router
 
@@ -141,10 +140,9 @@ def make_endpoint(environment: Mapping[str, str], *, report: Report) -> Endpoint
     reader = LeanReader(environment)
     router = Router(reader.route, reader.file, time.monotonic, versions=reader.version, report=report)
     recorder = Recorder(_print, wall_clock=time.time, report=report)
-    draw = Random(secrets.randbits(256)).getrandbits  # to ask the kernel for each id would cost ten times as much
     return Endpoint(
         router,
-        lambda: f"{draw(64):016x}",
+        prediction_ids(),
         names=reader.models,
         kept=reader.kept_answer,
         recorder=recorder,

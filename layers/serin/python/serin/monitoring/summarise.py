@@ -22,10 +22,11 @@ from serin.monitoring.layout import (
     slice_of,
 )
 from serin.monitoring.summary import MS_PER_MINUTE, Served, Slice, SliceKey, Summary, Traffic, TrafficKey
-from serin.monitoring.truths import ReceivedTruth, Truths, earlier, row_id
+from serin.monitoring.truths import ReceivedTruth, Truths, earlier
 from serin.monitoring.units import Unit, Units, first_of
 from serin.profile.profile import profile_columns, profile_numbers
 from serin.serving.lines import Capture, Feedback
+from serin.serving.prediction_id import row_id
 
 AT_ONCE = 20_000  # captures and rows held in memory before they are counted
 MAX_TRUTHS = 100_000  # kept of one file: some 4 MB

@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 from serin.contract.spec import Label, label_text
 from serin.monitoring.units import Unit
+from serin.serving.prediction_id import row_id
 
 
 class ReceivedTruth(NamedTuple):
@@ -33,11 +34,6 @@ class Truths:
 def earlier(one: ReceivedTruth, other: ReceivedTruth) -> ReceivedTruth:
     """Choose the first of two, whichever is named first."""
     return min(one, other, key=lambda truth: (truth.at, repr(truth.value)))
-
-
-def row_id(prediction: str, row: int) -> str:
-    """Name a row of a prediction as its answer does."""
-    return f"{prediction}-{row}"
 
 
 @dataclass(frozen=True, slots=True)

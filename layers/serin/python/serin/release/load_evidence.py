@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from serin.errors import NotFound, Unverified
 from serin.monitoring.minutes import Minute, count_minutes
 from serin.monitoring.summary import Summary
-from serin.monitoring.truths import ReceivedTruth, Terms, Truths, row_id
+from serin.monitoring.truths import ReceivedTruth, Terms, Truths
 from serin.registry.keys import release_prefix, summaries_prefix
 from serin.registry.ports import Objects
 from serin.registry.records import Release, ReleaseStatus
@@ -19,6 +19,7 @@ from serin.release.evidence import FeedbackCount
 from serin.release.evidence_cache import EvidenceCache, FrozenMinutes
 from serin.release.lease import step_began
 from serin.release.plan import Plan, StepKind
+from serin.serving.prediction_id import row_id
 
 KEPT_TRUTHS = 20_000
 """Of feedback on predictions that are no unit's first: they may yet be read, or never were asked."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from serin.contract.spec import ServingSpec, label_text
 from serin.serving.lines import Arm, Fault
+from serin.serving.prediction_id import row_id
 from serin.serving.rows.encode import Encoded
 
 if TYPE_CHECKING:  # who only reads the routes of the API loads nothing that runs a graph
@@ -91,7 +92,7 @@ def answers(
     more, that of the class predicted; for regression the value itself.
     """
     rows = scores.tolist()
-    names = [f"{prediction_id}-{place}" for place in range(len(rows))]
+    names = [row_id(prediction_id, place) for place in range(len(rows))]
     if not spec.classes:
         written = [{"id": name, "prediction": row[0], "score": row[0]} for name, row in zip(names, rows, strict=True)]
     else:

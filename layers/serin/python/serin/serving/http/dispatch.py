@@ -99,8 +99,7 @@ def respond(
         if status >= 500:
             with suppress(Exception):  # the answer comes before the word about it
                 report("NoAnswer", error.code, loggable(raised))
-        refusal = {"error": error.message} if route.is_v2 else body_of(error)
-        return Reply(refusal, status, {"Retry-After": "5"} if status == 503 else {})
+        return Reply(body_of(error, is_v2=route.is_v2), status, {"Retry-After": "5"} if status == 503 else {})
 
 
 @lru_cache(maxsize=64)  # nearly every request has the same

@@ -39,8 +39,10 @@ def status_of(error: SerinError) -> int:
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
-def body_of(error: SerinError) -> dict[str, Any]:
-    """Give an error the form that every error has over HTTP; of many problems the first hundred."""
+def body_of(error: SerinError, *, is_v2: bool) -> dict[str, Any]:
+    """Give an error the form that it has over HTTP: the protocol V2's, or ours; of many problems the first hundred."""
+    if is_v2:
+        return {"error": error.message}
     body: dict[str, Any] = {"code": error.code, "message": error.message}
     if isinstance(error, InvalidRows):
         body["problems"] = [

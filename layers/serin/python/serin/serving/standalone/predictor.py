@@ -30,7 +30,7 @@ def main(folder: Path, words: list[str] | None = None) -> int:
         rows = rows_of(read_json(body), version.endpoint.serving(version.model).model.spec)
         answer, status = version.endpoint.predict(version.model, json.dumps({"rows": rows}).encode()), 0
     except SerinError as error:
-        answer, status = body_of(error), 1
+        answer, status = body_of(error, is_v2=False), 1
     except OSError as error:
         parser.error(f"{error.filename}: {error.strerror}")
     sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")

@@ -92,7 +92,7 @@ def match(path: str) -> tuple[HttpRoute, dict[str, str]] | None:
 def refusal(error: SerinError, path: str) -> Reply:
     """Say an error in the form that errors have at a path."""
     is_v2 = f"{path}/".startswith("/v2/")
-    return Reply({"error": error.message} if is_v2 else body_of(error), status_of(error))
+    return Reply(body_of(error, is_v2=is_v2), status_of(error))
 
 
 def log(metric: str, code: str, reason: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from serin.errors import BadRequest, Unverified
 from serin.registry.records import Champion, Route
 from serin.serving.answer import EXPLANATION
 from serin.serving.endpoint import Endpoint
+from serin.serving.prediction_id import prediction_ids
 from serin.serving.routing.router import Router
 from serin.serving.rows.body import dump_json
 
@@ -41,7 +41,7 @@ class StandaloneVersion:
             raise Unverified(f"manifest.json cannot be read: {error}") from error
         router = Router(lambda model: route if model == name else None, lambda key: read(_name(key)), time.monotonic)
         router.serving(name)
-        endpoint = Endpoint(router, new_id=lambda: secrets.token_hex(8), names=lambda: [name])
+        endpoint = Endpoint(router, new_id=prediction_ids(), names=lambda: [name])
         return cls(name, route.champion.version, endpoint)
 
     def predict(self, rows: Any, *, explain: bool = False) -> list[dict[str, Any]]:
