@@ -49,6 +49,10 @@ class FakeRows:
             self._texts[place] = text
             self.rows[place] = Row(*place, json.loads(text), change.expected_revision + 1)
 
+    def erase(self, partition: str, sort_prefix: str) -> None:
+        for row in self.list(partition, sort_prefix):
+            del self.rows[row.partition, row.sort], self._texts[row.partition, row.sort]
+
     def _revision(self, change: Write) -> int:
         place = change.partition, change.sort
         return self.rows[place].revision if place in self.rows else 0
@@ -103,6 +107,11 @@ class FakeObjects:
         self.written[key, version] = STORED_AT + timedelta(seconds=len(self.written))
         self.authors[key, version] = by
         return version
+
+    def erase(self, prefix: str) -> int:
+        erased = [key for key in self.versions if key.startswith(prefix)]
+        self.deleted -= set(erased)
+        return sum(len(self.versions.pop(key)) for key in erased)
 
     def author(self, key: str, version: str) -> str:
         self.get(key, version)
@@ -169,6 +178,9 @@ class FakeAnswers:
         for answer in answers:
             if answer.entity not in self.found or self.found[answer.entity].at <= answer.at:
                 self.found[answer.entity] = answer
+
+    def forget(self, model: str) -> None:  # they are of one model
+        self.found.clear()
 
 
 @dataclass

@@ -43,6 +43,8 @@ TESTS = {
     "release": (
         "tests/release/test_turn.py",
         "tests/release/test_faults.py",
+        "tests/release/test_retire.py",
+        "tests/release/test_delete.py",
         "tests/release/test_replay.py",
         "tests/release/test_interleaving.py",
         "tests/release/test_invariants.py",

@@ -196,6 +196,48 @@ def test_objects_are_listed_by_prefix_at_their_latest_version(objects: Objects) 
     assert [(item.key, item.version, item.size) for item in objects.list("a/")] == [("a/1", latest, 5)]
 
 
+def test_erased_rows_are_those_that_would_be_listed(rows: Rows) -> None:
+    for number in range(60):  # more than one call deletes
+        rows.write([Write("P", f"A#{number}", {}, 0)])
+    rows.write([Write("P", "B", {}, 0), Write("Q", "A#1", {}, 0)])
+    for _ in range(2):
+        rows.erase("P", "A#")
+        assert [row.sort for row in (*rows.list("P", "A"), *rows.list("P", "B"), *rows.list("Q", "A"))] == ["B", "A#1"]
+    rows.write([Write("P", "A#1", {}, 0)])
+
+
+def test_erased_objects_are_gone_in_every_version(objects: Objects) -> None:
+    for number in range(3):
+        objects.put("a/1", b"%d" % number)
+    objects.put("a/2", b"")
+    objects.put("ab", b"beside it")
+    assert objects.erase("a/") == 4
+    assert [item.key for item in objects.all_versions("")] == ["ab"]
+    assert (objects.erase("a/"), objects.exists("a/1")) == (0, False)
+
+
+def test_more_versions_than_a_page_holds_are_erased_and_what_was_deleted_too(aws: None) -> None:
+    client = boto3.client("s3", region_name=REGION)
+    bucket = make_bucket(client)
+    for number in range(1005):
+        client.put_object(Bucket="bucket", Key=f"a/{number}", Body=b"")
+    client.delete_object(Bucket="bucket", Key="a/1")
+    assert bucket.erase("a/") == 1005
+    listed = client.list_object_versions(Bucket="bucket")
+    assert (listed.get("Versions", []), listed.get("DeleteMarkers", [])) == ([], [])
+    client.delete_bucket(Bucket="bucket")
+
+
+def test_answers_of_one_model_are_forgotten(aws: None) -> None:
+    client = make_table()
+    answers = DynamoAnswers(client, "t", RESTLESS)
+    kept = [KeptAnswer(f"p{number}", "2026", 2_000_000_000, {}) for number in range(30)]
+    answers.keep("loans", kept)
+    answers.keep("loans2", kept[:1])
+    answers.forget("loans")
+    assert [item["PK"]["S"] for item in client.scan(TableName="t")["Items"]] == ["ENTITY#loans2#p0"]
+
+
 @pytest.mark.parametrize("kind", ["fake", "dynamodb"])
 def test_an_answer_is_kept_until_a_later_one_comes(request: pytest.FixtureRequest, kind: str) -> None:
     older, newer = (KeptAnswer("ann", at, 2_000_000_000, {"score": at}) for at in ("2026-01-01 0", "2026-01-01 1"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from serin.batch.split import Splitter
 from serin.batch.start import BatchStarter
 from serin.errors import Unverified
 from serin.registry.keys import batch_account_key
+from serin.registry.records import Retirement
+from serin.registry.registry import Registry, put
 from tests.e2e.test_journey_on_fakes import CONTRACT, House, as_csv, table
 from tests.fakes import FakeAnswers, FakeWorkflow
 
@@ -100,6 +104,23 @@ def test_each_row_is_answered_as_over_http(batch: BatchHouse) -> None:
     assert [(int(row["prediction"]), float(row["score"])) for row in answered[:50]] == [
         (answer["prediction"], answer["score"]) for answer in online
     ]
+
+
+def test_a_model_whose_retirement_is_over_answers_no_batch(batch: BatchHouse) -> None:
+    registry, now = batch.house.registry, batch.house.clock.at
+    retirement = Retirement(now.isoformat(), "arn:aws:iam::1:user/ann", "nobody asks it")
+    for days, codes in ((1, []), (0, ["RETIRED"])):
+        until = (now + timedelta(days=days)).isoformat()
+        set_retirement(registry, replace(retirement, until=until))
+        account = batch.send(as_csv(ROWS[:3]), f"retired-{days}.csv")
+        assert [reason["code"] for reason in account["files"][0]["reasons"]] == codes
+    set_retirement(registry, None)
+
+
+def set_retirement(registry: Registry, retirement: Retirement | None) -> None:
+    route = registry.route("tumours")
+    assert route is not None
+    registry.save(put(replace(route.value, retirement=retirement), expected_revision=route.revision))
 
 
 def test_a_category_never_seen_is_answered_with_a_note(batch: BatchHouse) -> None:

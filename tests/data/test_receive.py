@@ -16,8 +16,8 @@ from serin.data.receive import Intake, Upload
 from serin.registry.ids import receipt_id
 from serin.registry.keys import model_of_upload
 from serin.registry.receipts import read_receipt
-from serin.registry.records import Receipt, ReceiptStatus
-from serin.registry.registry import Registry
+from serin.registry.records import Life, Receipt, ReceiptStatus, Retirement
+from serin.registry.registry import Registry, put_life
 from tests.builders import a_contract
 from tests.fakes import RESTLESS, FakeClock, FakeNotifier, FakeObjects, FakeQueue
 from tests.interleave import OvertakenRows, Seam, at_every_call, overtake_every_row
@@ -249,3 +249,14 @@ def test_an_upload_for_no_model_is_told_by_what_was_written(uploads: Uploads, ke
     receipt = uploads.intake.receive(uploads.upload(key, BAD))
     assert (receipt.status, receipt.reasons[0]["message"]) == (ReceiptStatus.QUARANTINED, message)
     assert receipt.model == model_of_upload(key)
+
+
+def test_an_upload_to_a_retired_model_is_set_aside_whole_with_the_reason(uploads: Uploads) -> None:
+    retirement = Retirement("2026-01-01T00:00:00+00:00", "arn:aws:iam::1:user/ann", "nobody asks it")
+    uploads.registry.save(put_life("loans", Life(retirement), expected_revision=0))
+    upload = uploads.upload("uploads/loans/1.csv", rows(1))
+    receipt = uploads.intake.receive(upload)
+    assert (receipt.status, receipt.reasons[0]["code"]) == (ReceiptStatus.QUARANTINED, "RETIRED")
+    assert "retired since 2026-01-01T00:00:00, by ann: nobody asks it" in str(receipt.reasons[0]["message"])
+    assert uploads.data.get(f"{receipt.quarantine}upload") == rows(1)
+    assert (uploads.registry.datasets("loans"), uploads.requests.messages) == ([], [])

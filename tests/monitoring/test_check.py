@@ -17,12 +17,13 @@ import yaml
 from functions.check_drift import handler
 from serin.aws.cloud import Cloud, utc_now
 from serin.contract.load import Contracts
-from serin.errors import SerinError, Unavailable, Unverified
+from serin.errors import Refused, SerinError, Unavailable, Unverified
 from serin.monitoring.capture_files import Summariser
 from serin.monitoring.check import Checker
 from serin.monitoring.drift import DriftReport, DriftVerdict
 from serin.monitoring.summary import Summary
-from serin.registry.registry import Registry
+from serin.registry.records import Retirement
+from serin.registry.registry import Registry, put
 from serin.registry.requests import Trigger
 from tests.builders import a_capture_file, a_contract
 from tests.fakes import FakeClock, FakeNotifier, FakeObjects, FakeQueue
@@ -80,6 +81,18 @@ def test_traffic_as_in_training_is_steady_and_nobody_is_told(bench: Bench) -> No
     assert {shift.column for shift in report.features} == {"age", "salary", "education"}
     assert {shift.column for shift in report.predictions} == {"score", "label"}
     assert (bench.requests.messages, bench.notifier.told, bench.registry.history("loans")) == ([], [], [])
+
+
+def test_a_retired_model_is_not_checked_and_who_asks_is_told_so(bench: Bench) -> None:
+    bench.serve(400, older=25)
+    route = bench.registry.route("loans")
+    assert route is not None
+    retirement = Retirement("2026-01-01T00:00:00+00:00", "arn:aws:iam::1:user/ann", "nobody asks it")
+    bench.registry.save(put(replace(route.value, retirement=retirement), expected_revision=route.revision))
+    assert bench.checker.check("loans", CLOCK) is None
+    with pytest.raises(Refused, match="by ann: nobody asks it"):
+        bench.checker.check("loans", Trigger.HAND)
+    assert (bench.requests.messages, bench.notifier.told) == ([], [])
 
 
 def test_drift_names_the_feature_tells_people_and_asks_for_a_training(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from serin.errors import NotFound, Unavailable, Unverified
 from serin.registry.ids import sha256
-from serin.registry.records import Champion, Route
+from serin.registry.records import Champion, Retirement, Route
 from serin.serving.routing.router import Router, _Loaded
 from serin.training.train import train
 from tests.builders import a_contract
@@ -46,6 +47,12 @@ class World:
     now: float = 0.0
     wall: float = 1_767_225_600.0
     reads: list[str] = field(default_factory=list)
+    retirement: Retirement | None = None
+
+    def retire(self, *, after: float | None) -> None:
+        """Let the route say that the model is retired. after: so many seconds from now it answers no longer."""
+        until = "" if after is None else datetime.fromtimestamp(self.wall + self.now + after, UTC).isoformat()
+        self.retirement = Retirement("2026-01-01T00:00:00+00:00", "arn:aws:iam::1:user/ann", "nobody asks it", until)
 
     def route(self, model: str) -> Route | None:
         self.reads.append(model)
@@ -55,7 +62,7 @@ class World:
             return None
         names = ("model.onnx", "spec.json")
         digests = {name: sha256(self.files[f"models/loans/{self.champion}/{name}"]) for name in names}
-        return Route("loans", Champion(self.champion, digests, "2026"))
+        return Route("loans", Champion(self.champion, digests, "2026"), retirement=self.retirement)
 
     def file(self, key: str) -> bytes:
         return self.files[key]
@@ -97,6 +104,51 @@ def test_it_wakes_up_current_where_only_the_wall_clock_went_on(world: World, sec
     router.serving("loans")
     world.champion, world.wall = 2, world.wall + seconds
     assert router.serving("loans").champion.version == 2
+
+
+def test_a_retired_model_answers_to_the_second_and_not_longer(world: World) -> None:
+    router = world.router()
+    world.retire(after=12.5)
+    for world.now in (0.0, 4.5, 9.0, 12.4):
+        assert router.serving("loans").champion.version == 1
+    reads, world.now = len(world.reads), 12.5
+    with pytest.raises(NotFound, match=r"since 2026-01-01T00:00:12: retired since .*, by ann: nobody") as refused:
+        router.serving("loans")
+    assert (refused.value.code, len(world.reads) - reads) == ("RETIRED", 1)
+    assert router.champion("loans") is None
+
+
+def test_a_retired_model_whose_route_is_out_of_reach_ends_in_time_too(world: World) -> None:
+    router = world.router()
+    world.retire(after=12.5)
+    router.serving("loans")
+    world.is_out_of_reach, world.now = True, 11.0
+    assert router.serving("loans").is_degraded
+    world.now = 12.5
+    for _ in range(2):
+        with pytest.raises((NotFound, Unavailable)):
+            router.serving("loans")
+
+
+def test_a_retired_model_without_a_date_answers_on_and_one_taken_back_answers_again(world: World) -> None:
+    router = world.router()
+    world.retire(after=None)
+    world.now = 10_000.0
+    assert router.serving("loans").champion.version == 1
+    world.retire(after=0.0)
+    world.now += 5.0
+    with pytest.raises(NotFound):
+        router.serving("loans")
+    world.retirement = None
+    assert router.serving("loans").champion.version == 1
+
+
+def test_a_date_costs_no_reading_of_the_route_between(world: World) -> None:
+    router = world.router()
+    world.retire(after=1000.0)
+    for world.now in (0.0, 1.0, 2.0, 3.9):
+        router.serving("loans")
+    assert len(world.reads) == 1
 
 
 def test_a_thousand_functions_do_not_read_the_row_in_one_moment(world: World) -> None:

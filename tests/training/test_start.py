@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from serin.contract.load import Contracts
-from serin.registry.records import RunStatus
-from serin.registry.registry import Registry, put
+from serin.registry.records import Deletion, Life, Retirement, RunStatus, TrainingState
+from serin.registry.registry import Registry, put, put_life, put_training
 from serin.registry.requests import TrainingRequest, Trigger
 from serin.training.close import Closer
 from serin.training.start import MARKED_AT_ONCE, Skip, Starter, Train, decide
@@ -274,3 +274,30 @@ def test_closing_twice_tells_people_once(bench: Bench) -> None:
     closed = bench.closer.close("loans", run, attempt=1, version=None, passed=False, error="late")
     assert closed.status is RunStatus.REJECTED
     assert [subject for subject, _ in bench.notifier.told] == ["loans@1 was rejected by its gates"]
+
+
+@pytest.mark.parametrize("by", list(Trigger))
+def test_a_retired_model_is_not_trained_whoever_asks(bench: Bench, by: Trigger) -> None:
+    bench.accept("d1")
+    retirement = Retirement("2026-01-01T00:00:00+00:00", "arn:aws:iam::1:user/ann", "nobody asks it")
+    bench.registry.save(put_life("loans", Life(retirement), expected_revision=0))
+    state = bench.starter.consider(TrainingRequest("loans", by, "r1"))
+    assert (state.running, bench.workflow.started, state.is_drift_waiting) == (None, {}, False)
+    assert state.decision == "loans is retired since 2026-01-01T00:00:00, by ann: nobody asks it; nothing is trained"
+    bench.registry.save(put_life("loans", Life(), expected_revision=1))
+    assert bench.starter.consider(TrainingRequest("loans", Trigger.DATA)).running
+
+
+def test_the_same_data_after_a_deletion_is_another_run(bench: Bench) -> None:
+    """The name of an execution is spent once, so that a run of the same name would never begin."""
+    bench.accept("d1")
+    before = bench.starter.consider(TrainingRequest("loans", Trigger.UPLOAD)).running
+    bench.registry.erase_records("loans")
+    state = bench.registry.training("loans")
+    bench.registry.save(put_training("loans", TrainingState(), expected_revision=state.revision))
+    ended = Deletion("2026-01-02", "ann", "a trial", ended_at="2026-01-02")
+    bench.registry.save(put_life("loans", Life(deletion=ended), expected_revision=0))
+    bench.accept("d1")
+    after = bench.starter.consider(TrainingRequest("loans", Trigger.UPLOAD)).running
+    assert after not in (None, before)
+    assert len(bench.workflow.started) == 2

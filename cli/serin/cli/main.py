@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from serin.cli.commands import contracts, data, models, practice, predictions, projects, releases, twin
+from serin.cli.commands import contracts, data, lives, models, practice, predictions, projects, releases, twin
 from serin.cli.commands.arguments import check_words
 from serin.cli.exits import AnsweredNo
 from serin.cli.show import complain
@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="From a table of data to a prediction endpoint that looks after itself.",
 )
-for commands in (projects, contracts, twin, data, models, predictions, releases, practice):
+for commands in (projects, contracts, twin, data, models, predictions, releases, lives, practice):
     app.add_typer(commands.app)
 
 

@@ -13,12 +13,12 @@ from serin.cli.show import Output
 from serin.client.follow import Judged, Skipped, Step, as_document, sentence
 from serin.client.releases import ways_to_answer
 from serin.client.versions import Versions
-from serin.client.words import gate_in_words, moment, name_some, short
+from serin.client.words import gate_in_words, moment, name_some, short, word_life
 from serin.contract.gates import NOT_COMPARABLE
 from serin.contract.metrics import METRICS, Metric
 from serin.contract.spec import label_text
 from serin.registry.keys import uploaded_file
-from serin.registry.records import Receipt, ReceiptStatus, Release, ReleaseStatus, Run
+from serin.registry.records import Life, Receipt, ReceiptStatus, Release, ReleaseStatus, Retirement, Run
 
 if TYPE_CHECKING:
     from serin.monitoring.drift import DriftReport, Shift
@@ -238,6 +238,8 @@ def tell_versions(output: Output, model: str, metric: str, overview: Versions) -
         if excluded := overview.excluded_from(version):
             names = ", ".join(dataset.id for dataset in excluded)
             output.say(f"version {version.number} learned from {names}, which was excluded since", style="yellow")
+    if line := word_life(model, overview.life):
+        output.say(line, style="yellow")
     tell_held(output, model, overview.datasets)
     _tell_failed(output, overview)
     training = overview.training
@@ -261,6 +263,8 @@ def tell_lineage(output: Output, lineage: dict[str, Any]) -> None:
     output.heading(
         f"{lineage['model']}@{lineage['version']}  {'champion' if lineage['is_champion'] else lineage['status']}"
     )
+    if lineage["retirement"]:
+        output.say(word_life(lineage["model"], Life(Retirement(**lineage["retirement"]))), style="yellow")
     for upload in lineage["uploads"]:
         output.heading(f"upload  {upload.get('key', '-')}")
         output.facts(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from serin.aws.cloud import Cloud
-from serin.aws.wiring import checker_in, releaser_in
+from serin.aws.wiring import checker_in, deleter_in, releaser_in
 from serin.client.answers import Prediction, predictions_table, read_predictions
 from serin.client.datasets import Datasets
-from serin.client.project import Project
+from serin.client.project import AskedWrongly, Project
+from serin.client.times import read_time
 from serin.client.versions import Versions
 from serin.client.work import TIMEOUT_SECONDS, Say, Training, Upload
 from serin.contract.model import Contract
@@ -20,10 +22,12 @@ from serin.errors import NotFound
 from serin.monitoring.drift import DriftReport
 from serin.registry.keys import batch_prefix, receipts_prefix, upload_key, uploaded_file
 from serin.registry.lineage import explain_version
-from serin.registry.records import ModelVersion, Receipt, Release, Route
+from serin.registry.records import Deletion, ModelVersion, Receipt, Release, Retirement, Route
 from serin.registry.requests import TrainingRequest, Trigger
 from serin.registry.version_number import resolve_version
 from serin.release.approve import answer
+from serin.release.delete import Inventory
+from serin.release.retire import retire, undo_retirement
 from serin.release.rollback import rollback as roll_back
 
 if TYPE_CHECKING:
@@ -330,6 +334,36 @@ class ModelClient:
         # The contract is not read: it may be what is broken.
         number = None if version is None else self.number(version)
         return roll_back(releaser_in(self.cloud, actor=self.environment.caller), self.name, reason, version=number)
+
+    # Its end
+
+    def retire(self, *, reason: str, until: date | str | None = None) -> Retirement:
+        """Retire the model: nothing is trained or released for it any more, and its champion goes on answering.
+
+        until: from when on it does not answer: a date (of which 00:00 UTC is meant), a time, or `now`; where left out,
+        it answers until it is deleted. Doing it again sets both anew. Raises Refused, NotFound.
+        """
+        releaser = releaser_in(self.cloud, actor=self.environment.caller)
+        return retire(releaser, self.name, reason, until=read_time(until) if until else None)
+
+    def undo_retirement(self, *, reason: str = "") -> None:
+        """Take the retirement back; a training is considered then. Raises Conflict where it is not retired."""
+        undo_retirement(releaser_in(self.cloud, actor=self.environment.caller), self.name, reason)
+        self.cloud.training_requests.send(TrainingRequest(self.name, Trigger.DATA).to_message())
+
+    def what_goes(self) -> Inventory:
+        """List what deleting the model would take. Raises Refused where it may not be deleted now, NotFound."""
+        return deleter_in(self.cloud, actor=self.environment.caller).check(self.name)
+
+    def delete(self, *, confirm: str, reason: str = "") -> Deletion:
+        """Delete the model for good: versions, data, runs, batches. Its history stays, with the versions' digests.
+
+        confirm: the model's name once more. reason: that of its retirement where left out. Where it broke off, calling
+        it again ends it. Raises Refused where the model is not retired or something is under way, NotFound.
+        """
+        if confirm != self.name:
+            raise AskedWrongly(f"to delete {self.name} for good, confirm it by its name, not by {confirm!r}")
+        return deleter_in(self.cloud, actor=self.environment.caller).delete(self.name, reason)
 
     def _answer(self, version: int, seen: str, *, is_approved: bool) -> Release:
         # On the twin everybody is one identity, which therefore says nothing of who somebody is.

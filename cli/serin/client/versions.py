@@ -6,19 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from serin.registry.curate import taint
-from serin.registry.records import Dataset, ModelVersion, Run, RunStatus, TrainingState
+from serin.registry.records import Dataset, Life, ModelVersion, Run, RunStatus, TrainingState
 from serin.registry.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """What there is of a model, the oldest first. champion: the number of the version that answers; None: none does."""
+    """What there is of a model, the oldest first. champion: the number of the version that answers; None: none does.
+
+    life: whether it is retired, and when a model of its name was deleted.
+    """
 
     champion: int | None
     versions: Sequence[ModelVersion]
     runs: Sequence[Run]
     datasets: Sequence[Dataset]
     training: TrainingState
+    life: Life
 
     @classmethod
     def of(cls, registry: Registry, model: str) -> Versions:
@@ -29,6 +33,7 @@ class Versions:
             runs=registry.runs(model),
             datasets=registry.datasets(model),
             training=training,
+            life=registry.life(model).value,
         )
 
     def status_of(self, version: ModelVersion) -> str:

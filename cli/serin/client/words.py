@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from serin.registry.records import Life
+
 
 def moment(iso: str | None) -> str:
     """Shorten an ISO time to seconds."""
@@ -14,6 +16,17 @@ def moment(iso: str | None) -> str:
 def short(digest: str | None) -> str:
     """Shorten a digest to what one compares by eye."""
     return digest[:12] if digest else "-"
+
+
+def word_life(model: str, life: Life) -> str:
+    """Say that a model is retired or deleted; nothing where it is in use and always was."""
+    if life.is_being_deleted:
+        return f"{model} is being deleted; where that broke off, end it: serin delete {model}"
+    if life.retirement:
+        until = life.retirement.until
+        ends = f"it answers until {moment(until)} UTC" if until else "it answers until it is deleted"
+        return f"{model} is {life.retirement}; {ends}"
+    return f"an earlier {model} was {life.deletion}" if life.deletion else ""
 
 
 def name_some(names: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -25,6 +26,18 @@ def read_version(which: str) -> tuple[str, int]:
     if not (version.isascii() and version.isdigit()):
         raise AskedWrongly(f"{which!r} names no version; write it like {model}@3")
     return model, int(version)
+
+
+def confirm(name: str, typed: str, *, what: str) -> None:
+    """Let a person say the name of what they are about to lose. typed: where they said it already.
+
+    Raises AskedWrongly where it is another name, or nobody is there to be asked.
+    """
+    if not typed and not sys.stdin.isatty():
+        raise AskedWrongly(f"nobody can be asked here; to confirm it, say --yes {name}")
+    typed = typed or typer.prompt(f"type the name of {what} to go on", err=True)
+    if typed != name:
+        raise AskedWrongly(f"{typed!r} is not {name!r}; nothing was done")
 
 
 def check_words(words: Sequence[str]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from serin.aws.failures import translated
-from serin.errors import Conflict, NotFound
+from serin.errors import Conflict, NotFound, Unavailable
 from serin.registry.ports import StoredObject
 
 AUTHOR = "written-by"  # among what S3 keeps beside an object
@@ -66,6 +66,29 @@ class S3Objects:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         return (_stored(item) for item in self._versions(prefix) if item["IsLatest"])
+
+    def erase(self, prefix: str) -> int:
+        erased = 0
+        with translated(self._name(prefix)):
+            # Always the first page: each listing begins anew, for the place where the one before ended is gone.
+            while stored := self._first_versions(prefix):
+                self._delete([{"Key": item["Key"], "VersionId": item["VersionId"]} for item in stored])
+                erased += sum("Size" in item for item in stored)  # which a delete marker has not
+        return erased
+
+    def _first_versions(self, prefix: str) -> Sequence[dict[str, Any]]:
+        """List versions and delete markers, at most 1,000 together."""
+        page = self._client.list_object_versions(Bucket=self.bucket, Prefix=prefix)
+        return [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+
+    def _delete(self, versions: Sequence[dict[str, str]]) -> None:
+        """Delete versions for good: a page of a listing, which has as many as one call deletes."""
+        if not versions:
+            return
+        answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": [*versions], "Quiet": True})
+        if errors := answer.get("Errors"):
+            first = errors[0]
+            raise Unavailable(f"{self._name(first['Key'])} cannot be deleted: {first['Code']}: {first['Message']}")
 
     def list_versions(self, key: str) -> Iterator[StoredObject]:
         return (_stored(item) for item in self._versions(key) if item["Key"] == key)

@@ -11,8 +11,10 @@ from typing import Any
 from serin.aws.failures import translated
 from serin.errors import Conflict, Unavailable
 from serin.registry.ports import KeptAnswer, Row, Write
-from serin.registry.registry import answer_key
-from serin.registry.retry import Patience
+from serin.registry.registry import ENTITY, answer_key
+from serin.registry.retry import TRIES, Patience
+
+DELETED_AT_ONCE = 25
 
 
 class DynamoRows:
@@ -59,6 +61,12 @@ class DynamoRows:
             if not all(self._is_written(change) for change in writes):
                 raise
 
+    def erase(self, partition: str, sort_prefix: str) -> None:
+        query = self._query(partition, sort_prefix) | {"ProjectionExpression": "PK, SK"}
+        with translated(f"the table {self._table}"):
+            pages = self._client.get_paginator("query").paginate(**query)
+            _delete(self._client, self._table, [key for page in pages for key in page["Items"]])
+
     def _put(self, change: Write) -> dict[str, Any]:
         item = {
             **_key(change.partition, change.sort),
@@ -98,6 +106,18 @@ class DynamoAnswers:
         with ThreadPoolExecutor(max_workers=4) as workers:
             list(workers.map(lambda answer: self._keep_while_throttled(model, answer), answers))
 
+    def forget(self, model: str) -> None:
+        # Each entity has a partition of its own, so that all of the table is read.
+        query = {
+            "TableName": self._table,
+            "FilterExpression": "begins_with(PK, :model)",
+            "ExpressionAttributeValues": {":model": {"S": f"{ENTITY}{model}#"}},
+            "ProjectionExpression": "PK, SK",
+        }
+        with translated(f"the table {self._table}"):
+            pages = self._client.get_paginator("scan").paginate(**query)
+            _delete(self._client, self._table, [key for page in pages for key in page["Items"]])
+
     def _keep_while_throttled(self, model: str, answer: KeptAnswer) -> None:
         self._patience.retry_on(Unavailable, lambda: self._keep(model, answer))
 
@@ -121,6 +141,18 @@ class DynamoAnswers:
                 ExpressionAttributeNames={"#at": "at"},
                 ExpressionAttributeValues={":at": {"S": answer.at}},
             )
+
+
+def _delete(client: Any, table: str, keys: Sequence[dict[str, Any]]) -> None:
+    """Delete rows by their keys, as many at once as DynamoDB takes."""
+    for start in range(0, len(keys), DELETED_AT_ONCE):
+        left = [{"DeleteRequest": {"Key": key}} for key in keys[start : start + DELETED_AT_ONCE]]
+        for _ in range(TRIES):
+            left = client.batch_write_item(RequestItems={table: left}).get("UnprocessedItems", {}).get(table, [])
+            if not left:
+                break
+        else:
+            raise Unavailable(f"the table {table} does not delete as fast as it is asked to; try again in a moment")
 
 
 def _key(partition: str, sort: str) -> dict[str, Any]:

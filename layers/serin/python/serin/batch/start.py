@@ -16,7 +16,7 @@ from serin.batch.job import (
 from serin.errors import NotFound
 from serin.registry.keys import batch_account_key, batch_work_prefix, is_single_batch, model_of_batch
 from serin.registry.ports import Clock, Objects, Workflow
-from serin.registry.records import Champion
+from serin.registry.records import Champion, Retirement
 from serin.registry.registry import Registry
 
 
@@ -65,7 +65,11 @@ class BatchStarter:
         if not self.data.exists(f"{work}job.json"):
             route = self.registry.route(model)
             if route is None:
-                self._refuse(model, job, sources)
+                self._refuse(model, job, sources, _no_champion(model))
+                return job
+            retirement = route.value.retirement
+            if retirement is not None and retirement.is_over(self.now()):
+                self._refuse(model, job, sources, _retired(model, retirement))
                 return job
             self._write(model, job, sources, route.value.champion)
         self._run(model, job, 1)
@@ -93,14 +97,25 @@ class BatchStarter:
         )
         write_json(self.data, f"{work}job.json", asdict(started))
 
-    def _refuse(self, model: str, job: str, sources: tuple[Source, ...]) -> None:
+    def _refuse(self, model: str, job: str, sources: tuple[Source, ...], reason: dict[str, str]) -> None:
         """Account for files that nothing can answer."""
-        reason = {
-            "code": "NO_CHAMPION",
-            "message": f"{model} has no champion: nothing was released yet",
-            "fix": f"Look at serin versions {model}; once there is a champion, send the file again.",
-        }
         at = self.now().isoformat()
         refused = Job(id=job, model=model, version=None, artifacts={}, sources=sources, started_at=at)
         files = [FileAccount.unread(source, reason) for source in sources]
         write_account(self.data, BatchAccount.of(refused, files, ended_at=at))
+
+
+def _no_champion(model: str) -> dict[str, str]:
+    return {
+        "code": "NO_CHAMPION",
+        "message": f"{model} has no champion: nothing was released yet",
+        "fix": f"Look at serin versions {model}; once there is a champion, send the file again.",
+    }
+
+
+def _retired(model: str, retirement: Retirement) -> dict[str, str]:
+    return {
+        "code": "RETIRED",
+        "message": f"{model} answers no longer since {retirement.until[:19]}: {retirement}",
+        "fix": f"Ask the model that follows it, or take that back: serin retire {model} --undo",
+    }

@@ -25,7 +25,7 @@ from serin.registry.ids import dataset_id, receipt_id, sha256
 from serin.registry.keys import dataset_prefix, model_of_upload, quarantine_prefix, upload_folder, uploaded_file
 from serin.registry.ports import Clock, Notifier, Objects, Queue
 from serin.registry.receipts import read_receipt, write_receipt
-from serin.registry.records import Dataset, DatasetState, Receipt, ReceiptStatus
+from serin.registry.records import Dataset, DatasetState, Receipt, ReceiptStatus, Retirement
 from serin.registry.registry import Registry, put
 from serin.registry.requests import TrainingRequest, Trigger
 from serin.registry.retry import Patience
@@ -113,6 +113,8 @@ class Intake:
             draft = replace(draft, size=self.data.size(upload.key, upload.version))
             if draft.size > DEFAULT_LIMITS.max_bytes:
                 return replace(draft, reasons=(_too_large(draft.size),))  # it stays where it is
+            if retirement := self.registry.life(upload.model).value.retirement:
+                return self._set_aside(draft, _retired(upload.model, retirement))
             contract = self.contracts.load(upload.folder)
             content = self.data.get(upload.key, upload.version)
         except ContractError as error:
@@ -344,6 +346,11 @@ def _kinds(profile: Profile) -> dict[str, type]:
 
 def _reason(code: str, message: str, fix: str) -> dict[str, object]:
     return {"code": code, "message": message, "fix": fix, "column": None, "rows": [], "count": 0}
+
+
+def _retired(model: str, retirement: Retirement) -> dict[str, object]:
+    message = f"{model} is {retirement}; nothing learns from it any more"
+    return _reason("RETIRED", message, f"take that back (serin retire {model} --undo), then upload it again")
 
 
 def _too_large(size: int) -> dict[str, object]:

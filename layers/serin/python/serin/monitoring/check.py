@@ -15,7 +15,7 @@ from serin.contract.load import Contracts
 from serin.contract.model import Contract
 from serin.contract.spec import ServingSpec
 from serin.data.storage import load_columns
-from serin.errors import Conflict, SerinError
+from serin.errors import Conflict, Refused, SerinError
 from serin.monitoring.drift import DriftReport, DriftVerdict, compare_columns, sum_up
 from serin.monitoring.layout import score_columns
 from serin.monitoring.summary import Served
@@ -60,7 +60,8 @@ class Checker:
     def check(self, model: str, by: str) -> DriftReport | None:
         """Compare the window with what the champion was trained on; None where that is not due, or nobody answers.
 
-        By hand it is always due. People are told, and a training is asked for, once a cooldown.
+        By hand it is always due; Refused is raised then where the model is retired. People are told, and a training is
+        asked for, once a cooldown.
         """
         due = self.due(model, by)
         return self.compare(due, self.served([due])[model]) if due else None
@@ -70,6 +71,10 @@ class Checker:
         contract = self.contracts.load(model)
         plan, state, route, at = contract.monitoring, self.registry.drift(model), self.registry.route(model), self.now()
         if route is None or (by != Trigger.HAND and not self._is_past(state.value.checked_at, plan.every, at)):
+            return None
+        if retirement := route.value.retirement:
+            if by == Trigger.HAND:
+                raise Refused(f"{model} is {retirement}; it is not checked for drift any more", code="RETIRED")
             return None
         version = self.registry.version(model, route.value.champion.version).value
         since = at - self._lasts(plan.window)

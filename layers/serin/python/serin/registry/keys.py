@@ -91,6 +91,20 @@ def release_prefix(model: str, release: str) -> str:
     return f"{RELEASES}{model}/{release}/"
 
 
+# All of a model
+
+
+def data_prefixes(model: str) -> tuple[str, ...]:
+    """Where all stands in the data bucket that is of one model alone. Captures and summaries are of all models."""
+    places = (UPLOADS, RECEIPTS, DATASETS, QUARANTINE, RUNS, RELEASES, DRIFT, BATCH, BATCH_WORK, PREDICTIONS)
+    return tuple(f"{place}{model}/" for place in places)
+
+
+def versions_prefix(model: str) -> str:
+    """Where the files of all versions are, in the artifacts bucket."""
+    return f"{MODELS}{model}/"
+
+
 # Captures and what is read out of them
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from serin.errors import NotFound
 from serin.registry.ports import Objects
 from serin.registry.receipts import read_receipt
 from serin.registry.records import Dataset
@@ -13,7 +14,10 @@ from serin.registry.registry import Registry
 
 def explain_version(registry: Registry, data: Objects, model: str, number: int) -> dict[str, Any]:
     """Gather what made a version and what became of it. Raises NotFound."""
-    version = registry.version(model, number).value
+    life, stored = registry.life(model).value, registry.find_version(model, number)
+    if stored is None and life.deletion:
+        raise NotFound(f"there is no {model}@{number}: {model} was {life.deletion}")
+    version = stored.value if stored else registry.version(model, number).value
     run = registry.run(model, version.run).value
     route = registry.route(model)
     return {
@@ -21,6 +25,7 @@ def explain_version(registry: Registry, data: Objects, model: str, number: int) 
         "version": number,
         "status": str(version.status),
         "is_champion": route is not None and route.value.champion.version == number,
+        "retirement": asdict(life.retirement) if life.retirement else None,
         "created_at": version.created_at,
         "uploads": [_upload(registry, data, model, name) for name in run.datasets],
         "run": {

@@ -46,6 +46,9 @@ class Rows(Protocol):
         Raises Conflict where a revision has moved on, ValueError where a body holds a number that is not finite.
         """
 
+    def erase(self, partition: str, sort_prefix: str) -> None:
+        """Delete the rows that `list` gives, whatever their revision."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
@@ -62,6 +65,9 @@ class KeptAnswers(Protocol):
 
     def keep(self, model: str, answers: Sequence[KeptAnswer]) -> None:
         """Keep the answers, each unless a later one of the same entity is kept already."""
+
+    def forget(self, model: str) -> None:
+        """Delete every answer that is kept of a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,9 @@ class Objects(Protocol):
 
     def copy(self, source: str, version: str | None, target: str) -> None:
         """Copy within the bucket. Raises NotFound."""
+
+    def erase(self, prefix: str) -> int:
+        """Delete every version of every object under a prefix, for good. Gives how many versions there were."""
 
     def list(self, prefix: str) -> Iterator[StoredObject]: ...
 

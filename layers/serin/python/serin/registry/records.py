@@ -249,13 +249,63 @@ class Challenger:
 
 
 @dataclass(frozen=True, slots=True)
+class Retirement:
+    """That nothing is done for a model by itself any more. since, by, reason: when it was retired, by whom and why.
+
+    until: from when on it does not answer; empty: it answers until it is deleted.
+    """
+
+    since: str
+    by: str
+    reason: str
+    until: str = ""
+
+    def is_over(self, now: datetime) -> bool:
+        """Tell whether the model answers no longer."""
+        return bool(self.until) and datetime.fromisoformat(self.until) <= now
+
+    def __str__(self) -> str:
+        return f"retired since {self.since[:19]}, by {self.by.rpartition('/')[2]}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """That a model was deleted, or is being deleted: ended_at is empty then. What went stands in the history."""
+
+    began_at: str
+    by: str
+    reason: str
+    ended_at: str = ""
+
+    def __str__(self) -> str:
+        return f"deleted at {(self.ended_at or self.began_at)[:19]}, by {self.by.rpartition('/')[2]}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Where a model stands in its life. retirement: None while it is in use. deletion: the last one of its name."""
+
+    retirement: Retirement | None = None
+    deletion: Deletion | None = None
+
+    @property
+    def is_being_deleted(self) -> bool:
+        """Tell whether a deletion began and has not come to its end; it may have broken off."""
+        return self.deletion is not None and not self.deletion.ended_at
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """The row that serving reads. salt: goes into the hash that splits entities, so that each release splits anew."""
+    """The row that serving reads. salt: goes into the hash that splits entities, so that each release splits anew.
+
+    retirement: that of the model's life, which serving does not read.
+    """
 
     model: str
     champion: Champion
     challenger: Challenger | None = None
     salt: str = ""
+    retirement: Retirement | None = None
 
 
 class ReleaseStatus(StrEnum):

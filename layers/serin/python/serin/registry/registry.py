@@ -16,12 +16,15 @@ from serin.registry.records import (
     Champion,
     Dataset,
     DatasetState,
+    Deletion,
     DriftState,
     HistoryEntry,
+    Life,
     ModelVersion,
     Release,
     ReleaseStatus,
     Releasing,
+    Retirement,
     Route,
     Run,
     RunStatus,
@@ -34,10 +37,12 @@ Record = TypeVar("Record")
 
 MAX_KEY_BYTES = 2048  # DynamoDB refuses a longer partition key, also to be read
 
+ENTITY = "ENTITY#"  # with what the partition of a kept answer begins
 _UPLOAD_SEARCH = ("UPLOADS", "SEARCH")  # of all models together
 
 _KINDS: dict[type[Any], str] = {
     Route: "ROUTE",
+    Life: "LIFE",
     TrainingState: "TRAINING",
     DriftState: "DRIFT",
     Releasing: "RELEASING",
@@ -47,6 +52,7 @@ _KINDS: dict[type[Any], str] = {
     Release: "RELEASE#",
     HistoryEntry: "HISTORY#",
 }
+_ERASED = (Route, DriftState, Releasing, Dataset, Run, ModelVersion, Release)
 _STATUS: dict[type[Any], type[StrEnum]] = {Run: RunStatus, ModelVersion: VersionStatus, Release: ReleaseStatus}
 
 
@@ -66,6 +72,9 @@ class Registry:
 
     def route(self, model: str) -> Found[Route] | None:
         return self._find(Route, model)
+
+    def life(self, model: str) -> Found[Life]:
+        return self._find(Life, model) or Found(Life(), 0)
 
     def training(self, model: str) -> Found[TrainingState]:
         return self._find(TrainingState, model) or Found(TrainingState(), 0)
@@ -151,6 +160,15 @@ class Registry:
             ordered.append(change)
         self._rows.write(ordered)
 
+    def erase_route(self, model: str) -> None:
+        """Delete the row that serving reads, if there is one."""
+        self._rows.erase(partition(model), _KINDS[Route])
+
+    def erase_records(self, model: str) -> None:
+        """Delete what is remembered about a model, but for its history, its life and which number comes next."""
+        for kind in _ERASED:
+            self._rows.erase(partition(model), _KINDS[kind])
+
     def _last_entry(self, partition: str) -> str:
         row = self._rows.last(partition, _KINDS[HistoryEntry])
         return row.sort if row else ""
@@ -190,6 +208,10 @@ def put_training(model: str, state: TrainingState, *, expected_revision: int) ->
     return Write(partition(model), _KINDS[TrainingState], asdict(state), expected_revision)
 
 
+def put_life(model: str, life: Life, *, expected_revision: int) -> Write:
+    return Write(partition(model), _KINDS[Life], asdict(life), expected_revision)
+
+
 def put_upload_search(search: UploadSearch, *, expected_revision: int) -> Write:
     return Write(*_UPLOAD_SEARCH, asdict(search), expected_revision)
 
@@ -213,6 +235,10 @@ def decode(kind: type[Record], body: dict[str, Any]) -> Record:
     if kind is Route:
         values["champion"] = decode(Champion, body["champion"])
         values["challenger"] = decode(Challenger, body["challenger"]) if body.get("challenger") else None
+    if kind in (Route, Life):
+        values["retirement"] = decode(Retirement, body["retirement"]) if body.get("retirement") else None
+    if kind is Life:
+        values["deletion"] = decode(Deletion, body["deletion"]) if body.get("deletion") else None
     if kind is Release:
         values["approval"] = decode(Approval, body["approval"]) if body.get("approval") else None
     return kind(**values)
@@ -229,7 +255,7 @@ def partition(model: str) -> str:
 
 def answer_key(model: str, entity: str) -> tuple[str, str] | None:
     """Name the row of what a batch answered for an entity; None where the entity is too long to be a key."""
-    key = f"ENTITY#{model}#{entity}"
+    key = f"{ENTITY}{model}#{entity}"
     return (key, "ANSWER") if len(key.encode()) <= MAX_KEY_BYTES else None
 
 

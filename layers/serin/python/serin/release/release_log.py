@@ -78,6 +78,20 @@ class ReleaseLog:
             if event.subject:
                 self.tell_people(event.subject, event.text)
 
+    def tell_model(self, entry: HistoryEntry, *, champion: int | None) -> None:
+        """Tell programs of what was done to a model as a whole, once it is stored. champion: who answers after it."""
+        detail = {
+            "model": entry.model,
+            "move": entry.move,
+            "reason": entry.reason,
+            "actor": entry.actor,
+            "champion": champion,
+            "until": entry.evidence.get("until"),
+            "at": entry.at,
+        }
+        with suppress(SerinError):
+            self.events.put("Model Changed", detail)
+
     def tell_people(self, subject: str, text: str) -> None:
         with suppress(SerinError):
             self.notifier.tell(subject, text)

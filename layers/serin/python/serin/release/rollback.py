@@ -40,7 +40,8 @@ def _rollback(releaser: Releaser, model: str, reason: str, meant: int) -> Route:
     bad, good = registry.version(model, current.version), registry.version(model, current.replaced).value
     verify_version(good, releaser.artifacts)
     now = releaser.now()  # reading files takes its time, and what is done comes after it
-    back = Route(model, champion_of(good, now, replaced=releaser.replaced_by(model, good.number)))
+    champion = champion_of(good, now, replaced=releaser.replaced_by(model, good.number))
+    back = Route(model, champion, retirement=route.value.retirement)
     ended = _ended(releaser, model, meant, reason, now)
     events = _events(releaser, bad.value, back, ended.value if ended else None, reason, now)
     registry.save(

@@ -37,6 +37,9 @@ class ReleaseStarter:
 
         unblocked_by: who allows it though the same model was rolled back. Raises Refused where that is missing.
         """
+        if retirement := self.registry.life(model).value.retirement:
+            fix = f"take that back first: serin retire {model} --undo"
+            raise Refused(f"{model}@{number} cannot be released: {model} is {retirement}; {fix}", code="RETIRED")
         if self._champion(model) == number:
             raise Refused(f"{model}@{number} is the champion already")
         version, versions = self.registry.version(model, number).value, self.registry.versions(model)
@@ -67,6 +70,8 @@ class ReleaseStarter:
         """Start the release that waits; None where none does, or another is under way."""
         state, now = self.registry.releasing(model), self.now()
         if state.value.live is not None or state.value.queued is None:
+            return None
+        if self.registry.life(model).value.retirement:
             return None
         waiting = self.registry.release(model, state.value.queued)
         release = replace(
@@ -115,7 +120,10 @@ class ReleaseStarter:
             unblocked_by=unblocked_by,
             started_by=started_by,
         )
-        if rejection := rejection_reason(number, status, version.files["model.onnx"], blocked):
+        retirement = self.registry.life(model).value.retirement
+        rejection = rejection_reason(number, status, version.files["model.onnx"], blocked)
+        if retirement or rejection:
+            rejection = f"{model} is {retirement}" if retirement else rejection
             release = replace(release, status=ReleaseStatus.REFUSED, ended_at=now.isoformat(), reason=rejection)
             self._save([Found(release, 0)], state, state.value, now)
             return release

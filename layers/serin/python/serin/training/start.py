@@ -159,7 +159,9 @@ class Starter:
     def _decide(
         self, model: str, datasets: Sequence[Dataset], state: TrainingState, by: Trigger, now: datetime
     ) -> tuple[Train | Skip, Contract | None]:
-        """Decide by the contract, and give it; without one that can be read, skip."""
+        """Decide by the contract, and give it; without one that can be read, or for a retired model, skip."""
+        if retirement := self.registry.life(model).value.retirement:
+            return Skip(f"{model} is {retirement}; nothing is trained"), None
         try:
             contract = self.contracts.load(model)
         except (ContractError, NotFound) as error:
@@ -218,6 +220,9 @@ class Starter:
     def _named(self, contract: Contract, choice: Train) -> tuple[str, Found[Run] | None]:
         """Name a run by its inputs, and find the one of that name. Another champion to be compared with is one too."""
         inputs = [dataset.id + (f"+{dataset.sent}" if dataset.sent > 1 else "") for dataset in choice.datasets]
+        if deletion := self.registry.life(contract.model).value.deletion:
+            # An execution's name is spent: the same inputs under the same name would start nothing.
+            inputs.append(f"after the deletion of {deletion.ended_at}")
         digests = {"contract_digest": contract.digest, "code_digest": self.code_digest}
         name = run_id(datasets=inputs, **digests)
         earlier, route = self.registry.find_run(contract.model, name), self.registry.route(contract.model)

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Protocol
 
 from serin.contract.notation import MODEL_NAME
 from serin.errors import NotFound, SerinError, Unavailable, Unverified, loggable
 from serin.registry.ids import read_verified
 from serin.registry.keys import version_prefix
-from serin.registry.records import Champion, ModelVersion, Route
+from serin.registry.records import Champion, ModelVersion, Retirement, Route
 from serin.serving.lines import Fault
 from serin.serving.report import Report, say_nothing
 from serin.serving.routing.trial import Trial
@@ -92,7 +93,10 @@ class _Loaded:
 
 @dataclass(slots=True)
 class _Entry:
-    """What a process knows of one model. trial: also where it is not to be asked for now."""
+    """What a process knows of one model. trial: also where it is not to be asked for now.
+
+    max_age: it ends with the day until which a model that is retired answers.
+    """
 
     serving: Serving
     trial: Trial | None
@@ -101,6 +105,7 @@ class _Entry:
     read_wall: float
     max_age: float
     used_at: float = 0.0
+    retirement: Retirement | None = None
 
     @property
     def size(self) -> int:
@@ -146,7 +151,8 @@ class Router:
     def serving(self, model: str) -> Serving:
         """Find who answers for `model` now.
 
-        Raises NotFound where the model has no champion, Unavailable where nothing can be loaded and nothing was.
+        Raises NotFound where the model has no champion, or is retired and its time is over, Unavailable where nothing
+        can be loaded and nothing was.
         """
         now, entry = self.monotonic(), self._entries.get(model)
         if (
@@ -175,9 +181,11 @@ class Router:
         return replace(serving, version=int(version), model=addressed, trial=None, is_direct=True)
 
     def champion(self, model: str) -> Champion | None:
-        """Read who the champion is, without loading it. Raises Unavailable."""
+        """Read who the champion is, without loading it; None where nobody answers. Raises Unavailable."""
         route = self._routes(model)
-        return route.champion if route else None
+        if route is None or _is_over(route.retirement, self.wall_clock()):
+            return None
+        return route.champion
 
     def _renew(self, model: str, entry: _Entry | None) -> _Entry:
         """Read the route anew; whatever goes wrong with that, go on with the old one, and with its champion alone."""
@@ -192,8 +200,10 @@ class Router:
         except Exception as error:
             if _is_gone(error):
                 raise
+            self._check_retirement(model, entry.retirement, self.wall_clock())
             self._report_degraded(error)
-        entry.read_at, entry.read_wall, entry.max_age = self.monotonic(), self.wall_clock(), _jittered_age()
+        entry.read_at, entry.read_wall = self.monotonic(), self.wall_clock()
+        entry.max_age = _max_age(entry.retirement, entry.read_wall)
         entry.serving = replace(entry.serving, is_degraded=True, trial=None, release=None)
         return entry
 
@@ -204,6 +214,7 @@ class Router:
             self._entries.pop(model, None)
             message = f"{model} has no champion: no model is called so here, or nothing of it was released yet"
             raise NotFound(message, code="NO_CHAMPION")
+        self._check_retirement(model, route.retirement, read_wall)
         before = entry.loaded if entry else ()
         files, number = route.champion.files, route.champion.version
         champion = _find(before, files) or self._load(model, number, files)
@@ -214,9 +225,16 @@ class Router:
         elif trial is not None:
             serving = replace(serving, release=trial.challenger.release, trial=trial)
         loaded = (champion,) if challenger is None else (champion, challenger)
-        fresh = _Entry(serving, trial, loaded, read_at, read_wall, _jittered_age(), read_at)
+        max_age = _max_age(route.retirement, read_wall)
+        fresh = _Entry(serving, trial, loaded, read_at, read_wall, max_age, read_at, route.retirement)
         self._entries[model] = fresh
         return fresh
+
+    def _check_retirement(self, model: str, retirement: Retirement | None, wall: float) -> None:
+        """Let go of a model whose time is over. Raises NotFound then."""
+        if retirement is not None and _is_over(retirement, wall):
+            self._entries.pop(model, None)
+            raise NotFound(f"{model} answers no longer since {retirement.until[:19]}: {retirement}", code="RETIRED")
 
     def _read_route(self, model: str, *, is_cold: bool) -> Route | None:
         """Read a route, and where nothing else could answer try it twice."""
@@ -322,9 +340,22 @@ def _jittered_age() -> float:
     return MAX_AGE_SECONDS * random.uniform(0.8, 0.9)
 
 
+def _is_over(retirement: Retirement | None, wall: float) -> bool:
+    """Tell whether a model answers no longer. wall: seconds since 1970."""
+    return retirement is not None and retirement.is_over(datetime.fromtimestamp(wall, UTC))
+
+
+def _max_age(retirement: Retirement | None, wall: float) -> float:
+    """How old a route may become that was read at `wall`: not older than its model answers."""
+    age = _jittered_age()
+    if retirement is None or not retirement.until:
+        return age
+    return min(age, datetime.fromisoformat(retirement.until).timestamp() - wall)
+
+
 def _is_gone(error: Exception) -> bool:
-    """Tell whether the model has no champion at all, rather than one that is out of reach."""
-    return isinstance(error, NotFound) and error.code == "NO_CHAMPION"
+    """Tell whether the model has no champion that may answer, rather than one that is out of reach."""
+    return isinstance(error, NotFound) and error.code in ("NO_CHAMPION", "RETIRED")
 
 
 def _as_unavailable(error: SerinError) -> SerinError:
