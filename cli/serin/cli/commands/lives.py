@@ -1,9 +1,9 @@
-"""How does a model end? `retire`, `delete`"""
+"""How do a model and an environment end? `retire`, `delete`, `destroy`"""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -65,3 +65,24 @@ def delete(
     deletion = client.delete(confirm=model, reason=reason)
     output.say(f"{model} was {deletion}", style="bold")
     output.document({"model": model, "deletion": asdict(deletion)})
+
+
+@app.command()
+def destroy(
+    environment: Annotated[str, typer.Argument(metavar="ENV", help="an environment of cdk.json")],
+    data: Annotated[
+        Literal["keep", "delete"] | None,
+        typer.Option(help="what becomes of buckets and table; by default they are kept where `retain` says so"),
+    ] = None,
+    yes: Annotated[str, typer.Option("--yes", metavar="ENV", help="its name, instead of typing it")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take an environment's stacks off AWS. Its buckets and its table stay, or go too."""
+    from serin.cli.endings import plan_destruction, run_destruction, tell_destruction
+
+    output = Output(as_json=as_json)
+    plan = plan_destruction(project.here(), environment, data)
+    tell_destruction(output, plan)
+    confirm(environment, yes, what="the environment")
+    run_destruction(output, plan)
+    output.document({"environment": environment, "data": plan.data, "stacks": plan.stacks, "stateful": plan.stateful})
