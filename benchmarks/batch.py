@@ -101,7 +101,7 @@ def answer_csv(content: bytes, subject: Subject) -> int:
         Splitter(data, cast(Objects, subject)).split(NAME, job, found.key)
     for found in list(data.list(event["parts"])):
         PartPredictor(data, cast(Objects, subject), FakeAnswers()).predict(NAME, job, found.key)
-    account: int = BatchCloser(data, utc_now).close(NAME, job)["answered"]
+    account: int = BatchCloser(data, utc_now).close(NAME, job).answered
     return account
 
 

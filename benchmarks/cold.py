@@ -105,7 +105,7 @@ def unpack(folder: Path) -> tuple[Unpacked, int]:
         store=ROOT / "build" / "packages",
     )
     bundle = packer.pack_bundle(ROOT / "layers" / "serving")
-    library = packer.pack_library(ROOT / "layers" / "serin" / "python")
+    library = packer.pack_library()
     function = packer.pack_function(ROOT / "functions" / "api")
     for packed, name in ((bundle, "opt"), (library, "opt"), (function, "task")):
         with zipfile.ZipFile(packed.zip) as archive:
@@ -150,7 +150,7 @@ class Starts:
             endpoint_url=self._twin.endpoint_url,
             home=self._scratch / f"home-{next(self._numbers)}",
             log_stream="bench",
-            warden=self._warden,
+            reaper=self._warden,
         )
         with ThreadPoolExecutor(1) as reader:
             output = reader.submit(process.output.read)

@@ -166,7 +166,7 @@ def fuse_house(house: House, fuse: Fuse) -> None:
 def make_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], House]:
     # The fit and the judgement are pure and slow, and the same in every trial: they are computed once.
     remember(monkeypatch, training_run, "train")
-    remember(monkeypatch, evaluation_run, "judge")
+    remember(monkeypatch, evaluation_run, "judge_version")
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "model.yaml").write_text(yaml.safe_dump(SMALL))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from serin.client.answers import Prediction
 from serin.client.model import ModelClient
@@ -19,7 +21,8 @@ CELLS = ["".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_typ
 PAGE = (ROOT / "docs" / "python.md").read_text()
 
 
-def test_the_tour_works_as_written(twin: Twin) -> None:
+def test_the_tour_works_as_written(twin: Twin, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)  # as of whoever opens the notebook there
     names: dict[str, Any] = {"__name__": "__main__"}
     for number, cell in enumerate(CELLS):
         exec(compile(cell, f"cell {number}", "exec"), names)
@@ -36,7 +39,8 @@ def test_the_tour_works_as_written(twin: Twin) -> None:
     assert parcels.datasets()["state"].tolist() == ["accepted", "excluded"]
     assert {"promote", "roll back"} <= {entry["move"] for entry in parcels.why(2)["history"]}
     assert "second.parquet" in parcels.receipts()["file"].tolist()
-    assert set(parcels.runs()["status"]) == {"registered"}
+    # What is left once a dataset was taken back is trained on; that may be under way.
+    assert {"registered"} <= set(parcels.runs()["status"]) <= {"registered", "running"}
     assert "parcels" in names["shop"].releases()["model"].tolist()
 
 
