@@ -6,7 +6,7 @@ Written when a version is trained, read on the path of every prediction: standar
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from serin.errors import Unverified
@@ -115,6 +115,10 @@ class ServingSpec:
     uncertainty: Conformal | None = None
     baseline: Baseline | None = None
     format: int = FORMAT
+    labels: tuple[str, ...] = field(init=False, repr=False, compare=False)  # the classes as texts, for every answer
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(map(label_text, self.classes)))
 
     @property
     def numeric(self) -> tuple[SpecFeature, ...]:
@@ -126,6 +130,7 @@ class ServingSpec:
 
     def to_json(self) -> bytes:
         data = asdict(self)
+        del data["labels"]  # which follow from the classes
         for feature in data["features"]:
             feature[_POOLS] = feature.pop("pools_infrequent")
         return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from serin.contract.spec import ServingSpec, label_text
+from serin.contract.spec import ServingSpec
 from serin.serving.lines import Arm, Fault
 from serin.serving.prediction_id import row_id
 from serin.serving.rows.encode import Encoded
@@ -96,8 +96,7 @@ def answers(
     if not spec.classes:
         written = [{"id": name, "prediction": row[0], "score": row[0]} for name, row in zip(names, rows, strict=True)]
     else:
-        labels = [label_text(label) for label in spec.classes]
-        written = [_of_classes(name, row, spec, labels) for name, row in zip(names, rows, strict=True)]
+        written = [_of_classes(name, row, spec) for name, row in zip(names, rows, strict=True)]
     if spec.uncertainty or spec.automation != FULL:
         for answer, row in zip(written, rows, strict=True):
             answer |= _caution(row, spec)
@@ -120,13 +119,13 @@ def extras(spec: ServingSpec) -> Iterator[str]:
         yield from sorted(EXPLANATION)
 
 
-def _of_classes(name: str, probabilities: list[float], spec: ServingSpec, labels: list[str]) -> dict[str, Any]:
+def _of_classes(name: str, probabilities: list[float], spec: ServingSpec) -> dict[str, Any]:
     best = probabilities.index(max(probabilities))
     return {
         "id": name,
         "prediction": spec.classes[best],
         "score": probabilities[best if spec.positive is None else spec.positive],
-        "probabilities": dict(zip(labels, probabilities, strict=True)),
+        "probabilities": dict(zip(spec.labels, probabilities, strict=True)),
     }
 
 

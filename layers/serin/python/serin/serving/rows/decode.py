@@ -62,15 +62,12 @@ class RowDecoder:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         # msgspec lets a key stand twice, and the last one count: then there are more quotes than what it read has.
-        absent = sum([row.count(UNSET) for row in rows])
-        if b"\\" in body or body.count(b'"') != 2 + sum(map(self._quotes, rows)) - 2 * absent:
-            return None
-        numbers = [row[: self._border] for row in rows]
-        if absent:
-            numbers = [tuple(None if value is UNSET else value for value in row) for row in numbers]
         try:
-            codes = [[*map(getitem, self._codes, row[self._border : self._end])] for row in rows]
+            read = [self._read(row) for row in rows]
         except KeyError:  # never seen in training, or spelled in another way
+            return None
+        numbers, codes, quotes = zip(*read, strict=True)
+        if b"\\" in body or body.count(b'"') != 2 + sum(quotes):
             return None
         if self._whole and not all(self._is_whole(row) for row in numbers):
             return None
@@ -87,9 +84,13 @@ class RowDecoder:
         )
         return Encoded(values, ((),) * count, rows, None if is_mixed else entity, is_mixed)
 
-    def _quotes(self, row: _Values) -> int:
-        """Count the quotes of a row in which no key is absent: two for each key, two for each text."""
-        return 2 * (len(row) + [*map(type, row[self._border :])].count(str))
+    def _read(self, row: _Values) -> tuple[_Values, list[int], int]:
+        """Take a row's numbers and codes, and count the quotes it was written with: two a key, and two a text."""
+        numbers, absent = row[: self._border], row.count(UNSET)
+        if absent:
+            numbers = tuple(None if value is UNSET else value for value in numbers)
+        codes = [*map(getitem, self._codes, row[self._border : self._end])]
+        return numbers, codes, 2 * (len(row) - absent + [*map(type, row[self._border :])].count(str))
 
     def _is_whole(self, numbers: Sequence[float | None]) -> bool:
         return all(value is None or value.is_integer() for value in (numbers[place] for place in self._whole))
