@@ -12,8 +12,9 @@ import pytest
 
 from serin.client.answers import Prediction
 from serin.client.model import Environment, ModelClient
+from serin.client.packages import MissingPackage
 from serin.client.project import AskedWrongly
-from serin.client.tables import MissingPackage, frame, read_content
+from serin.client.tables import frame, read_content
 from serin.data.read import read_table
 from serin.errors import InvalidRows, Refused, RowProblem
 
@@ -158,5 +159,5 @@ def test_what_is_no_table_is_refused_with_what_to_do(tmp_path: Path) -> None:
 
 def test_without_pandas_one_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
-    with pytest.raises(MissingPackage, match="pip install pandas pyarrow"):
+    with pytest.raises(MissingPackage, match="needs pandas, which is not installed"):
         frame([], ["x"])

@@ -19,7 +19,7 @@ from serin.client import project as client_project
 from serin.client.environment import EnvironmentClient, reach
 from serin.client.follow import Follower, Step
 from serin.local.twin import Twin
-from serin.shipped import settings
+from serin.shipped.environments import settings
 
 ROOT = Path(__file__).parents[2]
 SHARED = ("app.py", "README.md")

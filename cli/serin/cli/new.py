@@ -12,13 +12,13 @@ from urllib.parse import unquote, urlsplit
 from serin.client.project import AskedWrongly
 from serin.contract.schema import contract_schema
 from serin.shipped import shipped
+from serin.shipped.environments import MOST_LETTERS, NAME, NAME_RULE, settings, stack_name
 
 TEMPLATE = Path(__file__).parent / "template"
 EXAMPLE = "loans"
 VERSION_FILE = ".serin-version"  # which Serin a project follows, for `serin upgrade`
 HIDDEN = ("github", "gitignore")  # whose names begin with a dot, which packages leave out
-NAME = re.compile(r"[a-z][a-z0-9-]{0,15}")
-REGION = "eu-west-1"
+LONGEST_ENVIRONMENT = "staging"  # that a project will have, for all of whose names there has to be room
 
 
 def write_project(folder: Path) -> list[Path]:
@@ -27,14 +27,15 @@ def write_project(folder: Path) -> list[Path]:
     Raises AskedWrongly where the folder is in use, or its name cannot be in the names of what is made on AWS.
     """
     name = folder.resolve().name
-    if not NAME.fullmatch(name):
+    most = MOST_LETTERS - len(stack_name("", LONGEST_ENVIRONMENT))
+    if not NAME.fullmatch(name) or len(name) > most:
         raise AskedWrongly(
-            f"{name!r} cannot be the name of a project: it stands in the names of buckets and stacks, so that it has "
-            "at most 16 lower-case letters, digits and -, and begins with a letter"
+            f"{name!r} cannot be the name of a project: it stands in the names of buckets and stacks, which take at "
+            f"most {most} {NAME_RULE}"
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise AskedWrongly(f"{folder} exists and is not empty; name another folder")
-    values = {"name": name, "region": REGION, "serin": _requirement(folder)}
+    values = {"name": name, "region": settings({})["defaults"]["region"], "serin": _requirement(folder)}
     for source in sorted(path for path in TEMPLATE.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
         parts = source.relative_to(TEMPLATE).parts
         place = folder.joinpath(f".{parts[0]}" if parts[0] in HIDDEN else parts[0], *parts[1:])

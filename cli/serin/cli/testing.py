@@ -8,11 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from serin.cli.twin import twin_up
+from serin.cli.twin import project_code, twin_up
 from serin.client.environment import EnvironmentClient, reach
 from serin.client.project import Project, project_at
-
-LEFT_OUT = shutil.ignore_patterns(".*", "build", "cdk.out", "dist", "node_modules", "__pycache__", "*.csv", "*.parquet")
 
 
 @contextmanager
@@ -26,7 +24,10 @@ def on_twin(project: str | Path = ".") -> Iterator[EnvironmentClient]:
     origin = project_at(project)
     with TemporaryDirectory() as scratch:
         copy = Project(Path(scratch) / "project")
-        shutil.copytree(origin.root, copy.root, ignore=LEFT_OUT)
+        shutil.copytree(origin.models_folder, copy.models_folder)
+        for path in project_code(origin.root):
+            (copy.root / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(origin.root / path, copy.root / path)
         (origin.root / ".cache").mkdir(exist_ok=True)
         (copy.root / ".cache").symlink_to(origin.root / ".cache")  # of what was synthesised before
         with twin_up(port=0, say=lambda _: None, place=copy):

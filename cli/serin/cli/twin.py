@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import serin
 from serin.client import project
+from serin.client.packages import MissingPackage
 from serin.client.project import Project
 from serin.client.twin import address_file, is_held, lock_file, running_twin, try_lock
 from serin.errors import SerinError, Unavailable
@@ -79,7 +80,7 @@ def assembly(say: Callable[[str], None], place: Project) -> Path:
     """Synthesise the environment `local`, or take the assembly that the same inputs gave before."""
     place.environment("local")
     if importlib.util.find_spec("moto") is None:
-        raise ModuleNotFoundError("moto", name="moto")  # first, or the synthesis fails for want of something else
+        raise MissingPackage("moto")  # first, or the synthesis fails for want of something else
     kept = place.root / ".cache" / "assembly" / _inputs_digest(place)
     if (kept / "manifest.json").is_file():
         os.utime(kept)
@@ -273,17 +274,23 @@ def _inputs_digest(place: Project) -> str:
 
 def _inputs(root: Path) -> Iterator[tuple[str, Path]]:
     """List cdk.json and the project's own code, and Serin's, each by a name that is the same wherever it stands."""
-    yield "cdk.json", root / "cdk.json"
-    own = [folder for folder in root.iterdir() if folder.is_dir() and _may_hold_code(folder)]
-    for path in sorted([*root.glob("*.py"), *(file for folder in own for file in folder.rglob("*"))]):
-        if path.is_file() and "__pycache__" not in path.parts and path.stat().st_size <= MOST_CODE_BYTES:
-            yield path.relative_to(root).as_posix(), path
+    for path in project_code(root):
+        yield path.as_posix(), root / path
     folders = {Path(folder): "*" for folder in serin.__path__}
     folders |= {shipped("functions"): "*.py", shipped("layers"): "requirements.*"}
     for folder, pattern in folders.items():
         for path in sorted(folder.rglob(pattern)):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield f"{folder.name}/{path.relative_to(folder).as_posix()}", path
+
+
+def project_code(root: Path) -> Iterator[Path]:
+    """List cdk.json and what a project's stacks may be made from, as paths below its folder."""
+    yield Path("cdk.json")
+    own = [folder for folder in root.iterdir() if folder.is_dir() and _may_hold_code(folder)]
+    for path in sorted([*root.glob("*.py"), *(file for folder in own for file in folder.rglob("*"))]):
+        if path.is_file() and "__pycache__" not in path.parts and path.stat().st_size <= MOST_CODE_BYTES:
+            yield path.relative_to(root)
 
 
 def _may_hold_code(folder: Path) -> bool:

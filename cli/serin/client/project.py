@@ -10,7 +10,7 @@ from typing import Any
 from serin.contract.load import Contracts
 from serin.contract.notation import is_model_name
 from serin.errors import SerinError
-from serin.shipped import settings
+from serin.shipped.environments import settings, stack_name
 
 
 class AskedWrongly(SerinError):
@@ -69,7 +69,7 @@ class Project:
 
     def stack(self, environment: str) -> str:
         """Name an environment's stack, as the stacks themselves do. Its outputs say where everything is."""
-        return f"{self.environment(environment)['prefix']}-{environment}"
+        return stack_name(self.environment(environment)["prefix"], environment)
 
 
 def here() -> Project:

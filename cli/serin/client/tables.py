@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from serin.client.packages import MissingPackage
 from serin.client.project import AskedWrongly
 from serin.client.releases import evidence_seen, rolled_back_at
-from serin.errors import Refused, SerinError
+from serin.errors import Refused
 from serin.registry.keys import uploaded_file
 from serin.registry.records import Dataset, Receipt, Release, Run
 from serin.registry.registry import Registry
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
     from serin.client.versions import Versions
-
-
-class MissingPackage(SerinError):
-    """When a package that is not installed is needed."""
-
-    code = "MISSING_PACKAGE"
 
 
 def is_frame(value: object) -> TypeIs[pd.DataFrame]:
@@ -43,9 +38,7 @@ def frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, index: A
     try:
         import pandas as pd
     except ImportError as error:
-        raise MissingPackage(
-            "tables come back as DataFrames, and pandas is not installed; install it with: pip install pandas pyarrow"
-        ) from error
+        raise MissingPackage("pandas") from error
     table = pd.DataFrame(list(rows), columns=list(columns), index=index)
     for name in columns:
         if name.endswith("_at") or name == "since":
@@ -85,9 +78,7 @@ def _parquet(table: pd.DataFrame) -> bytes:
     try:
         import pyarrow as pa
     except ImportError as error:
-        raise MissingPackage(
-            "a DataFrame is sent as Parquet, and pyarrow is not installed; install it with: pip install pyarrow"
-        ) from error
+        raise MissingPackage("pyarrow") from error
     buffer = io.BytesIO()
     try:
         table.rename(columns=str).to_parquet(buffer, index=False, engine="pyarrow")

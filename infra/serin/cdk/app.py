@@ -21,7 +21,8 @@ from serin.cdk.environment import BadEnvironment, Environment, UnknownEnvironmen
 from serin.cdk.packages import NoInstaller
 from serin.cdk.stacks.service import ServiceStack
 from serin.cdk.stacks.state import StateStack
-from serin.shipped import settings, shipped
+from serin.shipped import shipped
+from serin.shipped.environments import settings
 
 PROBLEMS = (UnknownEnvironment, BadEnvironment, TooLarge, NoInstaller, UnsupportedRoute, UnknownTask)
 FLAGS = ("@aws-cdk/", "aws:cdk:")  # context that is for the CDK

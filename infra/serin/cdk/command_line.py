@@ -17,10 +17,8 @@ FOR_STACKS = {"deploy", "diff", "destroy"}  # the commands that ask which stacks
 def compose(words: Sequence[str]) -> list[str]:
     """Compose the command of `cdk <words>`. Where it is for stacks and names none, it is for all of them."""
     command, *rest = words
-    before = [command, *rest]
-    stacks = [
-        word for previous, word in zip(before, rest, strict=False) if word[0] != "-" and not previous.startswith("-")
-    ]
+    pairs = zip(words, rest, strict=False)  # a word behind an option is what the option says
+    stacks = [word for before, word in pairs if not word.startswith("-") and not before.startswith("-")]
     is_for_all = command in FOR_STACKS and not stacks and "--all" not in rest
     return [str(NODE), str(NPM), "exec", "--yes", PACKAGE, "--", command, *["--all"] * is_for_all, *rest]
 

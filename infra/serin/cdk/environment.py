@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from serin.shipped.environments import MOST_LETTERS, NAME, NAME_RULE, stack_name
+
 UNKNOWN_ACCOUNT = "000000000000"  # lets a template be made with no AWS account at hand
-MOST_LETTERS = 24  # of <prefix>-<env>: a bucket's name, which has account and region too, then stays within S3's 63
-_NAME = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 class UnknownEnvironment(Exception):
@@ -91,9 +90,9 @@ class Environment:
     days: Days
     requests: Requests
     sizes: Mapping[str, Size]
-    prefix: str = "serin"
-    tags: Mapping[str, str] = field(default_factory=dict)
-    protect: bool = True
+    prefix: str
+    tags: Mapping[str, str]
+    protect: bool
 
     @classmethod
     def read(cls, name: str, *, context: Mapping[str, Any], default_account: str | None) -> Self:
@@ -105,10 +104,10 @@ class Environment:
         if name not in known:
             raise UnknownEnvironment(name, list(known))
         settings = {"name": name, **context["defaults"], **known[name]}
-        needed = {setting.name for setting in fields(cls) if setting.default is setting.default_factory is MISSING}
-        if missing := needed - settings.keys():
+        expected = {setting.name for setting in fields(cls)}
+        if missing := expected - settings.keys():
             raise BadEnvironment(name, f"lacks {', '.join(sorted(missing))}")
-        if unread := settings.keys() - {setting.name for setting in fields(cls)}:
+        if unread := settings.keys() - expected:
             raise BadEnvironment(name, f"nothing reads {', '.join(sorted(unread))}")
         settings["account"] = settings["account"] or default_account or UNKNOWN_ACCOUNT
         exceptions = known[name].get("sizes", {})
@@ -122,10 +121,8 @@ class Environment:
             }
         except TypeError as error:
             raise BadEnvironment(name, str(error)) from error
-        tags = [entry.get("tags", {}) for entry in (context["defaults"], known[name])]
-        if not all(isinstance(entry, Mapping) for entry in tags):
+        if not isinstance(settings["tags"], Mapping):
             raise BadEnvironment(name, 'tags: give each a name and a text, as in {"team": "credit"}')
-        settings["tags"] = tags[0] | tags[1]
         environment = cls(**settings)
         environment._check_names()
         environment._check_days()
@@ -133,9 +130,8 @@ class Environment:
 
     def _check_names(self) -> None:
         for what, value in (("its name", self.name), ("prefix", self.prefix)):
-            if not isinstance(value, str) or not _NAME.fullmatch(value):
-                rule = "lower-case letters, digits, and single hyphens between them; a letter first"
-                raise BadEnvironment(self.name, f"{what} is {value!r}, but names take {rule}")
+            if not isinstance(value, str) or not NAME.fullmatch(value):
+                raise BadEnvironment(self.name, f"{what} is {value!r}, but names take {NAME_RULE}")
         if (letters := len(self.stack)) > MOST_LETTERS:
             reason = f"{self.stack!r}, with which names begin, has {letters} characters"
             raise BadEnvironment(self.name, f"{reason}; at most {MOST_LETTERS} let buckets be named: shorten prefix")
@@ -154,7 +150,7 @@ class Environment:
     @property
     def stack(self) -> str:
         """Name the stack of everything that can be made again: `<prefix>-<env>`."""
-        return f"{self.prefix}-{self.name}"
+        return stack_name(self.prefix, self.name)
 
     def named(self, what: str) -> str:
         """Name a resource: `<prefix>-<env>-<what>`."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from serin import errors
 
@@ -25,23 +22,3 @@ def library_files() -> list[Path]:
     package = LIBRARY / "serin"
     ours = (path.relative_to(LIBRARY) for path in package.rglob("*.py") if "__pycache__" not in path.parts)
     return sorted(path for path in ours if path.parts[1] not in NOT_ON_LAMBDA)
-
-
-def settings(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill up the context of a project's cdk.json with what Serin says where it says nothing (defaults.json).
-
-    Each environment has its own days and requests over those of the defaults, key by key.
-    """
-    filled = _over(context, json.loads((Path(__file__).parent / "defaults.json").read_text()))
-    groups = {name: filled["defaults"][name] for name in ("days", "requests")}
-    filled["environments"] = {name: _over(own, groups) for name, own in filled["environments"].items()}
-    return filled
-
-
-def _over(own: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge key by key, whatever the depth; what is the project's own comes first."""
-    merged = {**usual, **own}
-    for name in own.keys() & usual.keys():
-        if isinstance(own[name], dict) and isinstance(usual[name], dict):
-            merged[name] = _over(own[name], usual[name])
-    return merged

@@ -11,17 +11,14 @@ from typing import Annotated
 
 import typer
 
-from serin.cli.commands import contracts
 from serin.cli.commands.arguments import AsJson
-from serin.cli.commands.data import upload
+from serin.cli.exits import AnsweredNo
 from serin.cli.show import Output
 from serin.client import project
 from serin.client.project import AskedWrongly, check_name
 from serin.errors import Unavailable
 
 app = typer.Typer()
-
-TRIED = 3  # rows that are asked once there is a version
 
 TRIED = 3  # rows that are asked once there is a version
 
@@ -51,8 +48,9 @@ def try_table(
     as_json: AsJson = False,
 ) -> None:
     """Bring a table of yours to an answer, on the twin: contract, dataset, training, version, prediction."""
-    from serin.cli.render import tell_predictions
+    from serin.cli.render import tell_predictions, tell_steps
     from serin.cli.twin import start_detached
+    from serin.client.contracts import write_contract
     from serin.client.environment import reach
     from serin.client.rows import rows_from_table
     from serin.client.tables import read_file
@@ -62,7 +60,8 @@ def try_table(
     name = check_name(model or re.sub(r"[^a-z0-9]+", "_", data.name.partition(".")[0].lower()).strip("_"))
     table, contract = read_file(data), place.models_folder / name / "model.yaml"
     if not contract.exists():
-        contracts.init(name, data, target)
+        written = write_contract(place, name, table, data.name, target)
+        output.say(f"wrote {contract}: {written.contract.task} of {target}; read it, and correct it")
     elif (known := place.contracts.load(name)).target != target:
         raise AskedWrongly(f"{contract} predicts {known.target}, not {target}; name another model with --model")
     else:
@@ -72,8 +71,12 @@ def try_table(
     except Unavailable:
         with output.waiting("starting the twin"):
             start_detached(0)
-    upload(name, data, wait=True)
     client = reach("local").model(name)
+    sent = client.upload(table, name=data.name, wait=False)
+    steps = tell_steps(output, sent.follow(say=output.say))
+    if not sent.is_good:
+        output.document({"model": name, "steps": steps})
+        raise AnsweredNo
     rows = rows_from_table(table, client.describe())[:TRIED]
     output.say(f"\nwhat it answers to the first {len(rows)} rows:")
     answer = client.ask(rows)
@@ -82,7 +85,7 @@ def try_table(
     output.say(f"  serin why {name}@{answer['version']}     what it was judged by, and on which rows")
     output.say(f"  {contract.relative_to(place.root)}     the contract: read it, correct it, upload again")
     output.say("  serin local down     stops the twin; serin local up goes on where it ended")
-    output.document(answer)
+    output.document({"model": name, "steps": steps, "answer": answer})
 
 
 @app.command(
