@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from serin.data.read import DEFAULT_LIMITS
+from serin.shipped.environments import settings
 
-ROOT = Path(__file__).parents[2]
 SHARE = 10  # a table of this part of what is allowed is judged, and takes this part of the memory
 WIDTH = 20
 OTHERS_MB = 300  # what the function holds besides, boto3 among it, and what it needs to store the table
@@ -58,7 +57,6 @@ def test_the_largest_table_is_judged_within_the_memory_there_is(content: bytes, 
         [sys.executable, "-c", _CHILD, str(tmp_path / "table"), str(WIDTH)], capture_output=True, check=True, text=True
     )
     status, taken_kb = child.stdout.split()
-    defaults = json.loads((ROOT / "infra/serin/shipped/defaults.json").read_text())["defaults"]
-    memory_mb = defaults["sizes"]["validate_data"]["memory_mb"]
+    memory_mb = settings({})["defaults"]["sizes"]["validate_data"]["memory_mb"]
     assert status == verdict
     assert int(taken_kb) / 1024 * SHARE + OTHERS_MB <= memory_mb
