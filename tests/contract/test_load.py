@@ -113,6 +113,8 @@ def test_the_first_lines_are_enough() -> None:
         ("gates: [good]", 6, "gates.0", "is no gate"),
         ("training: {metric: rmse}", 6, "training.metric", "no metric for classification"),
         ("training: {budget: 40 hours}", 6, "training.budget", "40 fits"),
+        ("training: {budget: 9 fits}", 6, "training.budget", "need 10 fits"),
+        ("training: {budget: 7, candidates: [boosting]}", 6, "training.budget", "need 8 fits"),
         ("training: {retrain: {every: 7 days}}", 6, "training.retrain.every", "15m, 6h or 7d"),
         ("data: {max_bad_rows: 120%}", 6, "data.max_bad_rows", "less than 1"),
         ("entity: approved", 6, "entity", "is the target"),

@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 
 from serin.contract.model import Contract
-from serin.contract.sections import Candidate
+from serin.contract.sections import FINAL_FITS, Candidate
 from serin.errors import Refused
 from serin.training.search import (
-    FINAL_FITS,
     Entry,
     SearchPlan,
     Setting,
@@ -69,13 +68,6 @@ def test_a_small_budget_takes_fewer_folds_rather_than_fewer_families() -> None:
     plan = a_plan(budget=16, folds=5)
     assert plan.folds == 3
     assert [setting.name for setting in plan.settings] == ["dummy", "linear", "forest", "boosting"]
-
-
-def test_a_budget_for_less_than_two_folds_is_refused_with_what_is_needed() -> None:
-    with pytest.raises(Refused, match="need 10") as caught:
-        a_plan(budget=9)
-    assert caught.value.code == "BUDGET"
-    assert a_plan(budget=10).folds == 2
 
 
 def test_the_linear_baseline_is_fitted_where_linear_is_no_candidate_and_is_not_chosen() -> None:

@@ -44,6 +44,12 @@ def misfits(contract: Declaration) -> Iterator[Misfit]:
     if metric is not None and metric not in known:
         message = f"{metric!r} is no metric for {contract.task}; there are {', '.join(known)}"
         yield Misfit(("training", "metric"), message)
+    if contract.training.budget < contract.training.least_budget:
+        message = (
+            f"two folds of dummy, linear and each candidate need {contract.training.least_budget} fits: "
+            "raise it, or name fewer training.candidates"
+        )
+        yield Misfit(("training", "budget"), message)
     for index, gate in enumerate(contract.gates):
         try:
             parse_gate(gate, contract.task)

@@ -96,6 +96,9 @@ class Candidate(StrEnum):
     BOOSTING = "boosting"
 
 
+FINAL_FITS = 2  # after the search: the chosen one and the dummy, on all training rows
+
+
 class Training(Section):
     """How candidates are searched and compared."""
 
@@ -106,6 +109,11 @@ class Training(Section):
     holdout: Share = Field(0.2, ge=0.05, le=0.5, description="rows that no candidate sees, kept for the gates")
     seed: int = Field(0, ge=0, lt=2**31)
     retrain: Retrain = Retrain()
+
+    @property
+    def least_budget(self) -> int:
+        """Count the fits of the shortest search: two folds of both baselines, linear being one, and of each family."""
+        return 2 * (2 + len({*self.candidates} - {Candidate.LINEAR})) + FINAL_FITS
 
 
 class Strategy(StrEnum):

@@ -30,13 +30,12 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  
 
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
-from serin.contract.sections import Candidate
+from serin.contract.sections import FINAL_FITS, Candidate
 from serin.errors import Refused
 from serin.training.measure import measure
 from serin.training.pipelines import SETTINGS, Params, build_estimator, build_transform
 
 DUMMY = "dummy"
-FINAL_FITS = 2
 
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -83,7 +82,7 @@ class SearchPlan:
 def plan_search(contract: Contract) -> SearchPlan:
     """Spend the budget: the baselines first, then the candidates' settings in turn, so that each family gets its share.
 
-    A small budget takes fewer folds, two at least. Raises Refused where it is too small for that.
+    A small budget takes fewer folds; for two at least it is enough, or the contract would not be one.
     """
     task, training = contract.task, contract.training
     linear_params = SETTINGS[Candidate.LINEAR, task][0]
@@ -98,13 +97,6 @@ def plan_search(contract: Contract) -> SearchPlan:
     candidates = [setting for setting in chain.from_iterable(turns) if setting and setting.params != linear_params]
     families = len(set(training.candidates) - {Candidate.LINEAR})
     folds = min(training.folds, (training.budget - FINAL_FITS) // (2 + families))
-    if folds < 2:
-        least = 2 * (2 + families) + FINAL_FITS
-        raise Refused(
-            f"training.budget is {training.budget} fits; two folds of dummy, linear and each candidate need {least}: "
-            "raise it, or name fewer training.candidates",
-            code="BUDGET",
-        )
     affordable = (training.budget - FINAL_FITS) // folds
     return SearchPlan((dummy, linear, *candidates)[:affordable], folds)
 

@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from serin.contract.compile import compile_spec, native_labels
 from serin.contract.metrics import METRICS, Task, metrics_of
 from serin.contract.model import Contract
+from serin.contract.sections import FINAL_FITS
 from serin.contract.spec import Label, ServingSpec, label_text
 from serin.data.border import Border, Keys, mix
 from serin.data.row_keys import content_keys, row_hashes
@@ -32,7 +33,6 @@ from serin.training.importance import importances
 from serin.training.measure import measure
 from serin.training.pipelines import build_transform
 from serin.training.search import (
-    FINAL_FITS,
     Entry,
     Setting,
     Table,
