@@ -29,7 +29,7 @@ from benchmarks.on_twin import on_twin
 from benchmarks.report import Figure, alternate, say, tell
 from benchmarks.subject import an_event, make_subject
 from serin.cdk.packages import Packer
-from serin.local.process import FunctionProcess, Spec
+from serin.local.function_process import FunctionProcess, Spec
 from serin.local.reaper import Reaper
 from serin.local.twin import Twin
 

@@ -6,8 +6,8 @@ Run by `make bench-memory`. The server is the process that holds moto and answer
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
 
 from benchmarks.load import load
 from benchmarks.on_twin import on_twin
@@ -21,24 +21,23 @@ MOST_MB = 600.0
 LONGEST_SECONDS = 3600.0  # of a round
 
 
-def resident_mb(pids: Iterable[int]) -> float:
-    """Add up the resident memory of processes."""
-    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
-    return pages * 4096 / 2**20
+def resident_mb(pid: int) -> float:
+    """Measure the resident memory of a process."""
+    return float(psutil.Process(pid).memory_info().rss / 2**20)
 
 
 def measure(requests: int) -> list[Figure]:
     """Ask so often, and measure the server before and after. Raises BadAnswer where an answer is none."""
     with on_twin(make_subject()) as there:
-        before = most = resident_mb([there.twin.pid])
+        before = most = resident_mb(there.twin.pid)
         say(f"{before:.0f} MB before")
         rates = []
         for number in range(1, ROUNDS + 1):
             done = load(there.target, clients=CLIENTS, seconds=LONGEST_SECONDS, most=requests // ROUNDS)
             rates.append(done.per_second)
-            most = max(most, resident_mb([there.twin.pid]))
-            say(f"{resident_mb([there.twin.pid]):.0f} MB after {requests * number // ROUNDS:,} requests")
-        after = resident_mb([there.twin.pid])
+            most = max(most, resident_mb(there.twin.pid))
+            say(f"{resident_mb(there.twin.pid):.0f} MB after {requests * number // ROUNDS:,} requests")
+        after = resident_mb(there.twin.pid)
     return [
         Figure("requests", requests),
         Figure("requests a second", sum(rates) / len(rates)),

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import Cloud
 from serin.aws.observability import count, log, watched
-from serin.monitoring.capture_files import Summariser
+from serin.monitoring.summary_per_file import Summariser
 
 
 @cache

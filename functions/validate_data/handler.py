@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.observability import count, log, watched
-from serin.data.receive import Intake, Upload
+from serin.data.accept_or_refuse import Intake, Upload
 
 
 @cache

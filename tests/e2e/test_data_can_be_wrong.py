@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from serin.data.accept_or_refuse import Upload
 from serin.data.border import Border
-from serin.data.receive import Upload
 from serin.errors import Refused
 from serin.registry.curate import Curator, learned_from
 from serin.registry.ids import ulid

@@ -14,7 +14,7 @@ import yaml
 from sklearn.datasets import load_breast_cancer
 
 from serin.contract.load import Contracts
-from serin.data.receive import Intake, Upload
+from serin.data.accept_or_refuse import Intake, Upload
 from serin.errors import NotFound
 from serin.evaluation.run import Evaluator
 from serin.registry.ids import ulid

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from serin.client.environment import EnvironmentClient
-from serin.data.receive import Upload
+from serin.data.accept_or_refuse import Upload
 from serin.data.storage import dump_table
 from serin.evaluation import run as evaluation_run
 from serin.local.twin import Twin

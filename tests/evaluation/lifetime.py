@@ -22,8 +22,8 @@ from serin.contract.compile import compile_spec
 from serin.contract.model import Contract
 from serin.contract.sections import Candidate
 from serin.contract.spec import ServingSpec, label_text
+from serin.data.accept_or_refuse import Intake, Upload
 from serin.data.border import Keys
-from serin.data.receive import Intake, Upload
 from serin.data.storage import dump_table
 from serin.errors import Conflict, Refused, SerinError
 from serin.evaluation.run import Evaluator

@@ -18,10 +18,10 @@ from functions.check_drift import handler
 from serin.aws.cloud import Cloud, utc_now
 from serin.contract.load import Contracts
 from serin.errors import Refused, SerinError, Unavailable, Unverified
-from serin.monitoring.capture_files import Summariser
 from serin.monitoring.check import Checker
 from serin.monitoring.drift import DriftReport, DriftVerdict
 from serin.monitoring.summary import Summary
+from serin.monitoring.summary_per_file import Summariser
 from serin.registry.records import Retirement
 from serin.registry.registry import Registry, put
 from serin.registry.requests import Trigger

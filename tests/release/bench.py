@@ -21,7 +21,7 @@ from serin.release.release_log import ReleaseLog
 from serin.release.start import ReleaseStarter
 from serin.release.turn import Releaser, Turned
 from serin.serving.prediction_id import row_id
-from serin.serving.routing.split import bucket
+from serin.serving.routing.split_and_lease import bucket
 from tests.builders import a_capture, a_capture_file, a_contract, a_run, a_spec, a_version
 from tests.fakes import RESTLESS, FakeClock, FakeEvents, FakeNotifier, FakeObjects, FakeRows, FakeWorkflow
 from tests.interleave import Seam

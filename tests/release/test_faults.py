@@ -17,9 +17,9 @@ from serin.registry.reconcile import ORPHANED_AFTER, OrphanFinder
 from serin.registry.records import Receipt, ReceiptStatus, ReleaseStatus, VersionStatus
 from serin.registry.registry import put
 from serin.release import verified
-from serin.release.lease import LEASE
 from serin.release.next_step import MAX_TURNS, Move
 from serin.release.plan import HOLDBACK
+from serin.release.renew_lease import LEASE
 from serin.release.rollback import rollback
 from tests.builders import a_dataset, a_version
 from tests.fakes import FakeObjects, FakeRows

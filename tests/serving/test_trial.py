@@ -16,7 +16,7 @@ from serin.contract.spec import ServingSpec
 from serin.errors import Unavailable
 from serin.registry.records import Challenger
 from serin.serving.routing.router import RETRY_SECONDS
-from serin.serving.routing.split import bucket
+from serin.serving.routing.split_and_lease import bucket
 from serin.serving.routing.trial import MOST_FAILURES, Trial
 from tests.serving.asking import NAN, RAISES, TURNED, VERSION, World
 from tests.serving.test_forms import ROW, send, tensors

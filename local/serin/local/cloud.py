@@ -25,11 +25,11 @@ from serin.local.endpoint import Endpoint, serve
 from serin.local.errors import TwinError, UnknownFunction, UnsupportedResource
 from serin.local.faults import Faults
 from serin.local.firehose import Firehose
+from serin.local.function_process import Spec
 from serin.local.functions import Functions
 from serin.local.gateway import BODY_LIMIT, HEADERS_LIMIT, Gateway
 from serin.local.layers import merge_layers, unzip
 from serin.local.logs import Logs
-from serin.local.process import Spec
 from serin.local.queues import Queues
 from serin.local.resources.stacks import Resources
 from serin.local.schedules import Clock, Schedules

@@ -19,8 +19,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from serin.local.errors import TwinError
+from serin.local.function_process import FunctionProcess
 from serin.local.functions import Functions
-from serin.local.process import FunctionProcess
 
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/[^/]*/[^/]*/([^/]+)/")
 _READS = ("Get", "BatchGet", "TransactGet", "Query", "Scan", "Describe", "List")

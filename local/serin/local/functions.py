@@ -1,7 +1,7 @@
 """Which processes run a function, and what comes of an event?
 
 moto holds what a function is; this holds its processes: started when an event finds none idle, kept warm,
-killed when they take too long or too much memory.
+killed when they take too much memory, or too long (`function_process.py`).
 """
 
 import itertools
@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from serin.local.faults import Faults
+from serin.local.function_process import FunctionProcess, Spec
 from serin.local.limits import SYNC_PAYLOAD_LIMIT, Answer, deadline, shortened
 from serin.local.logs import Logs
-from serin.local.process import FunctionProcess, Spec
 from serin.local.reaper import Reaper
 
 _PROCESSES = 10  # of one function, where it reserves no concurrency; more events wait their turn
@@ -341,11 +341,11 @@ class _Invocation:
 
     def _report(self, answer: Answer, milliseconds: float) -> list[str]:
         request_id, spec = self._record.request_id, self._process.spec
-        peak = self._process.memory_mb(peak=True)
+        self._process.memory_mb()
         report = (
             f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms"
             f"\tBilled Duration: {int(milliseconds) + 1} ms"
-            f"\tMemory Size: {spec.memory_mb} MB\tMax Memory Used: {peak:.0f} MB"
+            f"\tMemory Size: {spec.memory_mb} MB\tMax Memory Used: {self._process.most_memory_mb:.0f} MB"
         )
         if self._init_seconds is not None:
             report += f"\tInit Duration: {self._init_seconds * 1000:.2f} ms"

@@ -1,7 +1,7 @@
 """Which limits has one event, and what does it come to past one? Time, memory, and the size of what goes in and out.
 
-`process.py` waits for an answer until `deadline` and kills the process then; `functions.py` looks at the memory of all
-that are busy, and kills what has more than its function.
+`function_process.py` waits for an answer until `deadline` and kills the process then; `functions.py` looks at the
+memory of all that are busy, and kills what has more than its function.
 """
 
 import json

@@ -19,7 +19,7 @@ from typing import Any
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.logs.models import LogStream, logs_backends
 
-from serin.local.process import FunctionProcess
+from serin.local.function_process import FunctionProcess
 
 _GATHER_SECONDS = 0.01  # lines that come within this time are stored together
 _KEPT_BYTES = 8 * 1024 * 1024  # of one log group; older lines are dropped, so that many requests do not fill the memory

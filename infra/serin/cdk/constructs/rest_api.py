@@ -9,6 +9,7 @@ from typing import Protocol
 from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
+from serin.cdk.constructs.api_key import add_api_key
 from serin.cdk.constructs.function import ServerlessFunction
 from serin.cdk.environment import Environment
 
@@ -80,14 +81,7 @@ class RestApi(Construct):
         self.api.node.try_remove_child("Endpoint")  # an output of its own making; ours is ApiUrl
         self._add_routes(routes, function)
         self._add_refusals()
-        self.key = self.api.add_api_key("Key", api_key_name=environment.named("key"))
-        plan = self.api.add_usage_plan(
-            "Plan",
-            name=environment.named("plan"),
-            throttle=apigateway.ThrottleSettings(rate_limit=limits.per_second, burst_limit=limits.burst),
-            api_stages=[apigateway.UsagePlanPerApiStage(api=self.api, stage=self.api.deployment_stage)],
-        )
-        plan.add_api_key(self.key)
+        self.key = add_api_key(self.api, environment)
 
     def _add_routes(self, routes: Routes, function: ServerlessFunction) -> None:
         integration = apigateway.LambdaIntegration(

@@ -1,7 +1,7 @@
 """Does a table keep to the contract? What breaks it is a reason, with its rows.
 
-A row that breaks the contract is set aside: faults.py. A missing column, too many such rows, too few good ones, or a
-target that cannot be learned refuse the table as a whole: refuse.py.
+A row that breaks the contract is set aside: row_faults.py. A missing column, too many such rows, too few good ones, or
+a target that cannot be learned refuse the table as a whole: table_faults.py.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from serin.contract.metrics import Task
 from serin.contract.model import Contract
 from serin.contract.spec import ServingSpec
 from serin.data.cells import Mask, parse_categories
-from serin.data.faults import Fault, explain_rows, mark_bad, read_columns, read_feature, reason_of
 from serin.data.labels import NewLabel, find_new_labels, new_classes, rare_classes
 from serin.data.read import RawTable
 from serin.data.reasons import ROWS_NAMED, Reason
-from serin.data.refuse import (
+from serin.data.row_faults import Fault, explain_rows, mark_bad, read_columns, read_feature, reason_of
+from serin.data.table_faults import (
     missing_columns,
     missing_features,
     too_few_good,

@@ -11,9 +11,9 @@ import pandas as pd
 
 from serin.contract.model import Contract
 from serin.contract.spec import label_text
-from serin.data.faults import Fault
 from serin.data.read import RawTable, name_some
 from serin.data.reasons import ROWS_NAMED, Reason, name_spellings, nearest_spelling
+from serin.data.row_faults import Fault
 from serin.profile.profile import Categories, Profile
 
 

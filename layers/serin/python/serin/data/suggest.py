@@ -18,7 +18,7 @@ from serin.contract.metrics import Task
 from serin.contract.spec import NO_CATEGORY
 from serin.data.cells import MISSING, as_text, find_missing, is_text, parse_numbers, parse_times
 from serin.data.read import RawTable, Unreadable
-from serin.data.refuse import MAX_CLASSES
+from serin.data.table_faults import MAX_CLASSES
 from serin.data.yaml_text import as_yaml, on_one_line
 from serin.serving.rows.encode import MAX_MAGNITUDE
 

@@ -1,6 +1,7 @@
 """What does one capture file come to? Each request counts once; its rows are profiled as their version reads them.
 
-What turned out of predictions, these or earlier ones, is kept to be joined to them.
+What turned out of predictions, these or earlier ones, is kept to be joined to them. Of a file that comes twice:
+summary_per_file.py.
 """
 
 from __future__ import annotations

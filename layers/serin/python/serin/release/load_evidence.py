@@ -1,4 +1,4 @@
-"""What did captures show of a release so far? Each summary of a capture file is read once; what it summary is kept."""
+"""What did captures show of a release so far? Each summary of a capture file is read once; what it told is kept."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from serin.registry.records import Release, ReleaseStatus
 from serin.release.disagreement import Disagreement
 from serin.release.evidence import FeedbackCount
 from serin.release.evidence_cache import EvidenceCache, FrozenMinutes
-from serin.release.lease import step_began
 from serin.release.plan import Plan, StepKind
+from serin.release.renew_lease import step_began
 from serin.serving.prediction_id import row_id
 
 KEPT_TRUTHS = 20_000

@@ -10,8 +10,8 @@ from math import log
 from serin.contract.sections import Strategy
 from serin.monitoring.minutes import Counts, Minute
 from serin.registry.records import Release
-from serin.release.lease import step_began
 from serin.release.plan import Plan
+from serin.release.renew_lease import step_began
 from serin.release.sequential import (
     BREACH_LEVEL,
     NOTHING,

@@ -11,7 +11,7 @@ from typing import Any
 
 from serin.registry.records import Challenger
 from serin.serving.lines import Fault
-from serin.serving.routing.split import Split, read_lease
+from serin.serving.routing.split_and_lease import Split, read_lease
 from serin.serving.runtime.model import LoadedModel
 
 MOST_FAILURES = 3

@@ -1,9 +1,8 @@
-"""Why is an upload refused? For the table as a whole: a column is missing, too many rows are bad, or too few good.
+"""What is wrong with a table as a whole? A column is missing, too many rows are bad, or too few good.
 
 These are the reasons that need the contract: MISSING_COLUMN, TYPE, TOO_MANY_BAD_ROWS, TOO_FEW_ROWS, ONE_VALUE,
-ONE_CLASS, MANY_CLASSES. The others have their own files: what cannot be read (BAD_FORMAT, ENCODING, EMPTY, RAGGED, …)
-`read.py`; a contract, a model or a file that is not there, what is too large, a crash `receive.py`; single rows, which
-are set aside, `faults.py`; and what may be wrong although it keeps to the contract is held for a person: `doubts.py`.
+ONE_CLASS, MANY_CLASSES. What cannot be read (BAD_FORMAT, ENCODING, EMPTY, RAGGED, …) is found by `read.py`, single rows
+by `row_faults.py`.
 """
 
 from __future__ import annotations

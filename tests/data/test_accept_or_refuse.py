@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from serin.contract.load import Contracts
-from serin.data.receive import Intake, Upload
+from serin.data.accept_or_refuse import Intake, Upload
 from serin.registry.ids import receipt_id
 from serin.registry.keys import model_of_upload
 from serin.registry.receipts import read_receipt

@@ -1,7 +1,7 @@
 """How long may a challenger be asked before the next turn, and what time is it in its trial?
 
-A lease outlives the wait for the next turn. It is checked at each request (`serving/routing/split.py`): past it nobody
-asks the challenger. No time of a trial goes by then, and `tick` ends the release.
+A lease outlives the wait for the next turn. It is checked at each request (`serving/routing/split_and_lease.py`): past
+it nobody asks the challenger. No time of a trial goes by then, and `tick` ends the release.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import psutil  # type: ignore[import-untyped]
+
 from serin.local.faults import Kill
 from serin.local.limits import INIT_SECONDS, Answer, failure, out_of_memory, timed_out
 from serin.local.reaper import Reaper
@@ -61,6 +63,7 @@ class FunctionProcess:
         self.idle_since = time.monotonic()
         self.kill_at: Kill | None = None
         self.init_seconds: float | None = None
+        self.most_memory_mb = 0.0
         self._reaper = reaper
         self._why_killed: str | None = None
         self._connection: Connection | None = None
@@ -146,18 +149,14 @@ class FunctionProcess:
             self._connection.close()
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def memory_mb(self, *, peak: bool = False) -> float:
-        """Measure its resident memory: now, or the most it ever was. 0 where it cannot be told."""
+    def memory_mb(self) -> float:
+        """Measure its resident memory, and keep the most that was ever measured; 0 once it is gone."""
         try:
-            status = Path(f"/proc/{self.pid}/status").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            return 0.0 if Path("/proc/self").is_dir() else self._memory_by_ps()
-        name = "VmHWM:" if peak else "VmRSS:"
-        return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(name)), 0.0)
-
-    def _memory_by_ps(self) -> float:
-        listed = subprocess.run(["ps", "-o", "rss=", "-p", str(self.pid)], capture_output=True, check=False)
-        return int(listed.stdout.strip() or 0) / 1024
+            memory = psutil.Process(self.pid).memory_info().rss / 2**20
+        except psutil.Error:
+            return 0.0
+        self.most_memory_mb = max(self.most_memory_mb, memory)
+        return float(memory)
 
     def _environment(self, endpoint_url: str) -> dict[str, str]:
         spec = self.spec

@@ -1,4 +1,8 @@
-"""What happens to an upload? It is judged once, becomes a dataset or is set aside, and always gets a receipt.
+"""Is an upload accepted, held or refused? It is judged once, and always gets a receipt.
+
+Refused is what cannot be read (`read.py`), what is wrong as a whole (`table_faults.py`), and, here, what has no model,
+is too large, or crashed its reader. Held for a person is what may be wrong although it keeps to the contract
+(`doubts.py`). Single bad rows are set aside (`row_faults.py`).
 
 Every write is either named by content or conditional, so that the same event twice, or a crash in between and a
 second try, ends in the same state.

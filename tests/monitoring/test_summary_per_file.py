@@ -13,9 +13,9 @@ from functions.summarise import handler
 from serin.aws.cloud import Cloud
 from serin.contract.spec import CaptureSpec
 from serin.errors import Refused, TooLarge, Unavailable
-from serin.monitoring import capture_files as module
-from serin.monitoring.capture_files import Summariser
+from serin.monitoring import summary_per_file as module
 from serin.monitoring.summary import Summary
+from serin.monitoring.summary_per_file import Summariser
 from serin.monitoring.window import read_summaries
 from serin.registry.ids import sha256
 from serin.registry.keys import summary_key
