@@ -71,10 +71,10 @@ class Learnability:
 
         Where the rows before foretell it worse too, less is needed: what cannot be learned in either way is no drift.
         """
-        own, told = loss_between(self.own, self.before), loss_between(self.told, self.told_before)
-        if own.share > LOST and own.errors > 2.3:
+        own_loss, told_loss = loss_between(self.own, self.before), loss_between(self.told, self.told_before)
+        if own_loss.share > LOST and own_loss.errors > 2.3:
             return True
-        return told.share > LOST and told.errors > 2.5 and own.share > 0.8 * LOST and own.errors > 1.5
+        return told_loss.share > LOST and told_loss.errors > 2.5 and own_loss.share > 0.8 * LOST and own_loss.errors > 1.5
 
     @property
     def is_opposite(self) -> bool:

@@ -64,12 +64,12 @@ class ParserFault(Exception):
 
 def read_apart(content: bytes, bounds: Bounds) -> Parsed:
     """Read Parquet at no risk to this process. Raises ParserFault."""
-    with tempfile.TemporaryFile() as found:
+    with tempfile.TemporaryFile() as output:
         try:
             child = subprocess.run(
                 [sys.executable, "-c", _CHILD, json.dumps(asdict(bounds))],
                 input=content,
-                stdout=found,
+                stdout=output,
                 stderr=subprocess.PIPE,
                 timeout=3 * bounds.seconds,
                 check=False,
@@ -86,12 +86,12 @@ def read_apart(content: bytes, bounds: Bounds) -> Parsed:
             raise ParserFault(*(("TOO_LARGE", _TOO_MUCH) if is_over else ("PARSER_CRASH", crash)))
         if child.returncode:
             raise RuntimeError(f"the process that reads Parquet ended with status {child.returncode}")
-        return Parsed(_table(found), **json.loads(last))
+        return Parsed(_table(output), **json.loads(last))
 
 
-def _table(found: IO[bytes]) -> pa.Table:
+def _table(output: IO[bytes]) -> pa.Table:
     """Give what the child wrote, without a copy: the file is gone once nobody looks at it."""
-    return pa.ipc.open_stream(pa.py_buffer(mmap.mmap(found.fileno(), 0, access=mmap.ACCESS_READ))).read_all()
+    return pa.ipc.open_stream(pa.py_buffer(mmap.mmap(output.fileno(), 0, access=mmap.ACCESS_READ))).read_all()
 
 
 def _environment() -> dict[str, str]:
@@ -113,16 +113,16 @@ def answer_parent() -> None:
     ):
         resource.setrlimit(limit, (value, value))
     try:
-        said, status = _read(sys.stdin.buffer.read(), bounds, sys.stdout.buffer), 0
+        answer, status = _read(sys.stdin.buffer.read(), bounds, sys.stdout.buffer), 0
     except ParserFault as fault:
-        said, status = {"code": fault.code, "message": fault.message}, _REFUSED
+        answer, status = {"code": fault.code, "message": fault.message}, _REFUSED
     except MemoryError:  # pyarrow's own is one too
-        said, status = {"code": "TOO_LARGE", "message": _TOO_MUCH}, _REFUSED
+        answer, status = {"code": "TOO_LARGE", "message": _TOO_MUCH}, _REFUSED
     except (pa.ArrowException, OSError, ValueError) as error:
         message = f"the Parquet file cannot be read: {str(error)[:300]}"
-        said, status = {"code": "BAD_FORMAT", "message": message}, _REFUSED
+        answer, status = {"code": "BAD_FORMAT", "message": message}, _REFUSED
     sys.stdout.flush()
-    sys.stderr.write("\n" + json.dumps(said))
+    sys.stderr.write("\n" + json.dumps(answer))
     sys.stderr.flush()
     os._exit(status)  # nothing of the file has to be freed
 

@@ -293,12 +293,12 @@ def _find_rows(text: bytes, delimiter: str, limits: Limits) -> _Rows | None:
         quoted = is_quoted ^ (np.cumsum(part == _QUOTE, dtype=np.uint8) & 1)  # from an opening quote to its closing one
         if not _quotes_are_around_cells(content, start, quoted, ord(delimiter)):
             return None
-        found = np.flatnonzero((part == _NEWLINE) & (quoted == 0))
+        row_ends = np.flatnonzero((part == _NEWLINE) & (quoted == 0))
         inner = np.flatnonzero((part == ord(delimiter)) & (quoted == 0))
-        borders.append(found + start)
-        separators.append(np.searchsorted(inner, found) + separators_before)
-        newlines.append(np.searchsorted(all_newlines, found) + newlines_before)
-        is_quoted, count = int(quoted[-1]), count + len(found)
+        borders.append(row_ends + start)
+        separators.append(np.searchsorted(inner, row_ends) + separators_before)
+        newlines.append(np.searchsorted(all_newlines, row_ends) + newlines_before)
+        is_quoted, count = int(quoted[-1]), count + len(row_ends)
         separators_before, newlines_before = separators_before + len(inner), newlines_before + len(all_newlines)
         if count > limits.max_rows + 1:
             limits.refuse(f"the table has more than {limits.max_rows:,} rows")
@@ -307,7 +307,7 @@ def _find_rows(text: bytes, delimiter: str, limits: Limits) -> _Rows | None:
     ends = np.concatenate((*borders, [len(text)]))
     starts = np.concatenate(([0], ends[:-1] + 1))
     inner = np.diff(np.concatenate(([0], *separators, [separators_before])))
-    lines = np.concatenate(([1], *(each + 2 for each in newlines)))
+    lines = np.concatenate(([1], *(before + 2 for before in newlines)))
     for row in np.flatnonzero(ends - starts > LONGEST_FIELD).tolist():
         if _longest_field(content[starts[row] : ends[row]], ord(delimiter)) > LONGEST_FIELD:
             _raise_long_field(int(lines[row]))
@@ -326,7 +326,7 @@ def _quotes_are_around_cells(content: NDArray[np.uint8], start: int, quoted: NDA
     is_opening = quoted[quotes] == 1
     before, after = quotes[is_opening] + start - 1, quotes[~is_opening] + start + 1
     neighbours = content[before[before >= 0]], content[after[after < len(content)]]
-    return all(np.isin(each, (_NEWLINE, delimiter, _QUOTE)).all() for each in neighbours)
+    return all(np.isin(side, (_NEWLINE, delimiter, _QUOTE)).all() for side in neighbours)
 
 
 def _longest_field(row: NDArray[np.uint8], delimiter: int) -> int:
@@ -501,21 +501,21 @@ def _read_parquet(content: bytes, limits: Limits) -> RawTable:
         raise Unreadable("TRUNCATED", "the Parquet file has no end; it looks cut off", fix="Send the whole file.")
     try:
         bounds = Bounds(limits.max_rows, limits.max_columns, limits.max_cells, limits.max_bytes)
-        found = read_apart(content, bounds)
-        twice = [name for name, times in Counter(found.names).items() if times > 1]
+        parsed = read_apart(content, bounds)
+        twice = [name for name, times in Counter(parsed.names).items() if times > 1]
         if twice:
             fix = "Give each column a name of its own."
             message = f"the table has more than one column {name_some(twice)}"
             raise Unreadable("DUP_COLUMN", message, fix=fix)
-        columns = {name: _typed(found.table.column(name)) for name in found.table.column_names}
+        columns = {name: _typed(parsed.table.column(name)) for name in parsed.table.column_names}
     except ParserFault as fault:
         fix = "Send it in several smaller uploads." if fault.code == "TOO_LARGE" else "Send it as CSV in UTF-8."
         raise Unreadable(fault.code, fault.message, fix=fix) from fault
     except pa.ArrowException as error:
         raise Unreadable("BAD_FORMAT", f"the Parquet file cannot be read: {error}") from error
-    if not found.rows:
+    if not parsed.rows:
         raise Unreadable("EMPTY", "the table has no rows", fix="Send at least one row.")
-    return RawTable(pd.DataFrame(columns), np.arange(1, found.rows + 1), "row", found.unusable)
+    return RawTable(pd.DataFrame(columns), np.arange(1, parsed.rows + 1), "row", parsed.unusable)
 
 
 def _typed(column: pa.ChunkedArray) -> pd.Series[Any]:

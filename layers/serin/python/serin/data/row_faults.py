@@ -147,8 +147,8 @@ def explain_rows(faults: list[Fault], is_bad: Mask) -> NDArray[np.object_]:
     kinds, texts = np.zeros(int(is_bad.sum()), dtype=np.int64), [""]
     for fault in faults:
         text = f"{_shortened(fault.column)}: {fault.code}"
-        found, kinds = np.unique(2 * kinds + fault.cells[is_bad], return_inverse=True)
-        texts = [_joined(texts[kind // 2], text) if kind % 2 else texts[kind // 2] for kind in found.tolist()]
+        distinct_kinds, kinds = np.unique(2 * kinds + fault.cells[is_bad], return_inverse=True)
+        texts = [_joined(texts[kind // 2], text) if kind % 2 else texts[kind // 2] for kind in distinct_kinds.tolist()]
     return np.array(texts, dtype=object)[kinds]
 
 

@@ -47,8 +47,8 @@ class Beside:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Beside:
-        found = load_keys(content)
-        return cls(found["keys"], found["names"], found["rows"], int(found["columns"][0]))
+        arrays = load_keys(content)
+        return cls(arrays["keys"], arrays["names"], arrays["rows"], int(arrays["columns"][0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +149,9 @@ class Inherited:
     def look(self, names: Keys, keys: Keys) -> None:
         """Look for the new rows among those of a dataset before."""
         place = np.minimum(np.searchsorted(self.names, names), len(self.names) - 1)
-        found = np.flatnonzero((self.names[place] == names) & ~self.is_found[place])
-        self.keys[place[found]] = keys[found]
-        self.is_found[place[found]] = True
+        matches = np.flatnonzero((self.names[place] == names) & ~self.is_found[place])
+        self.keys[place[matches]] = keys[matches]
+        self.is_found[place[matches]] = True
 
     def or_else(self, keys: Keys, *, are_copies: bool) -> Keys:
         """Give each row the key that it had, or else this one. are_copies: equal rows share the keys that they had."""
@@ -193,7 +193,7 @@ class Known:
         self.often.append(self._cut(known, counts))
         while sum(len(names) for names, _ in self.often) > MOST_KNOWN:
             self.below //= 2
-            self.often = [self._cut(*each) for each in self.often]
+            self.often = [self._cut(names, counts) for names, counts in self.often]
 
     def _cut(self, names: Keys, counts: NDArray[np.int64]) -> tuple[Keys, NDArray[np.int64]]:
         end = int(np.searchsorted(names, np.uint64(min(self.below, ALL - 1))))
