@@ -157,8 +157,8 @@ class Drill:
 
     def _inject(self, injection: Injection, traffic: Traffic) -> Outcome:
         cloud, before = self.environment.cloud, self._route().champion.version
-        traffic.ask(self._asked(self.rows) if injection.has_traffic else iter(()))
-        asked_before, failed_before = traffic.asked, traffic.failed
+        traffic.ask(self._ever_new(self.rows) if injection.has_traffic else iter(()))
+        requests_before, failed_before = traffic.asked, traffic.failed
         number = register(cloud, self.model, {**PLAN, "tolerance": self.spread, **injection.plan}, injection.edit)
         release = releaser_in(cloud, actor="drill").starter.start(self.model, number)
         with self.output.waiting("its release is under way"):
@@ -175,7 +175,7 @@ class Drill:
             reason=release.reason,
             champion=(before, route.champion.version),
             weight=route.challenger.weight if route.challenger else 0.0,
-            asked=traffic.asked - asked_before,
+            asked=traffic.asked - requests_before,
             failed=traffic.failed - failed_before,
             messages=traffic.messages,
             answers=answers,
@@ -191,7 +191,7 @@ class Drill:
         has_drifted = not injection.drifts
         while time.monotonic() < deadline:
             if not has_drifted and traffic.answered[release.version]:
-                traffic.ask(self._asked(self.drifted))
+                traffic.ask(self._ever_new(self.drifted))
                 has_drifted = True
             release = cloud.registry.release(self.model, release.id).value
             if release.ended_at:
@@ -219,7 +219,7 @@ class Drill:
             return None
         return max(last - self.safe_at[outcome.version], 0.0)
 
-    def _asked(self, rows: Sequence[Row]) -> Iterator[Row]:
+    def _ever_new(self, rows: Sequence[Row]) -> Iterator[Row]:
         return ever_new(rows, self.contract.entity)
 
     def _route(self) -> Route:

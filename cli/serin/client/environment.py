@@ -57,13 +57,15 @@ def reach(env: str, project: Project | None = None) -> EnvironmentClient:
     settings = project.environment(env)
     if env == "local":
         twin = running_twin(project)
-        found = twin["environment"]
+        environment = twin["environment"]
         session = boto3.session.Session(
-            aws_access_key_id=found[variables.AWS_ACCESS_KEY_ID],
-            aws_secret_access_key=found[variables.AWS_SECRET_ACCESS_KEY],
-            region_name=found[variables.AWS_REGION],
+            aws_access_key_id=environment[variables.AWS_ACCESS_KEY_ID],
+            aws_secret_access_key=environment[variables.AWS_SECRET_ACCESS_KEY],
+            region_name=environment[variables.AWS_REGION],
         )
-        return EnvironmentClient(env, twin["outputs"], AtEndpoint(session, found[variables.AWS_ENDPOINT_URL]), project)
+        return EnvironmentClient(
+            env, twin["outputs"], AtEndpoint(session, environment[variables.AWS_ENDPOINT_URL]), project
+        )
     session = boto3.session.Session(region_name=settings.get("region"))
     return EnvironmentClient(env, _stack_outputs(session, project.stack(env), env), session, project)
 

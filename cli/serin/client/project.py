@@ -64,8 +64,8 @@ class Project:
         environments = self.environments()
         if name not in environments:
             raise AskedWrongly(f"there is no environment {name!r}; cdk.json has {', '.join(environments)}")
-        found: dict[str, Any] = environments[name]
-        return found
+        environment: dict[str, Any] = environments[name]
+        return environment
 
     def stack(self, environment: str) -> str:
         """Name an environment's stack, as the stacks themselves do. Its outputs say where everything is."""
