@@ -36,8 +36,8 @@ def out_of_memory(request_id: str) -> Answer:
 
 def failure(request_id: str, error_type: str, message: str) -> Answer:
     """Say as Lambda does why an event has no answer of its function's."""
-    said = {"errorType": error_type, "errorMessage": f"RequestId: {request_id} Error: {message}"}
-    return Answer(json.dumps(said).encode(), error_type)
+    error = {"errorType": error_type, "errorMessage": f"RequestId: {request_id} Error: {message}"}
+    return Answer(json.dumps(error).encode(), error_type)
 
 
 def shortened(answer: Answer) -> Answer:
