@@ -97,10 +97,10 @@ def answer_csv(content: bytes, subject: Subject) -> int:
     job = BatchStarter(registry, data, workflow, utc_now).start_file(key, data.put(key, content))
     assert job is not None, "there is a champion"
     event = workflow.started[f"{NAME}-{job}"]
-    for found in list(data.list(event["files"])):
-        Splitter(data, cast(Objects, subject)).split(NAME, job, found.key)
-    for found in list(data.list(event["parts"])):
-        PartPredictor(data, cast(Objects, subject), FakeAnswers()).predict(NAME, job, found.key)
+    for file in list(data.list(event["files"])):
+        Splitter(data, cast(Objects, subject)).split(NAME, job, file.key)
+    for part in list(data.list(event["parts"])):
+        PartPredictor(data, cast(Objects, subject), FakeAnswers()).predict(NAME, job, part.key)
     account: int = BatchCloser(data, utc_now).close(NAME, job).answered
     return account
 

@@ -139,8 +139,8 @@ class Starts:
     def imports(self, code: Unpacked) -> list[tuple[str, float]]:
         """Say which packages took longest to import until the first answer, in seconds each."""
         _, output = self._start(code, PYTHONPROFILEIMPORTTIME="1")
-        found = summarise(output.splitlines())
-        return sorted(found.items(), key=lambda item: -item[1])[:SHOWN_IMPORTS]
+        seconds_by_package = summarise(output.splitlines())
+        return sorted(seconds_by_package.items(), key=lambda item: -item[1])[:SHOWN_IMPORTS]
 
     def _start(self, code: Unpacked, **variables: str) -> tuple[float, str]:
         begun = time.perf_counter()
@@ -185,12 +185,12 @@ class Starts:
 
 def summarise(lines: Iterable[str]) -> dict[str, float]:
     """Sum what `-X importtime` writes, by package: the seconds in a module itself, not in what it imports."""
-    found: defaultdict[str, float] = defaultdict(float)
+    seconds_by_package: defaultdict[str, float] = defaultdict(float)
     for line in lines:
         if match := re.match(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\w+)", line):
             package = match[2] if match[2] not in sys.stdlib_module_names else "the standard library"
-            found[package] += int(match[1]) / 1e6
-    return found
+            seconds_by_package[package] += int(match[1]) / 1e6
+    return seconds_by_package
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ async def _load(target: Target, *, clients: int, seconds: float, most: int) -> L
     begun = time.perf_counter()
     asking = [_keep_asking(target, until=begun + seconds, most=max(1, most // clients)) for _ in range(clients)]
     taken = await asyncio.wait_for(asyncio.gather(*asking), timeout=seconds + PATIENCE_SECONDS)
-    every = [each for by_client in taken for each in by_client]
+    every = [duration for by_client in taken for duration in by_client]
     return Load(median(every) * 1000, len(every) / (time.perf_counter() - begun))
 
 

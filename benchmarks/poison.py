@@ -105,8 +105,8 @@ def subjects(folder: Path | None, uploads: int) -> Iterator[Subject]:
 
 
 def _loans_contract() -> dict[str, Any]:
-    said = yaml.safe_load((Path(__file__).parents[1] / "models" / "loans" / "model.yaml").read_text())
-    return {key: said[key] for key in ("task", "target", "classes", "positive", "features", "entity", "time")}
+    contract = yaml.safe_load((Path(__file__).parents[1] / "models" / "loans" / "model.yaml").read_text())
+    return {key: contract[key] for key in ("task", "target", "classes", "positive", "features", "entity", "time")}
 
 
 def _contract(frame: pd.DataFrame, target: str) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def outcomes(subject: Subject, number: int) -> list[Outcome]:
 
 
 def _open(subject: Subject, folder: Path) -> tuple[House, Contract]:
-    said = {
+    contract = {
         "model": "subject",
         **subject.contract,
         "training": {
@@ -201,7 +201,7 @@ def _open(subject: Subject, folder: Path) -> tuple[House, Contract]:
     }
     path = folder / "subject" / "model.yaml"
     path.parent.mkdir()
-    path.write_text(yaml.safe_dump(said))
+    path.write_text(yaml.safe_dump(contract))
     return House(folder), load_contract(path)
 
 
@@ -241,40 +241,40 @@ def run(folder: Path | None, share: float) -> list[Outcome]:
     """Send everything, in two processes, whatever is slow first."""
     pasts = max(round(PASTS * share), 1)
     chosen = sorted(subjects(folder, UPLOADS // PASTS), key=lambda subject: -subject.rows)
-    found: list[Outcome] = []
+    results: list[Outcome] = []
     with ProcessPoolExecutor(2, initializer=prepare) as pool:
         places = [round(place * (PASTS - 1) / max(pasts - 1, 1)) for place in range(pasts)]
         tasks = {pool.submit(outcomes, subject, place): subject for subject in chosen for place in places}
         for done, task in enumerate(as_completed(tasks), start=1):
-            found += task.result()
+            results += task.result()
             say(f"{done} of {len(tasks)} pasts: {tasks[task].name}, {tasks[task].rows:,} rows")
-    return found
+    return results
 
 
 Cells = Mapping[tuple[str, int, str], Sequence[Outcome]]
 
 
-def cells_of(found: Sequence[Outcome]) -> Cells:
+def cells_of(results: Sequence[Outcome]) -> Cells:
     cells: dict[tuple[str, int, str], list[Outcome]] = defaultdict(list)
-    for outcome in found:
+    for outcome in results:
         cells[outcome.subject, outcome.rows, outcome.labels].append(outcome)
     return cells
 
 
 def figures(cells: Cells) -> list[Figure]:
     """Name what has a target."""
-    found = []
+    all_figures = []
     for (subject, rows, labels), outcomes in cells.items():
         name = f"{subject}, {rows:,} rows, {labels if labels == SWAPPED else labels + ' shuffled'}"
         held, worse = _percent(outcomes, "is_held"), _percent(outcomes, "is_worse")
         usual = _percent(cells[subject, rows, "0%"], "is_worse")
         least = LEAST_HELD if rows >= ENOUGH_ROWS and labels in MOSTLY else None
         most = MOST_CLEAN_HELD if labels == "0%" else None
-        found.append(Figure(f"{name}: held", held, "%", at_least=least, at_most=most))
-        found.append(Figure(f"{name}: promoted", _percent(outcomes, "is_promoted"), "%"))
+        all_figures.append(Figure(f"{name}: held", held, "%", at_least=least, at_most=most))
+        all_figures.append(Figure(f"{name}: promoted", _percent(outcomes, "is_promoted"), "%"))
         limit = None if labels == "0%" else usual + MOST_WORSE
-        found.append(Figure(f"{name}: promoted, and truly worse", worse, "%", at_most=limit))
-    return found
+        all_figures.append(Figure(f"{name}: promoted, and truly worse", worse, "%", at_most=limit))
+    return all_figures
 
 
 def _percent(outcomes: Sequence[Outcome], what: str) -> float:
@@ -308,11 +308,11 @@ def main() -> int:
         say("left out: german_credit and elec. Name the folder with their tables: make bench-poison TABLES=folder")
     cells = cells_of(run(folder, float(os.environ.get("SHARE", "1"))))
     show(cells)
-    told = figures(cells)
-    for figure in told:
+    all_figures = figures(cells)
+    for figure in all_figures:
         if not figure.is_met:
             say(f"missed: {figure.name} is {figure.value:.3g}{figure.unit}, target {figure.target}")
-    return keep("poison", told)
+    return keep("poison", all_figures)
 
 
 if __name__ == "__main__":

@@ -165,7 +165,8 @@ class Trial:
             for (question, tally), block in zip(self.tallies.items(), blocks, strict=True)
         }
         findings = {
-            name: reach_verdict(name, each, margins[name], questions=len(margins)) for name, each in seen.items()
+            question: reach_verdict(question, tally, margins[question], questions=len(margins))
+            for question, tally in seen.items()
         }
         self.turns += 1
         if self.turns % self.growing_turns == 0:
@@ -199,12 +200,12 @@ def plan_of(setting: Setting) -> Plan:
     """The default plan of a canary, asking as many questions as the setting does; or one step of one half."""
     questions = ("error", "slow", "unsure", "wrong")
     margins = {name: setting.margin if at < setting.questions else None for at, name in enumerate(questions)}
-    said = {"strategy": "canary", "limit": f"{setting.limit_hours:.0f}h", "margins": margins}
+    section = {"strategy": "canary", "limit": f"{setting.limit_hours:.0f}h", "margins": margins}
     if setting.is_half:
-        said |= {"steps": [0.5], "bake": "1m", "min_requests": 1}
+        section |= {"steps": [0.5], "bake": "1m", "min_requests": 1}
     if setting.watch_hours:
-        said["watch"] = f"{setting.watch_hours}h"
-    return resolve_plan(said, seconds_per_plan_minute=60)
+        section["watch"] = f"{setting.watch_hours}h"
+    return resolve_plan(section, seconds_per_plan_minute=60)
 
 
 def simulate(setting: Setting, *, seed: int, releases: int = RELEASES) -> Outcome:

@@ -76,7 +76,7 @@ def tell(benchmark: str, figures: Sequence[Figure]) -> int:
 def keep(benchmark: str, figures: Sequence[Figure]) -> int:
     """Write the figures to build/bench/<benchmark>.json, and give the exit status: 1 where a target is missed."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    said = {
+    document = {
         figure.name: {
             "value": figure.value,
             "unit": figure.unit,
@@ -85,7 +85,7 @@ def keep(benchmark: str, figures: Sequence[Figure]) -> int:
         }
         for figure in figures
     }
-    (FOLDER / f"{benchmark}.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+    (FOLDER / f"{benchmark}.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return 0 if all(figure.is_met for figure in figures) else 1
 
 

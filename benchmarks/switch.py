@@ -118,8 +118,8 @@ class Clients:
         body, at, entity = response.read(), time.time(), str(row[ENTITY])
         if response.status != 200:
             return Answer(entity, at, 0, b"", f"{response.status}: {body[:200]!r}")
-        said = json.loads(body)
-        return Answer(entity, at, said["version"], body.replace(said["id"].encode(), b"id"))
+        answer = json.loads(body)
+        return Answer(entity, at, answer["version"], body.replace(answer["id"].encode(), b"id"))
 
 
 class Watch:
@@ -169,10 +169,12 @@ class Trial:
 
     def compared(self) -> tuple[int, int]:
         """Count the champion's answers to known entities since the release began, and how many have other bytes."""
-        known = [each for each in self.answers if each.version == self.champion and each.entity.startswith("known")]
-        alone = {each.entity: each.body for each in known if each.at < self.begun}
-        later = [each for each in known if each.at >= self.begun and each.entity in alone]
-        return len(later), sum(each.body != alone[each.entity] for each in later)
+        known = [
+            answer for answer in self.answers if answer.version == self.champion and answer.entity.startswith("known")
+        ]
+        alone = {answer.entity: answer.body for answer in known if answer.at < self.begun}
+        later = [answer for answer in known if answer.at >= self.begun and answer.entity in alone]
+        return len(later), sum(answer.body != alone[answer.entity] for answer in later)
 
 
 def main() -> int:
@@ -292,10 +294,10 @@ def of_rollbacks(cloud: Cloud, kind: str, trials: Sequence[Trial]) -> list[Figur
     """
     names = ("decision → weight 0", "decision → safe", "enough → decision", "enough → safe", "first fault → safe")
     targets = (2, 5, None, 10, None)
-    found = [_seconds(cloud, trial) for trial in trials]
+    durations = [_seconds(cloud, trial) for trial in trials]
     return [
         Figure(f"{kind}: {name}", max(worst), "s", at_most=target)
-        for name, target, worst in zip(names, targets, zip(*found, strict=True), strict=True)
+        for name, target, worst in zip(names, targets, zip(*durations, strict=True), strict=True)
     ]
 
 

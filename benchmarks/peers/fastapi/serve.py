@@ -38,9 +38,9 @@ def make_app(subject: Path) -> FastAPI:
     app = FastAPI()
 
     @app.post("/predict")
-    async def predict(asked: Rows) -> list[Prediction]:
-        numeric = np.array([[getattr(row, name) for name in numbers] for row in asked.rows], dtype=np.float32)
-        known = [[known.get(getattr(row, name), -1) for name, known in codes.items()] for row in asked.rows]
+    async def predict(request: Rows) -> list[Prediction]:
+        numeric = np.array([[getattr(row, name) for name in numbers] for row in request.rows], dtype=np.float32)
+        known = [[known.get(getattr(row, name), -1) for name, known in codes.items()] for row in request.rows]
         scores = session.run(None, {"numeric": numeric, "codes": np.array(known)})[1].tolist()
         shares = [dict(zip(spec["classes"], row, strict=True)) for row in scores]
         return [Prediction(prediction=max(row, key=row.get), probabilities=row) for row in shares]
