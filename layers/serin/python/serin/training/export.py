@@ -299,8 +299,8 @@ def _questions(inputs: _Inputs, column: Ints, threshold: Floats, *, rounds_to_si
     value[is_number] = _largest_where(goes_left, len(of))
     missing_goes_right = ~goes_left(inputs.median[of])
     asked_numbers, place[is_number] = np.unique(2 * of + missing_goes_right, return_inverse=True)
-    asked_codes, found = np.unique(column[~is_number] - numbers, return_inverse=True)
-    place[~is_number] = len(asked_numbers) + found
+    asked_codes, code_place = np.unique(column[~is_number] - numbers, return_inverse=True)
+    place[~is_number] = len(asked_numbers) + code_place
     columns = Columns.of(
         [(int(number) // 2, np.inf if number % 2 else -np.inf) for number in asked_numbers],
         [inputs.one_hot[code] for code in asked_codes],

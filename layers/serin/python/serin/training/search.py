@@ -103,7 +103,7 @@ def plan_search(contract: Contract) -> SearchPlan:
 
 def search(plan: SearchPlan, table: Table, contract: Contract) -> list[Entry]:
     """Measure every setting of the plan by cross-validation, in the order of the plan."""
-    found: list[list[float]] = [[] for _ in plan.settings]
+    fold_values: list[list[float]] = [[] for _ in plan.settings]
     fits = [0] * len(plan.settings)
     for train, test in split_folds(plan.folds, table, contract):
         classes, labels = np.unique(table.target[train], return_inverse=True)
@@ -119,9 +119,9 @@ def search(plan: SearchPlan, table: Table, contract: Contract) -> list[Entry]:
             scores = scores_of(estimator, test_columns)
             if contract.task is Task.CLASSIFICATION:
                 scores = _spread(scores, classes.astype(np.int64), table.classes)
-            found[place].append(measure(contract.metric, table.target[test], scores))
+            fold_values[place].append(measure(contract.metric, table.target[test], scores))
             fits[place] += 1
-    return [_entry(*line) for line in zip(plan.settings, found, fits, strict=True)]
+    return [_entry(*line) for line in zip(plan.settings, fold_values, fits, strict=True)]
 
 
 def choose(plan: SearchPlan, entries: list[Entry], contract: Contract) -> Setting:
