@@ -94,7 +94,7 @@ class GateBench:
         least = gate.margin * abs(beside.other) if gate.is_relative else gate.margin
         certain = least + beside.z * beside.se
         message = (
-            f"{self._told(beside)}; certainly more than {least:.4g} is asked, which takes {certain:.4g}{beside.why}"
+            f"{self._describe(beside)}; certainly more than {least:.4g} is asked, which takes {certain:.4g}{beside.why}"
         )
         passed = beside.better > certain and beside.se > 0
         return GateResult(gate.text, passed, beside.better, certain, beside.interval, beside.rows, message)
@@ -105,7 +105,7 @@ class GateBench:
             return self._not_comparable(gate, beside)
         margin = gate.margin * abs(beside.other) if gate.is_relative else gate.margin
         allowed = max(margin, beside.se / 2)
-        message = f"{self._told(beside)}; at most {margin:.4g} worse is allowed"
+        message = f"{self._describe(beside)}; at most {margin:.4g} worse is allowed"
         if allowed > margin:
             message += (
                 f", and since {beside.rows:,} rows cannot tell so little, {allowed:.4g}; the release must show the rest"
@@ -115,7 +115,7 @@ class GateBench:
             gate.text, passed, beside.better, -allowed, beside.interval, beside.rows, message + beside.why
         )
 
-    def _told(self, beside: Comparison) -> str:
+    def _describe(self, beside: Comparison) -> str:
         rows = (
             "the hold-out"
             if beside.rows == len(self.judged.truth)

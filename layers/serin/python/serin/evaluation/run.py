@@ -50,7 +50,7 @@ class Evaluator:
             holdout_predictions=files["predictions.npz"],
             gates=contract.parsed_gates,
             metric=contract.metric,
-            rivals=[(rival, self._asked(model, rival)) for rival in self._with_champion(model, rivals)],
+            rivals=[(rival, self._judged_artifact(model, rival)) for rival in self._with_champion(model, rivals)],
             asked_before=asked_before(holdout, self.registry.versions(model)),
             score=self.score,
         )
@@ -74,7 +74,7 @@ class Evaluator:
         reason = f"it became the champion while this one was trained; train again: serin train {model}"
         return [Rival(route.value.champion.version, True, False, Mode.NONE, reason)]
 
-    def _asked(self, model: str, rival: Rival) -> Artifact | None:
+    def _judged_artifact(self, model: str, rival: Rival) -> Artifact | None:
         """The judged model of a rival that is to be asked; None where it is gone, or not what was registered."""
         if rival.mode is not Mode.ASKED:
             return None
