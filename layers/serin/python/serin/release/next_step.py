@@ -260,19 +260,19 @@ class _Turn:
     @property
     def _is_quiet(self) -> bool:
         """Tell whether nobody asks a watched version any more. The turn before must have seen that too."""
-        before, asked = StoredEvidence.read(self.release.evidence), self.evidence.asked_at
-        if not before.at or before.asked_at != (asked.isoformat() if asked else None):
+        before, last_request_at = StoredEvidence.read(self.release.evidence), self.evidence.asked_at
+        if not before.at or before.asked_at != (last_request_at.isoformat() if last_request_at else None):
             return False
-        if self._is_unasked or asked is None:
+        if self._is_unasked or last_request_at is None:
             silent_since = step_began(self.release) + timedelta(seconds=self.plan.watch_seconds)
         else:
-            silent_since = asked + timedelta(seconds=self.plan.arrival_seconds + self.plan.minute_seconds)
+            silent_since = last_request_at + timedelta(seconds=self.plan.arrival_seconds + self.plan.minute_seconds)
         return silent_since <= datetime.fromisoformat(before.at)
 
     @property
     def _is_unasked(self) -> bool:
-        asked = self.evidence.asked_at
-        return asked is None or asked < step_began(self.release)
+        last_request_at = self.evidence.asked_at
+        return last_request_at is None or last_request_at < step_began(self.release)
 
     @property
     def _is_at_its_limit(self) -> bool:

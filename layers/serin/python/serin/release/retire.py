@@ -113,8 +113,8 @@ def _undo(releaser: Releaser, model: str, reason: str) -> None:
 
 def is_known(registry: Registry, model: str) -> bool:
     """Tell whether anything is there of a model that is looked after: data, runs, versions, or who answers."""
-    found = (registry.route(model), registry.datasets(model), registry.versions(model), registry.runs(model))
-    return any(found)
+    records = (registry.route(model), registry.datasets(model), registry.versions(model), registry.runs(model))
+    return any(records)
 
 
 def _check_not_deleted(model: str, life: Life) -> None:
