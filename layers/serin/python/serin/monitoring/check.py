@@ -105,8 +105,8 @@ class Checker:
         retrains = is_news and report.verdict is DriftVerdict.DRIFTED and contract.training.retrain.on_drift
         if retrains:
             # Before the state: lost, it comes again, by the same id as long as people were not told of it.
-            told = f"drift of {version.number} since {state.value.alarmed_at or 'ever'}"
-            self.training_requests.send(TrainingRequest(model, Trigger.DRIFT, told).to_message())
+            request_id = f"drift of {version.number} since {state.value.alarmed_at or 'ever'}"
+            self.training_requests.send(TrainingRequest(model, Trigger.DRIFT, request_id).to_message())
         if self._save(report, key, state, at, is_news=is_news) and is_news:
             self._tell(report, retrains=retrains)
         return report

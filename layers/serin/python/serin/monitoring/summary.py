@@ -206,7 +206,7 @@ class _Document(msgspec.Struct):
     truths: dict[str, dict[str, ReceivedTruth]] = {}
 
     def summary(self) -> Summary:
-        asked = {(model, release): last for model, release, last in self.asked}
+        last_requests = {(model, release): last for model, release, last in self.asked}
         return Summary(
             captures=self.captures,
             skipped=self.skipped,
@@ -216,7 +216,7 @@ class _Document(msgspec.Struct):
             served={(model, version): _read_served(part) for model, version, part in self.served},
             slices={SliceKey(*row[:4]): row[4] for row in self.slices},
             releases={
-                (model, release): Units(firsts, asked.get((model, release), 0))
+                (model, release): Units(firsts, last_requests.get((model, release), 0))
                 for model, release, firsts in self.releases
             },
             flips={(model, release): part for model, release, part in self.flips},
