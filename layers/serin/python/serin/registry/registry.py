@@ -90,12 +90,12 @@ class Registry:
         return Found(decode(UploadSearch, row.body), row.revision) if row else Found(UploadSearch(), 0)
 
     def dataset(self, model: str, dataset: str) -> Dataset | None:
-        found = self._find(Dataset, model, dataset)
-        return found.value if found else None
+        record = self._find(Dataset, model, dataset)
+        return record.value if record else None
 
     def datasets(self, model: str) -> list[Dataset]:
         """List a model's datasets, the oldest first."""
-        return [found.value for found in self.found_datasets(model)]
+        return [dataset.value for dataset in self.found_datasets(model)]
 
     def used_datasets(self, model: str) -> list[Dataset]:
         """List the datasets that trainings learn from, the oldest first."""
@@ -103,8 +103,8 @@ class Registry:
 
     def found_datasets(self, model: str) -> list[Found[Dataset]]:
         """List a model's datasets as `datasets` does, each under its revision."""
-        found = self._all_found(Dataset, model)
-        return sorted(found, key=lambda dataset: (dataset.value.accepted_at, dataset.value.id))
+        datasets = self._all_found(Dataset, model)
+        return sorted(datasets, key=lambda dataset: (dataset.value.accepted_at, dataset.value.id))
 
     def run(self, model: str, run: str) -> Found[Run]:
         return self._must_find(Run, model, run, called=f"run {run}")
@@ -185,13 +185,13 @@ class Registry:
         return Found(decode(kind, row.body), row.revision) if row else None
 
     def _must_find(self, kind: type[Record], model: str, name: str, *, called: str) -> Found[Record]:
-        found = self._find(kind, model, name)
-        if found is None:
+        record = self._find(kind, model, name)
+        if record is None:
             raise NotFound(f"{model} has no {called}")
-        return found
+        return record
 
     def _all(self, kind: type[Record], model: str) -> list[Record]:
-        return [found.value for found in self._all_found(kind, model)]
+        return [record.value for record in self._all_found(kind, model)]
 
     def _all_found(self, kind: type[Record], model: str) -> list[Found[Record]]:
         rows = self._rows.list(partition(model), _KINDS[kind])
