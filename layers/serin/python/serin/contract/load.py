@@ -165,8 +165,8 @@ class _Document:
         except ValueError:
             how = "cannot read"
         if how:
-            said = f'is written {written}, which YAML {how}: where text is meant, write "{written}"'
-            self.misread.append(Problem(self.file, node.start_mark.line + 1, _dotted(place), said))
+            message = f'is written {written}, which YAML {how}: where text is meant, write "{written}"'
+            self.misread.append(Problem(self.file, node.start_mark.line + 1, _dotted(place), message))
 
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
