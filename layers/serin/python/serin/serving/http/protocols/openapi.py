@@ -84,8 +84,8 @@ def _example(feature: FeatureDescription) -> Any:
 def _plain(described: Description) -> dict[str, Any]:
     operation = _post("Predict, in the plain form", _plain_request(described), ref("Answer"))
     if described.explains:
-        asked = f"whether to say what each feature contributed to the score; at most {MAX_EXPLAINED_ROWS} rows"
-        parameter = {"name": "explain", "in": "query", "schema": {"type": "boolean"}, "description": asked}
+        description = f"whether to say what each feature contributed to the score; at most {MAX_EXPLAINED_ROWS} rows"
+        parameter = {"name": "explain", "in": "query", "schema": {"type": "boolean"}, "description": description}
         operation["parameters"] = [parameter]
     return operation
 
