@@ -46,6 +46,14 @@ def test_an_upload_like_those_before_is_not_doubted() -> None:
     assert doubts(a_table(2_000, 1), a_table(4_000, 0), VALUES) == []
 
 
+def test_spellings_of_one_class_are_doubted() -> None:
+    table = a_table(200, 1)
+    table.loc[::9, "approved"] = "YES"
+    (doubt,) = doubts(table)
+    assert (doubt.code, doubt.column) == ("SPELLINGS", "approved")
+    assert "'YES' and 'yes'" in doubt.message or "'yes' and 'YES'" in doubt.message
+
+
 @pytest.mark.parametrize(("contract", "target"), [(CONTRACT, "approved"), (VALUES, "price")])
 def test_labels_of_other_rows_are_noise(contract: Contract, target: str) -> None:
     table = a_table(2_000, 1)

@@ -50,7 +50,7 @@ def a_table() -> pd.DataFrame:
 
 
 def infer(frame: pd.DataFrame, target: str = "approved") -> tuple[str, Contract]:
-    text = infer_contract(frame.to_csv(index=False).encode(), "loans.csv", "loans", target)
+    text = infer_contract(frame.to_csv(index=False).encode(), "loans.csv", "loans", target).text
     return text, parse_contract(text, "model.yaml")
 
 
@@ -111,7 +111,7 @@ def test_each_column_gets_its_place_and_a_reason(written: str, start: str, expec
 def test_the_file_keeps_to_its_contract(kind: str) -> None:
     buffer = io.BytesIO()
     a_table().to_csv(buffer, index=False) if kind == "csv" else a_table().to_parquet(buffer)
-    contract = parse_contract(infer_contract(buffer.getvalue(), "f", "loans", "approved"), "model.yaml")
+    contract = parse_contract(infer_contract(buffer.getvalue(), "f", "loans", "approved").text, "model.yaml")
     judgement = judge_upload(buffer.getvalue(), contract)
     assert (judgement.status, judgement.bad_rows, judgement.notes) == (ReceiptStatus.ACCEPTED, 0, ())
 
@@ -128,7 +128,7 @@ def test_the_file_keeps_to_its_contract(kind: str) -> None:
 @pytest.mark.parametrize("index", [True, False])
 def test_real_tables_keep_to_their_contracts(load: Any, task: Task, index: bool) -> None:
     content = load(as_frame=True).frame.to_csv(index=index).encode()
-    contract = parse_contract(infer_contract(content, "f", "m", "target"), "model.yaml")
+    contract = parse_contract(infer_contract(content, "f", "m", "target").text, "model.yaml")
     judgement = judge_upload(content, contract)
     assert contract.task is task
     assert (judgement.status, judgement.bad_rows, judgement.notes) == (ReceiptStatus.ACCEPTED, 0, ())
@@ -229,7 +229,7 @@ def test_a_date_that_stands_for_never_is_not_the_time_of_a_row(kind: str) -> Non
         table["valid_to"] = table["valid_to"].astype("datetime64[us]")
     buffer = io.BytesIO()
     table.to_csv(buffer, index=False) if kind == "csv" else table.to_parquet(buffer)
-    text = infer_contract(buffer.getvalue(), "f", "loans", "approved")
+    text = infer_contract(buffer.getvalue(), "f", "loans", "approved").text
     said = "# times from 2024-01-02 to 9999-12-31; too far from now to be the time of a row"
     assert said in line(text, "- valid_to")
 

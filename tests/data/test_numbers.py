@@ -81,7 +81,7 @@ def test_a_number_is_taken_everywhere_or_nowhere(written: str, kind: str, is_tak
         "batch": by_batch(as_csv(written), spec),
         "batch of Parquet": by_batch(as_parquet(written), spec),
         "request": by_request(row.encode(), spec),
-        "request in CSV": is_read(lambda: encode(_csv_rows(f"x\n{written}\n".encode(), {"x": kind}), spec)),
+        "request in CSV": is_read(lambda: encode(_csv_rows(f"x\n{written}\n".encode(), spec), spec)),
         "feedback": is_read(lambda: read_feedback(truth.encode(), [spec])),
     }
     assert verdicts == dict.fromkeys(verdicts, is_taken)

@@ -140,7 +140,6 @@ def test_a_header_repeated_among_the_rows_is_still_a_header() -> None:
         (b'a,b\n1,2\n1,"' + b"x\n" * 70_000 + b'"\n', "FIELD_TOO_LONG", 3),
         (b'a,b\n1,5" pipe\n1,' + b"x" * 131_073 + b"\n", "FIELD_TOO_LONG", 3),
         (b"a,b\n" + b"x" * 10_000_000, "FIELD_TOO_LONG", 2),
-        ("a,b\n1,2\n".encode("utf-16"), "ENCODING", None),
         ("a,b\n1,2\n".encode("utf-16-le"), "ENCODING", None),
         ("a,b\n1,2\n".encode("utf-16-be"), "ENCODING", None),
         ("a,b\nü,2\n".encode("latin-1"), "ENCODING", 2),
@@ -287,6 +286,44 @@ def test_parquet_keeps_its_types() -> None:
     assert table.frame["flag"].tolist()[::2] == [True, False]
     assert str(table.frame["at"].dtype) == "datetime64[us, UTC]"
     assert table.lines.tolist() == [1, 2, 3]
+
+
+def test_bytes_in_parquet_are_text_where_they_can_be() -> None:
+    table = pa.table({"text": pa.array([b"a", None, "ü".encode()]), "key": pa.array([b"\xff\x00", b"a", b"b"])})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    read = read_table(buffer.getvalue())
+    assert read.frame["text"].tolist()[::2] == ["a", "ü"]
+    assert read.unusable == {"key": "bytes that are no text"}
+
+
+def test_lines_above_the_names_are_kept_apart_and_lines_keep_their_numbers() -> None:
+    table = read_table(b"# exported\nReport;;\n\na;b;c\n1;2;3\n4;5;6\n")
+    assert table.above == ("# exported", "Report;;")
+    assert list(table.frame) == ["a", "b", "c"]
+    assert table.lines.tolist() == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("content", "cells"),
+    [
+        (b'a,b\n"he said \\"hi\\", left",1\n"x",2\n', [['he said "hi", left', "1"], ["x", "2"]]),
+        (b"#id,v\n1,2\n3,4\n", [["1", "2"], ["3", "4"]]),
+        (b"a,b\n1,2,\n3,4\n", [["1", "2"], ["3", "4"]]),
+        (b"a,b\n1,2,,,\n\n3,4,\n", [["1", "2"], ["3", "4"]]),
+        (b'a,b\n1, "x, y"\n2, "z"\n', [["1", "x, y"], ["2", "z"]]),
+    ],
+)
+def test_dialects_of_other_tools_are_read(content: bytes, cells: list[list[str]]) -> None:
+    assert read_table(content).frame.to_numpy().tolist() == cells
+
+
+def test_an_encoding_is_taken_where_a_file_is_not_utf_8() -> None:
+    text = "a,b\nKöln,1\n"
+    assert read_table(text.encode("cp1252"), encoding="cp1252").frame["a"].tolist() == ["Köln"]
+    assert read_table(text.encode(), encoding="cp1252").frame["a"].tolist() == ["Köln"], "UTF-8 shows that it is"
+    with pytest.raises(Unreadable, match="is not utf-32, as the contract says"):
+        read_table(text.encode("cp1252"), encoding="utf-32")
 
 
 def test_parquet_with_a_column_twice_is_refused() -> None:

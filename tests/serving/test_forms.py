@@ -218,6 +218,28 @@ def test_a_csv_is_read_as_in_training(world: World) -> None:
         assert (wrong, reply.status) == (wrong, 422)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "age;salary;owner;education\n41;10;1;degree\n",
+        "sep=|\nage|salary|owner|education\n41|10|1|degree\n",
+        ",age,salary,owner,education\n0,41,10,1,degree\n",
+        "age,salary,owner,education,\n41,10,1,degree,\n",
+        "\ufeff\ufeffage, salary, owner, education\n41, 10, 1, degree\n",
+    ],
+)
+def test_a_csv_of_another_dialect_is_read_as_an_upload_is(world: World, text: str) -> None:
+    row = {"age": 41, "salary": 10, "owner": True, "education": "degree"}
+    reply = world.ask("POST", "/models/worths/invocations", text, content_type="text/csv")
+    assert (reply.status, reply.body["predictions"]) == (200, labels("plain", send(world, "plain", [row], "worths")[1]))
+
+
+def test_a_csv_without_names_is_told_so(world: World) -> None:
+    reply = world.ask("POST", "/models/worths/invocations", "41,10,1,degree\n", content_type="text/csv")
+    assert reply.status == 400
+    assert "the first line must name the columns, and names none of age, salary" in reply.body["error"]["message"]
+
+
 def test_details_are_what_the_plain_form_answers(world: World) -> None:
     rows = [ROW, {**ROW, "education": "never seen"}]
     asked = {"instances": rows, "params": {"details": True}}

@@ -86,17 +86,21 @@ class EnvironmentClient:
         """
         return ModelClient(self, check_name(name))
 
-    def init(self, model: str, data: str | Path | bytes | pd.DataFrame, target: str, *, force: bool = False) -> Path:
+    def init(
+        self, model: str, data: str | Path | bytes | pd.DataFrame, target: str, *, force: bool = False, **told: Any
+    ) -> Path:
         """Write a contract from a table of examples into the project's folder, to be read and corrected.
 
-        target: the column to predict. force: overwrite one that exists. The twin follows the folder; on AWS a contract
-        comes with the next deployment. Raises AskedWrongly where there is one already, Unreadable, Refused.
+        target: the column to predict. force: overwrite one that exists. told: what is known of the table beforehand:
+        task, entity, time, decimal, thousands, dates, encoding, names, as the options of `serin init`. The twin follows
+        the folder; on AWS a contract comes with the next deployment. Raises AskedWrongly where there is one already,
+        Unreadable, Refused.
         """
         from serin.client.contracts import write_contract
         from serin.client.tables import read_content
 
         content, name = read_content(data)
-        return write_contract(self.project, check_name(model), content, name, target, force=force).file
+        return write_contract(self.project, check_name(model), content, name, target, force=force, told=told).file
 
     def models(self) -> pd.DataFrame:
         """List the project's models, a row each: who answers, since when, what is under way.

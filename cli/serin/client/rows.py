@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from serin.client.endpoint import Endpoint, invalid_rows
 from serin.client.project import AskedWrongly
 from serin.client.words import name_some
+from serin.contract.notation import Notation
 from serin.errors import InvalidRows, RowProblem
 from serin.serving.rows.body import MAX_BODY_BYTES, MAX_ROWS
 
@@ -59,7 +60,7 @@ def rows_from_table(content: bytes, described: Mapping[str, Any]) -> list[dict[s
     """
     from serin.data.read import read_table
 
-    raw = read_table(content)
+    raw = read_table(content, encoding=described.get("encoding", "utf-8"), names=described.get("names", ()))
     _check_columns([str(name) for name in raw.frame.columns], described["features"])
     features = [feature for feature in described["features"] if feature["name"] in raw.frame.columns]
     columns = [_values(raw.frame[feature["name"]], feature) for feature in features]
@@ -119,11 +120,12 @@ def _values(cells: pd.Series, feature: Mapping[str, Any]) -> list[Any]:
     """Give cells the type of their feature; what does not fit goes as it is, and the endpoint says what is wrong."""
     from serin.data.cells import as_text, parse_booleans, parse_categories, parse_numbers
 
+    notation = Notation.from_json(feature.get("read", {}))
     if feature["type"] == "category":
-        text, missing = parse_categories(cells, feature.get("values", ()))
+        text, missing = parse_categories(cells, feature.get("values", ()), notation)
         return [None if gone else value for value, gone in zip(text, missing, strict=True)]
     is_boolean = feature["type"] == "boolean"
-    parsed = parse_booleans(cells) if is_boolean else parse_numbers(cells)
+    parsed = parse_booleans(cells, notation) if is_boolean else parse_numbers(cells, notation)
     kind = bool if is_boolean else _number
     columns = (as_text(cells), parsed.values.tolist(), parsed.missing)
     return [

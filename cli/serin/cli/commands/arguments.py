@@ -14,6 +14,10 @@ Model = Annotated[str, typer.Argument(help="the model's name")]
 Which = Annotated[str, typer.Argument(metavar="MODEL@VERSION", help="like loans@3 or loans@champion")]
 Env = Annotated[str, typer.Option("--env", help="an environment of cdk.json")]
 AsJson = Annotated[bool, typer.Option("--json", help="write one JSON document and nothing else")]
+Decimal = Annotated[str | None, typer.Option(help='what stands before a fraction: "," or "."')]
+Thousands = Annotated[str | None, typer.Option(help="what stands between groups of digits")]
+Dates = Annotated[str | None, typer.Option(help="how dates are written, as strptime says it: %d/%m/%Y")]
+Encoding = Annotated[str | None, typer.Option(help="of a CSV that is not UTF-8: cp1252")]
 Port = Annotated[int, typer.Option(envvar="SERIN_PORT", min=0, max=65534, help="the twin's port; 0 takes a free one")]
 
 DEFAULT_PORT = 4600

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from serin.cli.commands.arguments import AsJson, Model
+from serin.cli.commands.arguments import AsJson, Dates, Decimal, Encoding, Model, Thousands
 from serin.cli.exits import AnsweredNo
 from serin.cli.show import Output
 from serin.client import project
@@ -23,6 +24,15 @@ def init(
     model: Model,
     data: Annotated[Path, typer.Option(help="a CSV or Parquet file of examples")],
     target: Annotated[str, typer.Option(help="the column to predict")],
+    task: Annotated[str | None, typer.Option(help="classification or regression")] = None,
+    entity: Annotated[str | None, typer.Option(help="the column that says whom a row is about")] = None,
+    time: Annotated[str | None, typer.Option(help="the column with the time of a row")] = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    dates: Dates = None,
+    encoding: Encoding = None,
+    names: Annotated[str, typer.Option(help="the columns, where the first row is data: a,b,c")] = "",
+    names_from: Annotated[Path | None, typer.Option(help="a file whose first row names them")] = None,
     force: Annotated[bool, typer.Option(help="overwrite a contract that exists")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -32,8 +42,19 @@ def init(
 
     output = Output(as_json=as_json)
     place = project.here()
-    written = write_contract(place, check_name(model), read_file(data), data.name, target, force=force)
+    told: dict[str, Any] = {
+        "task": task,
+        "entity": entity,
+        "time": time,
+        "decimal": decimal,
+        "thousands": thousands,
+        "dates": dates,
+    }
+    told |= {"encoding": encoding, "names": _names(names, names_from)}
+    written = write_contract(place, check_name(model), read_file(data), data.name, target, force=force, told=told)
     contract = written.contract
+    for sentence in written.seen:
+        output.say(sentence)
     output.say(f"wrote {_relative(written.file)}: {contract.task} of {target} from {len(contract.features)} features")
     sensitive = [name for name, feature in contract.features.items() if feature.sensitive]
     if sensitive:
@@ -43,7 +64,16 @@ def init(
     output.say(f"  serin upload {model} {data} --wait")
     output.document(
         {"model": model, "contract": str(written.file), "task": contract.task, "features": list(contract.features)}
+        | {"seen": list(written.seen)}
     )
+
+
+def _names(names: str, file: Path | None) -> tuple[str, ...]:
+    """Read the names of columns, as one line of CSV. Raises AskedWrongly."""
+    from serin.client.tables import read_file
+
+    line = names or (read_file(file).decode("utf-8-sig", errors="replace").split("\n")[0] if file else "")
+    return tuple(name.strip() for name in next(csv.reader([line]), []) if name.strip())
 
 
 @app.command()

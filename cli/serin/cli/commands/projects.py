@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from serin.cli.commands.arguments import AsJson
+from serin.cli.commands.arguments import AsJson, Dates, Decimal, Encoding, Thousands
 from serin.cli.exits import AnsweredNo
 from serin.cli.show import Output
 from serin.client import project
@@ -45,6 +45,10 @@ def try_table(
     data: Annotated[Path, typer.Argument(help="a CSV (also .gz) or Parquet file")],
     target: Annotated[str, typer.Option(help="the column to predict")],
     model: Annotated[str, typer.Option(help="what to call the model; by default as the file")] = "",
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    dates: Dates = None,
+    encoding: Encoding = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring a table of yours to an answer, on the twin: contract, dataset, training, version, prediction."""
@@ -60,7 +64,10 @@ def try_table(
     name = check_name(model or re.sub(r"[^a-z0-9]+", "_", data.name.partition(".")[0].lower()).strip("_"))
     table, contract = read_file(data), place.models_folder / name / "model.yaml"
     if not contract.exists():
-        written = write_contract(place, name, table, data.name, target)
+        told = {"decimal": decimal, "thousands": thousands, "dates": dates, "encoding": encoding}
+        written = write_contract(place, name, table, data.name, target, told=told)
+        for sentence in written.seen:
+            output.say(sentence)
         output.say(f"wrote {contract}: {written.contract.task} of {target}; read it, and correct it")
     elif (known := place.contracts.load(name)).target != target:
         raise AskedWrongly(f"{contract} predicts {known.target}, not {target}; name another model with --model")

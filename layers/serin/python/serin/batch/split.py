@@ -45,13 +45,14 @@ class Splitter:
             write_json(self.data, key, self._split(job, place, job.sources[place]).to_dict())
 
     def _split(self, job: Job, place: int, source: Source) -> SplitFile:
+        spec = self._spec(job)
         try:
-            raw = self._read(source)
+            raw = self._read(source, spec)
         except Unreadable as error:
             return _refused(error.code, error.message, error.fix)
         except NotFound:
             return _refused("GONE", "the object was deleted before it could be read", "Send it again.")
-        finding = expect_features(raw, self._spec(job))
+        finding = expect_features(raw, spec)
         if finding.table is None:
             rows = len(raw.lines)
             return SplitFile(rows=rows, parts={}, rejected=rows, reasons=_dicts(finding.refusals))
@@ -70,13 +71,14 @@ class Splitter:
         key, digest = version_prefix(job.model, job.version) + "spec.json", job.artifacts.get("spec.json")
         return ServingSpec.from_json(read_verified(self.artifacts.get, key, digest))
 
-    def _read(self, source: Source) -> RawTable:
+    def _read(self, source: Source, spec: ServingSpec) -> RawTable:
         """Read a file. Raises Unreadable and NotFound."""
         size = self.data.size(source.key, source.version)
         if size > DEFAULT_LIMITS.max_bytes:
             message = f"{size / 2**20:,.0f} MiB are more than the {DEFAULT_LIMITS.max_bytes // 2**20} MiB of one file"
             raise Unreadable("TOO_LARGE", message, fix="Split it into several files under one prefix.")
-        return read_table(self.data.get(source.key, source.version)).with_blank()
+        content = self.data.get(source.key, source.version)
+        return read_table(content, encoding=spec.encoding, names=spec.names).with_blank()
 
     def _write_parts(self, job: Job, place: int, raw: RawTable, finding: TableFinding) -> dict[str, int]:
         """Write the good rows in parts, and tell how many each has."""

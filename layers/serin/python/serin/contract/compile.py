@@ -41,6 +41,7 @@ def compile_spec(
                 values=tuple(values.get(name, ())),
                 missing_code=missing_codes.get(name, -1),
                 pools_infrequent=name in pooled,
+                notation=contract.read.of(name),
             )
             for name, feature in contract.features.items()
         ),
@@ -55,6 +56,8 @@ def compile_spec(
         ),
         automation=contract.serving.automation.value,
         review_below=contract.serving.review_below,
+        encoding=contract.read.encoding,
+        names=contract.read.names or (),
     )
 
 

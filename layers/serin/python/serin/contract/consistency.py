@@ -50,6 +50,7 @@ def misfits(contract: Declaration) -> Iterator[Misfit]:
             "raise it, or name fewer training.candidates"
         )
         yield Misfit(("training", "budget"), message)
+    yield from _reading_misfits(contract)
     for index, gate in enumerate(contract.gates):
         try:
             parse_gate(gate, contract.task)
@@ -61,6 +62,24 @@ def misfits(contract: Declaration) -> Iterator[Misfit]:
     yield from _serving_misfits(contract)
     yield from _release_misfits(contract)
     yield from _feedback_misfits(contract)
+
+
+def _reading_misfits(contract: Declaration) -> Iterator[Misfit]:
+    used = (*contract.features, contract.target, *contract.other_columns)
+    for name in contract.read.columns.keys() - set(used):
+        yield Misfit(("read", "columns", name), "is neither a feature nor target, entity, time or ignored")
+    for name in used:
+        notation = contract.read.of(name)
+        if notation.decimal == notation.thousands:
+            place = ("read", "columns", name) if name in contract.read.columns else ("read",)
+            yield Misfit(place, f"decimal and thousands are both {notation.decimal!r}")
+            break
+    if contract.read.names is not None:
+        needed = (*contract.features, contract.target)
+        if missing := [name for name in needed if name not in contract.read.names]:
+            yield Misfit(("read", "names"), f"does not name the column {missing[0]}")
+        if len(set(contract.read.names)) < len(contract.read.names):
+            yield Misfit(("read", "names"), "names a column twice")
 
 
 def _column_misfits(contract: Declaration) -> Iterator[Misfit]:

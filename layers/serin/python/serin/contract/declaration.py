@@ -10,6 +10,7 @@ from serin.contract.gates import Gate, parse_gate
 from serin.contract.metrics import DEFAULT_METRIC, METRICS, Metric, Task
 from serin.contract.notation import MODEL_NAME_PATTERN
 from serin.contract.quantities import Text
+from serin.contract.reading import Read
 from serin.contract.sections import (
     Batch,
     DataRules,
@@ -50,6 +51,7 @@ class Declaration(Section):
     time: str | None = Field(
         None, description="the column with the time of a row; the hold-out is then the latest rows"
     )
+    read: Read = Read()
     data: DataRules = DataRules()
     training: Training = Training()
     gates: tuple[str, ...] = Field(

@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from serin.contract.notation import OWN, Notation
 from serin.errors import Unverified
 
 FORMAT = 1
@@ -30,7 +31,7 @@ class SpecFeature:
 
     A missing category is a category of its own where training saw one: `missing_code`, else -1, as for one never seen.
     pools_infrequent: whether training saw categories too infrequent to be learned one by one; they are one with those
-    never seen.
+    never seen. notation: how its cells are written in CSV; JSON has its own numbers.
     """
 
     name: str
@@ -41,6 +42,7 @@ class SpecFeature:
     values: tuple[str, ...] = ()
     missing_code: int = -1
     pools_infrequent: bool = False
+    notation: Notation = OWN
 
     @property
     def is_numeric(self) -> bool:
@@ -98,7 +100,7 @@ class ServingSpec:
     regression the values, shape (n, 1).
     classes: labels in the order of the probabilities; () for regression. positive: the index of the class that the
     score speaks of, where there are two. uncertainty, baseline: None where the contract asks for no intervals or sets,
-    and for no explanations.
+    and for no explanations. encoding, names: of CSV in files, and the columns of one without a row of names.
     """
 
     model: str
@@ -114,6 +116,8 @@ class ServingSpec:
     review_below: float | None = None
     uncertainty: Conformal | None = None
     baseline: Baseline | None = None
+    encoding: str = "utf-8"
+    names: tuple[str, ...] = ()
     format: int = FORMAT
     labels: tuple[str, ...] = field(init=False, repr=False, compare=False)  # the classes as texts, for every answer
 
@@ -131,8 +135,13 @@ class ServingSpec:
     def to_json(self) -> bytes:
         data = asdict(self)
         del data["labels"]  # which follow from the classes
-        for feature in data["features"]:
+        for feature, notation in zip(data["features"], (feature.notation for feature in self.features), strict=True):
             feature[_POOLS] = feature.pop("pools_infrequent")
+            if notation == OWN:
+                del feature["notation"]
+        for key, usual in (("encoding", "utf-8"), ("names", ())):
+            if data[key] == usual:
+                del data[key]
         return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     @classmethod
@@ -144,6 +153,7 @@ class ServingSpec:
                 raise Unverified(f"spec.json has format {data['format']}; this version of Serin reads {FORMAT}")
             features = tuple(map(_read_feature, data.pop("features")))
             lists: dict[str, Any] = {key: tuple(data.pop(key)) for key in ("classes", "other_columns")}
+            lists["names"] = tuple(data.pop("names", ()))
             capture: dict[str, Any] = data.pop("capture", {})
             veiled: dict[str, Any] = {key: tuple(capture.pop(key, ())) for key in ("masked", "hashed")}
             if data.get("uncertainty"):
@@ -156,5 +166,5 @@ class ServingSpec:
 
 
 def _read_feature(item: dict[str, Any]) -> SpecFeature:
-    pools = item.pop(_POOLS, False)
-    return SpecFeature(**{**item, "values": tuple(item["values"])}, pools_infrequent=pools)
+    pools, notation = item.pop(_POOLS, False), Notation.from_json(item.pop("notation", {}))
+    return SpecFeature(**{**item, "values": tuple(item["values"])}, pools_infrequent=pools, notation=notation)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from serin.contract.notation import BOOLEANS, NUMBER, is_number
+from serin.contract.notation import BOOLEANS, MINUS, NUMBER, OWN, POINTED, Notation
 from serin.contract.spec import NO_CATEGORY
 
 Mask = NDArray[np.bool_]
@@ -37,31 +37,33 @@ def is_text(cells: pd.Series) -> bool:
     return isinstance(cells.dtype, pd.StringDtype)
 
 
-def find_missing(cells: pd.Series, spellings: Collection[str] = MISSING) -> Mask:
-    """Find the cells that hold nothing: null, empty, or one of the usual spellings of it, in lower case."""
+def find_missing(cells: pd.Series, spellings: Collection[str] = MISSING, notation: Notation = OWN) -> Mask:
+    """Find the cells that hold nothing: null, empty, or one of the spellings of it, in lower case."""
     if not is_text(cells):
         return cells.isna().to_numpy()
     folded = cells.str.strip().str.lower()
-    return (folded.isna() | folded.isin(list(spellings))).to_numpy()
+    return (folded.isna() | folded.isin([*spellings, *notation.missing])).to_numpy()
 
 
-def parse_numbers(cells: pd.Series) -> Parsed:
+def parse_numbers(cells: pd.Series, notation: Notation = OWN) -> Parsed:
     """Read numbers, each to the nearest float64 as Python's float does. Written infinities, and 1e400, are infinite."""
-    missing = find_missing(cells)
+    missing = find_missing(cells, notation=notation)
     if not is_text(cells):
         if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_bool_dtype(cells.dtype):
             return Parsed(cells.to_numpy(dtype=np.float64, na_value=np.nan), missing, np.zeros(len(cells), dtype=bool))
         return Parsed(np.full(len(cells), np.nan), missing, ~missing)
     text = cells.str.strip()
+    if notation.has_own_numbers:
+        text = _in_own_notation(text, notation)
     values = _parse_at_once(text.mask(missing))
     if values is not None and (np.isfinite(values) | missing).all():
         return Parsed(values, missing, np.zeros(len(cells), dtype=bool))
     return _parse_each(text, missing, _number)
 
 
-def parse_booleans(cells: pd.Series) -> Parsed:
+def parse_booleans(cells: pd.Series, notation: Notation = OWN) -> Parsed:
     """Read true and false, yes and no, 1 and 0 as 1.0 and 0.0."""
-    missing = find_missing(cells)
+    missing = find_missing(cells, notation=notation)
     if is_text(cells):
         return _parse_each(cells.str.strip().str.lower(), missing, BOOLEANS.get)
     if not pd.api.types.is_numeric_dtype(cells.dtype):
@@ -71,21 +73,24 @@ def parse_booleans(cells: pd.Series) -> Parsed:
     return Parsed(np.where(wrong, np.nan, values), missing, wrong)
 
 
-def parse_times(cells: pd.Series) -> Parsed:
-    """Read times as seconds since 1970 in UTC: ISO 8601, in UTC where no offset is given, or numbers since 1970.
+def parse_times(cells: pd.Series, notation: Notation = OWN) -> Parsed:
+    """Read times as seconds since 1970 in UTC: as the notation says, ISO 8601, or numbers since 1970.
 
-    Such numbers are seconds, or by their size milli-, micro- or nanoseconds. Digits alone, like 1999 or 19991231, are a
-    date only from 1900 to 2100. What lies outside of the years 1 to 9999 is no time.
+    They are in UTC where no offset is given. Such numbers are seconds, or by their size milli-, micro- or nanoseconds.
+    Digits alone, like 1999 or 19991231, are a date only from 1900 to 2100. What lies outside of the years 1 to 9999 is
+    no time.
     """
-    missing = find_missing(cells)
+    missing = find_missing(cells, notation=notation)
     if pd.api.types.is_datetime64_any_dtype(cells.dtype):
         values = _seconds(cells)
     else:
         values = np.full(len(cells), np.nan)
-        numeric = ~missing
+        if notation.dates is not None and is_text(cells):
+            values = _read_dates(cells.str.strip(), notation.dates)
+        numeric = ~missing & np.isnan(values)
         if is_text(cells):
             cells = cells.str.strip()
-            numeric = cells.str.match(rf"^(?:{NUMBER})$", na=False).to_numpy()
+            numeric &= cells.str.match(rf"^(?:{NUMBER})$", na=False).to_numpy()
         values[numeric] = _since_1970(parse_numbers(cells[numeric]).values)
         rest = np.flatnonzero(np.isnan(values) & ~missing)
         if len(rest) and not pd.api.types.is_bool_dtype(cells.dtype):
@@ -101,6 +106,10 @@ def _since_1970(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(size >= EARLIEST_EPOCH, numbers / unit, np.nan)
 
 
+def _read_dates(text: pd.Series, dates: str) -> NDArray[np.float64]:
+    return _seconds(pd.to_datetime(text, format=dates, utc=True, errors="coerce"))
+
+
 def _read_iso(text: pd.Series) -> NDArray[np.float64]:
     text = text.where(text.str.match(_ISO_TIME, na=False))
     if text.str.contains(r"\.\d{7}", na=False).any():  # one such alone keeps pandas from reading 1677, or 2262
@@ -108,14 +117,24 @@ def _read_iso(text: pd.Series) -> NDArray[np.float64]:
     return _seconds(pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce"))
 
 
-def parse_categories(cells: pd.Series, listed: Collection[str] = ()) -> tuple[pd.Series, Mask]:
-    """Read categories as text without spaces around it, NaN where missing, and say where that is.
+def parse_categories(
+    cells: pd.Series, listed: Collection[str] = (), notation: Notation = OWN
+) -> tuple[pd.Series, Mask]:
+    """Read categories as text without spaces around it, NaN where missing, and say where that is; `1.0` is `1`.
 
-    listed: the categories of the contract; one of them is never read as missing, though it be `NA`.
+    listed: the categories of the contract; one of them is never read as missing, though it be `NA`, nor otherwise than
+    it is written.
     """
     text = as_text(cells).str.strip()
-    missing = find_missing(text, NO_CATEGORY) & ~text.isin(list(listed)).to_numpy()
-    return text.mask(missing), missing
+    missing = find_missing(text, NO_CATEGORY, notation) & ~text.isin(list(listed)).to_numpy()
+    return without_points(text, listed).mask(missing), missing
+
+
+def without_points(text: pd.Series, listed: Collection[str] = ()) -> pd.Series:
+    """Write whole numbers without a point, but for those that are listed with one."""
+    pattern = f"^{POINTED}$"
+    pointed = text.str.match(pattern, na=False) & ~text.isin(list(listed))
+    return text.mask(pointed, text.str.replace(pattern, r"\1", regex=True)) if pointed.any() else text
 
 
 def as_text(cells: pd.Series) -> pd.Series:
@@ -131,6 +150,17 @@ def _written(value: object) -> str:
     if isinstance(value, pd.Timestamp):
         return value.isoformat()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _in_own_notation(text: pd.Series, notation: Notation) -> pd.Series:
+    """Rewrite numbers as `Notation.plain` does; what is no number of that notation becomes what is none of ours."""
+    text = text.str.translate(MINUS) if text.str.contains(f"[{''.join(map(chr, MINUS))}]", na=False).any() else text
+    for pattern, replacement in notation.rewritings:
+        text = text.str.replace(pattern, replacement, regex=True)
+    text = text.where(text.str.match(f"^(?:{notation.number})$", na=True), "?")
+    if notation.thousands:
+        text = text.str.replace(notation.group, "", regex=True)
+    return text.str.replace(notation.decimal, ".", regex=False)
 
 
 def _seconds(times: pd.Series) -> NDArray[np.float64]:
@@ -161,7 +191,7 @@ def _parse_each(text: pd.Series, missing: Mask, parse: Callable[[str], float | N
 
 
 def _number(text: str) -> float | None:
-    if is_number(text):
-        return float(text)
+    if (number := OWN.read_number(text)) is not None:
+        return number
     infinite = _INFINITE.fullmatch(text)
     return float(f"{infinite[1]}inf") if infinite else None

@@ -16,9 +16,18 @@ from numpy.typing import NDArray
 
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
+from serin.contract.notation import Notation
 from serin.contract.sections import FeatureType
 from serin.data.border import Keys, Mask
-from serin.data.cells import as_text, is_text, parse_booleans, parse_categories, parse_numbers, parse_times
+from serin.data.cells import (
+    as_text,
+    is_text,
+    parse_booleans,
+    parse_categories,
+    parse_numbers,
+    parse_times,
+    without_points,
+)
 from serin.data.learnable import MOST_ROWS
 from serin.data.row_keys import Beside, Earlier, columns_hash, keys_by_row, place_rows
 from serin.data.split import as_columns
@@ -136,7 +145,7 @@ class DatasetFiles:
         other: pd.DataFrame | None = None
         is_bad = np.zeros(dataset.rows, dtype=bool)
         columns: dict[str, Any] = {}
-        for name, kind, listed, is_needed in _wanted(contract, lenient=lenient):
+        for name, kind, listed, notation, is_needed in _wanted(contract, lenient=lenient):
             if name in table.columns:
                 cells = table[name]
             else:
@@ -148,7 +157,7 @@ class DatasetFiles:
                     columns[name] = _absent(kind, dataset.rows)
                     continue
                 cells = other[name]
-            columns[name], is_wrong, is_missing = _read(cells, kind, listed, is_typed=name in table.columns)
+            columns[name], is_wrong, is_missing = _read(cells, kind, listed, notation, is_typed=name in table.columns)
             is_bad |= is_wrong if not is_needed else is_wrong | is_missing
         if contract.classes is not None:
             is_bad |= ~columns[contract.target].isin(list(contract.classes)).to_numpy()
@@ -187,8 +196,8 @@ def find_datasets(datasets: Sequence[Dataset], names: Sequence[str], model: str)
     return [by_name[name] for name in names]
 
 
-def _wanted(contract: Contract, *, lenient: bool) -> list[tuple[str, str, tuple[str, ...], bool]]:
-    """The columns that the contract reads, each with its type, the categories listed, and whether it must be filled."""
+def _wanted(contract: Contract, *, lenient: bool) -> list[tuple[str, str, tuple[str, ...], Notation, bool]]:
+    """The columns that the contract reads: type, categories listed, notation, and whether it must be filled."""
     wanted = {
         name: (str(feature.type), feature.values or (), not (lenient or feature.allows_missing))
         for name, feature in contract.features.items()
@@ -198,15 +207,17 @@ def _wanted(contract: Contract, *, lenient: bool) -> list[tuple[str, str, tuple[
     for name, kind in ((contract.entity, str(FeatureType.CATEGORY)), (contract.time, "time")):
         if name is not None and name not in wanted:
             wanted[name] = (kind, (), not lenient)
-    return [(name, *rest) for name, rest in wanted.items()]
+    return [(name, kind, listed, contract.read.of(name), needed) for name, (kind, listed, needed) in wanted.items()]
 
 
-def _read(cells: pd.Series, kind: str, listed: Collection[str], *, is_typed: bool) -> tuple[Any, Mask, Mask]:
+def _read(
+    cells: pd.Series, kind: str, listed: Collection[str], notation: Notation, *, is_typed: bool
+) -> tuple[Any, Mask, Mask]:
     """Read cells as a type: the values, which are wrong, and which are missing. is_typed: they were read before."""
     if kind == FeatureType.CATEGORY:
         if is_typed and is_text(cells):  # what was a category then, though it be NA, is one
-            return cells, np.zeros(len(cells), dtype=bool), cells.isna().to_numpy()
-        values, missing = parse_categories(as_text(cells), listed)
+            return without_points(cells, listed), np.zeros(len(cells), dtype=bool), cells.isna().to_numpy()
+        values, missing = parse_categories(as_text(cells), listed, notation)
         return values.astype("str"), np.zeros(len(cells), dtype=bool), missing
     if kind == "time":
         if is_typed and pd.api.types.is_numeric_dtype(cells.dtype):
@@ -214,11 +225,11 @@ def _read(cells: pd.Series, kind: str, listed: Collection[str], *, is_typed: boo
             read = parse_times(cells).values
             seconds = np.where(np.isnan(read), seconds, read)
             return seconds, np.zeros(len(cells), dtype=bool), np.isnan(seconds)
-        parsed = parse_times(cells)
+        parsed = parse_times(cells, notation)
     elif kind == FeatureType.BOOLEAN:
-        parsed = parse_booleans(cells)
+        parsed = parse_booleans(cells, notation)
     else:
-        parsed = parse_numbers(cells)
+        parsed = parse_numbers(cells, notation)
         return parsed.values, parsed.wrong | (np.abs(parsed.values) > MAX_MAGNITUDE), parsed.missing
     return parsed.values, parsed.wrong, parsed.missing
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
-from serin.data.labels import NewLabel
+from serin.data.labels import NewLabel, spelled_alike
 from serin.data.learnable import choose_rows, probe_upload
 from serin.data.reasons import Reason
 from serin.data.ridge import Columns
@@ -35,6 +35,7 @@ def doubt_upload(
     rows = len(table)
     yield from _doubt_repeats(rows, repeats)
     yield from _doubt_labels(rows, new_labels, contract)
+    yield from _doubt_spellings(table, contract)
     if before is not None:
         yield from _doubt_learnability(table, before, contract)
 
@@ -64,6 +65,21 @@ def _doubt_labels(rows: int, new_labels: Sequence[NewLabel], contract: Contract)
         column=contract.target,
         count=new,
     )
+
+
+def _doubt_spellings(table: pd.DataFrame, contract: Contract) -> Iterator[Reason]:
+    if contract.task is Task.REGRESSION:
+        return
+    alike = spelled_alike([str(label) for label in table[contract.target].unique()])
+    if alike:
+        named = "; ".join(" and ".join(map(repr, group)) for group in alike[:3])
+        yield Reason(
+            "SPELLINGS",
+            f"its {contract.target} has labels that look like one class: {named}",
+            f"{_DECIDE} One spelling for each class is what a model can learn from.",
+            column=contract.target,
+            count=sum(map(len, alike)),
+        )
 
 
 def _doubt_learnability(table: pd.DataFrame, before: Columns, contract: Contract) -> Iterator[Reason]:

@@ -53,7 +53,7 @@ class TableFinding:
 
 def expect(raw: RawTable, contract: Contract, previous: Profile | None = None) -> TableFinding:
     """Judge a table. previous: the profile of the rows before it, which it adds to or replaces."""
-    notes = [*_new_columns(raw, contract), *_blank_rows(raw)]
+    notes = [*_lines_above(raw), *_new_columns(raw, contract), *_blank_rows(raw)]
     before = previous if contract.data.uploads == "append" else None
     is_bad = np.zeros(len(raw.lines), dtype=bool)
     new_labels: tuple[NewLabel, ...] = ()
@@ -93,7 +93,8 @@ def expect_features(raw: RawTable, spec: ServingSpec) -> TableFinding:
     columns: dict[str, Any] = {}
     faults: list[Fault] = []
     for feature in spec.features:
-        columns[feature.name], of_feature = read_feature(feature.name, raw.frame.get(feature.name, absent), feature)
+        cells = raw.frame.get(feature.name, absent)
+        columns[feature.name], of_feature = read_feature(feature.name, cells, feature, feature.notation)
         faults += [fault for fault in of_feature if fault.cells.any()]
     if spec.entity is not None and spec.entity in raw.frame.columns and spec.entity not in columns:
         columns[spec.entity], _ = parse_categories(raw.frame[spec.entity])
@@ -113,6 +114,18 @@ def _new_columns(raw: RawTable, contract: Contract) -> Iterator[Reason]:
             "Add it to features to learn from it, or to data.ignore to read no more of it.",
             column=new[0] if len(new) == 1 else None,
             count=len(new),
+        )
+
+
+def _lines_above(raw: RawTable) -> Iterator[Reason]:
+    if raw.above:
+        lines = "1 line" if len(raw.above) == 1 else f"{len(raw.above)} lines"
+        yield Reason(
+            "LINES_ABOVE",
+            f"{lines} above the names of the columns {'is' if len(raw.above) == 1 else 'are'} no row: "
+            f"{', '.join(repr(line[:60]) for line in raw.above[:3])}",
+            "If the names stand there, write them as the other rows are, with as many cells.",
+            count=len(raw.above),
         )
 
 

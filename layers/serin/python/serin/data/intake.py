@@ -63,7 +63,7 @@ def judge_upload(
 
 def _judge(content: bytes, contract: Contract, limits: Limits, previous: Profile | None) -> Judgement:
     try:
-        raw = read_table(content, limits)
+        raw = read_table(content, limits, encoding=contract.read.encoding, names=contract.read.names or ())
     except Unreadable as error:
         rows = () if error.line is None else (error.line,)
         return Judgement(ReceiptStatus.QUARANTINED, (Reason(error.code, error.message, error.fix, rows=rows),))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,14 @@ class NewLabel:
     label: str
     rows: int
     near: str | None
+
+
+def spelled_alike(labels: Collection[str]) -> list[list[str]]:
+    """Find the labels that differ only in the case of their letters, or in what separates their words."""
+    groups: dict[str, list[str]] = {}
+    for label in labels:
+        groups.setdefault(re.sub(r"[\s_-]+", " ", label.casefold()).strip(), []).append(label)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def find_new_labels(target: pd.Series, contract: Contract, previous: Profile | None) -> tuple[NewLabel, ...]:

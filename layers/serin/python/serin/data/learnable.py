@@ -74,7 +74,8 @@ class Learnability:
         own_loss, told_loss = loss_between(self.own, self.before), loss_between(self.told, self.told_before)
         if own_loss.share > LOST and own_loss.errors > 2.3:
             return True
-        return told_loss.share > LOST and told_loss.errors > 2.5 and own_loss.share > 0.8 * LOST and own_loss.errors > 1.5
+        is_told_lost = told_loss.share > LOST and told_loss.errors > 2.5
+        return is_told_lost and own_loss.share > 0.8 * LOST and own_loss.errors > 1.5
 
     @property
     def is_opposite(self) -> bool:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
@@ -133,6 +134,7 @@ def _read(content: bytes, bounds: Bounds, out: Any) -> dict[str, Any]:
     schema = file.schema_arrow
     _check(file.metadata.num_rows, len(schema), bounds)  # as it says of itself: before anything is read
     unusable = {field.name: str(field.type) for field in schema if not _is_usable(field.type)}
+    unusable |= dict.fromkeys(_names_of_bytes(file, schema), "bytes that are no text")
     has_twice = len(set(schema.names)) < len(schema.names)  # for the parent to refuse
     names = [] if has_twice else [name for name in schema.names if name not in unusable]
     texts = [name for name in names if _is_text(schema.field(name).type)]
@@ -150,6 +152,18 @@ def _read(content: bytes, bounds: Bounds, out: Any) -> dict[str, Any]:
             columns = [batch.column(field.name).cast(field.type) for field in plain]
             stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=plain))
     return {"rows": rows if names else file.metadata.num_rows, "names": schema.names, "unusable": unusable}
+
+
+def _names_of_bytes(file: pq.ParquetFile, schema: pa.Schema) -> Iterator[str]:
+    """Find the columns of bytes that are no text in UTF-8; some tools mark no text as text."""
+    for field in schema:
+        if _is_binary(field.type):
+            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=[field.name], use_threads=False):
+                try:
+                    batch.column(0).cast(pa.large_string())
+                except pa.ArrowInvalid:
+                    yield field.name
+                    break
 
 
 def _check(rows: int, columns: int, bounds: Bounds) -> None:
@@ -171,7 +185,12 @@ def _text_bytes(column: pa.Array) -> int:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+    is_marked = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return bool(is_marked or _is_binary(kind))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _is_usable(kind: pa.DataType) -> bool:

@@ -1,7 +1,7 @@
 """What does an upload hold? From its bytes to a table of cells as they were written, or Unreadable, saying why not.
 
-CSV (comma, semicolon or tab; UTF-8), the same under gzip, and Parquet. The kind is told by the first bytes, never by a
-name; nothing is unpickled or executed; whatever grows while unpacking stops at a limit.
+CSV (its dialect: `serving/rows/dialect.py`), the same under gzip, and Parquet. The kind is told by the first bytes,
+never by a name; nothing is unpickled or executed; whatever grows while unpacking stops at a limit.
 """
 
 from __future__ import annotations
@@ -10,23 +10,26 @@ import csv
 import gzip
 import io
 import re
+import unicodedata
 import zlib
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from serin.contract.notation import is_number
 from serin.data.parquet import Bounds, ParserFault, read_apart
 from serin.errors import BadRequest
+from serin.serving.rows.dialect import Dialect, tell_dialect
 
 LONGEST_FIELD = 131_072
 PART = 1 << 22  # bytes that are looked through at once
@@ -87,6 +90,7 @@ class RawTable:
     lines: where each row of `frame` stands in the file, from 1; place: what that counts, `line` or `row`.
     unusable: columns of Parquet that hold no single values, with their type; they are not in `frame`.
     blank: where rows stand in which nothing is written; they are not in `frame`. Of empty lines, those between rows.
+    above: lines above the names that are no rows. encoding: that of CSV.
     """
 
     frame: pd.DataFrame
@@ -94,6 +98,8 @@ class RawTable:
     place: str = "line"
     unusable: dict[str, str] = field(default_factory=dict)
     blank: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    above: tuple[str, ...] = ()
+    encoding: str = "utf-8"
 
     def with_blank(self) -> RawTable:
         """Give the same table with a row of empty cells for each blank one, in its place."""
@@ -105,8 +111,14 @@ class RawTable:
         return RawTable(frame, lines[order], self.place, self.unusable)
 
 
-def read_table(content: bytes, limits: Limits = DEFAULT_LIMITS) -> RawTable:
-    """Read a table. Raises Unreadable with a code, a line where there is one, and what to do."""
+def read_table(
+    content: bytes, limits: Limits = DEFAULT_LIMITS, *, encoding: str = "utf-8", names: Sequence[str] = ()
+) -> RawTable:
+    """Read a table. Raises Unreadable with a code, a line where there is one, and what to do.
+
+    encoding: of a CSV that is not UTF-8. names: of the columns, where the first row is data; a CSV that begins with
+    these names is read too.
+    """
     limits.check_bytes(len(content))
     if content[:2] == b"\x1f\x8b":
         content = _unzip(content, limits)
@@ -116,7 +128,8 @@ def read_table(content: bytes, limits: Limits = DEFAULT_LIMITS) -> RawTable:
         return _read_parquet(content, limits)
     if kind := _foreign_kind(content):
         raise Unreadable("BAD_FORMAT", f"this is not a table but {kind}")
-    return _read_csv(_utf8(content), limits)
+    text, encoding = _utf8(content, encoding)
+    return replace(_read_csv(text, limits, [*names]), encoding=encoding)
 
 
 def name_some(names: Sequence[object]) -> str:
@@ -194,9 +207,21 @@ def _looks_like_utf16(content: bytes) -> bool:
     )
 
 
-def _utf8(content: bytes) -> bytes:
-    """Check that the bytes are text in UTF-8; give them without a byte order mark, each line ending in one newline."""
-    fix = "Save the file as UTF-8 (in Excel: 'CSV UTF-8') and send it again."
+def _utf8(content: bytes, encoding: str) -> tuple[bytes, str]:
+    """Give text in UTF-8, without a byte order mark, each line ending in one newline; and how it was encoded.
+
+    encoding: what it is where it is neither UTF-8 nor UTF-16 with its mark.
+    """
+    fix = (
+        "Save the file as UTF-8 (in Excel: 'CSV UTF-8'), or let the contract say how it is encoded: "
+        "read: {encoding: cp1252}."
+    )
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding, content = "utf-16", _transcoded(content, "utf-16")
+    elif not _is_utf8(encoding) and not _holds_utf8(content):
+        content = _transcoded(content, encoding)
+    else:
+        encoding = "utf-8"
     if _looks_like_utf16(content):
         raise Unreadable("ENCODING", "the file is not UTF-8; it looks like UTF-16", fix=fix)
     if (nul := content.find(0)) >= 0:
@@ -213,7 +238,32 @@ def _utf8(content: bytes) -> bytes:
             raise Unreadable("TRUNCATED", f"line {line}, the last, is cut off", line=line, fix=fix) from error
         message = f"line {line} is not UTF-8; it looks like Latin-1 or Windows-1252"
         raise Unreadable("ENCODING", message, line=line, fix=fix) from error
-    return content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    while content.startswith(b"\xef\xbb\xbf"):  # tools that add one to a file that has one are not rare
+        content = content[3:]
+    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), encoding
+
+
+def _is_utf8(encoding: str) -> bool:
+    return encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig", "ascii")
+
+
+def _transcoded(content: bytes, encoding: str) -> bytes:
+    try:
+        return content.decode(encoding).encode()
+    except UnicodeError as error:
+        start = getattr(error, "start", 0)
+        line = _line_of(content, start)
+        message = f"line {line} is not {encoding}, as the contract says that the file is"
+        fix = "Correct read.encoding in the contract, or save the file as UTF-8."
+        raise Unreadable("ENCODING", message, line=line, fix=fix) from error
+
+
+def _holds_utf8(content: bytes) -> bool:
+    try:
+        _check_utf8(content)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _check_utf8(content: bytes) -> None:
@@ -246,37 +296,59 @@ class _Rows:
     blank: NDArray[np.int64]
 
 
-def _read_csv(text: bytes, limits: Limits) -> RawTable:
+def _read_csv(text: bytes, limits: Limits, own_names: list[str]) -> RawTable:
     if not text or text.isspace():
         raise Unreadable(
             "EMPTY", "the file is empty", fix="Send a table with a row of column names and at least one row."
         )
-    delimiter = _delimiter(text)
+    dialect = tell_dialect(text)
+    delimiter, is_ascii = dialect.separator, text.isascii()
+    if dialect.lines:
+        text = b"\n" * dialect.lines + text[dialect.start :]  # so that lines keep their numbers
     if text.count(b"\n") + text.count(delimiter.encode()) > limits.max_cells:
         limits.refuse(f"the table has more than {limits.max_cells:,} cells")
-    rows, table = _find_rows(text, delimiter, limits), None
+    rows, table = None if dialect.escape else _find_rows(text, delimiter, limits), None
     if rows is None:
-        rows, table = _parse_slowly(text, delimiter)
+        rows, table = _parse_slowly(text, dialect, own_names)
+    elif own_names and [*map(tidy_name, rows.header)] != own_names:
+        rows = _with_header(rows, own_names)
     if len(rows.fields) < 2:
         raise Unreadable(
             "EMPTY", "the file has a row of column names and nothing below it", fix="Send at least one row."
         )
     limits.check(rows=len(rows.fields) - 1 + len(rows.blank), columns=len(rows.header))
+    if table is None:
+        rows = _without_trailing(text, rows, delimiter)
     _check_widths(rows)
-    frame = _as_frame(table or _parse(text, rows, delimiter))
-    names = [name.strip() for name in rows.header]
-    _check_header(names, frame)
+    frame = _as_frame(table or _parse(text, rows, delimiter), is_ascii=is_ascii)
+    names = [tidy_name(name) for name in rows.header]
+    _check_header(names, frame, may_be_data=bool(own_names))
     kept = [place for place, name in enumerate(names) if name or frame[place].ne("").any()]
     frame = frame[kept]
     frame.columns = pd.Index([names[place] or _unnamed(place, names) for place in kept])
-    return RawTable(frame, rows.lines[1:], blank=rows.blank)
+    return RawTable(frame, rows.lines[1:], blank=rows.blank, above=dialect.above)
 
 
-def _delimiter(text: bytes) -> str:
-    """Choose what separates the cells of the first written line; a comma where nothing does."""
-    written = re.search(rb"[^\n]+", text)
-    first = re.sub(rb'"[^"]*"?', b"", written[0] if written else b"")
-    return max(",;\t", key=lambda candidate: first.count(candidate.encode()))
+def tidy_name(name: str) -> str:
+    """Give a column's name the one form that it has everywhere."""
+    return unicodedata.normalize("NFC", name.strip())
+
+
+def _with_header(rows: _Rows, names: list[str]) -> _Rows:
+    """Put a row of names above the first, which is data."""
+    fields, zero = np.concatenate(([len(names)], rows.fields)), np.zeros(1, dtype=np.int64)
+    lines, starts, ends = (np.concatenate((zero, places)) for places in (rows.lines, rows.starts, rows.ends))
+    return _Rows(names, fields, lines, starts, ends, rows.blank)
+
+
+def _without_trailing(text: bytes, rows: _Rows, delimiter: str) -> _Rows:
+    """Leave out the separators at the ends of rows that have more cells than there are names."""
+    content, width = np.frombuffer(text, dtype=np.uint8), len(rows.header)
+    fields, ends = rows.fields.copy(), rows.ends.copy()
+    while (trailing := (fields > width) & (content[ends - 1] == ord(delimiter))).any():
+        ends[trailing] -= 1
+        fields[trailing] -= 1
+    return replace(rows, fields=fields, ends=ends)
 
 
 def _find_rows(text: bytes, delimiter: str, limits: Limits) -> _Rows | None:
@@ -341,11 +413,13 @@ def _parse(text: bytes, rows: _Rows, delimiter: str) -> pa.Table:
     starts, ends = rows.starts[1:], rows.ends[1:]
     first, end = int(starts[0]), int(ends[-1])
     body = pa.py_buffer(text).slice(first, end - first)
-    if (starts[1:] != ends[:-1] + 1).any():  # rows in which nothing is written stand between
+    if (starts[1:] != ends[:-1] + 1).any():  # rows in which nothing is written, or separators, stand between
         steps = np.zeros(end - first, dtype=np.int8)
         steps[starts - first] += 1
         steps[ends[:-1] + 1 - first] -= 1
-        body = pa.py_buffer(np.frombuffer(body, dtype=np.uint8)[np.cumsum(steps, dtype=np.int8) > 0])
+        content = np.frombuffer(body, dtype=np.uint8).copy()
+        content[ends[:-1] - first] = _NEWLINE
+        body = pa.py_buffer(content[np.cumsum(steps, dtype=np.int8) > 0])
     names = [str(place) for place in range(len(rows.header))]
     return pa_csv.read_csv(
         pa.BufferReader(body),
@@ -357,11 +431,12 @@ def _parse(text: bytes, rows: _Rows, delimiter: str) -> pa.Table:
     )
 
 
-def _as_frame(table: pa.Table) -> pd.DataFrame:
-    return pd.DataFrame({place: _as_text(column) for place, column in enumerate(table.columns)})
+def _as_frame(table: pa.Table, *, is_ascii: bool) -> pd.DataFrame:
+    columns = table.columns if is_ascii else [pc.utf8_normalize(column, "NFC") for column in table.columns]
+    return pd.DataFrame({place: _as_text(column) for place, column in enumerate(columns)})
 
 
-def _parse_slowly(text: bytes, delimiter: str) -> tuple[_Rows, pa.Table]:
+def _parse_slowly(text: bytes, dialect: Dialect, own_names: list[str]) -> tuple[_Rows, pa.Table]:
     """Read rows whose quotes stand in odd places, as Python's csv module does. Rows of another width are left out."""
     end = "\x00end"
     header: list[str] = []
@@ -371,13 +446,25 @@ def _parse_slowly(text: bytes, delimiter: str) -> tuple[_Rows, pa.Table]:
     row: list[str] = []
     last = line = 1
     content = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
-    reader = csv.reader(chain(content, ["\n", end]), delimiter=delimiter)
+    reader = csv.reader(
+        chain(content, ["\n", end]),
+        delimiter=dialect.separator,
+        escapechar=dialect.escape,
+        doublequote=dialect.escape is None,
+        skipinitialspace=True,
+    )
     try:
         for row in reader:
             if row == [end]:
                 break
             last = line if row else last
             if any(row):
+                if not header and own_names and [*map(tidy_name, row)] != own_names:
+                    header = own_names
+                    fields.append(len(header))
+                    lines.append(0)
+                while header and len(row) > len(header) and not row[-1]:
+                    row.pop()
                 fields.append(len(row))
                 lines.append(line)
                 if not header:
@@ -441,14 +528,14 @@ def _check_widths(rows: _Rows) -> None:
     raise Unreadable("RAGGED", message, line=line, fix=fix)
 
 
-def _check_header(names: list[str], frame: pd.DataFrame) -> None:
+def _check_header(names: list[str], frame: pd.DataFrame, *, may_be_data: bool) -> None:
     """Raise Unreadable where the first row is data, or names a column twice. frame: the rows below it."""
-    if _is_data(names, frame):
+    if not may_be_data and _is_data(names, frame):
         raise Unreadable(
             "NO_HEADER",
             f"the first row is data and not column names: {', '.join(names[:6])}{', …' if len(names) > 6 else ''}",
             line=1,
-            fix="Put a row with a name for each column above it.",
+            fix="Put a row with a name for each column above it, or let the contract name them: read: {names: […]}.",
         )
     twice = [name for name, times in Counter(names).items() if name and times > 1]
     if twice:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
+from serin.contract.notation import Notation
 from serin.contract.sections import Feature, FeatureType
 from serin.contract.spec import SpecFeature
 from serin.data.cells import Mask, Parsed, as_text, parse_booleans, parse_categories, parse_numbers, parse_times
@@ -37,7 +39,7 @@ def read_columns(frame: pd.DataFrame, contract: Contract) -> tuple[dict[str, Any
     columns: dict[str, Any] = {}
     faults: list[Fault] = []
     for name, feature in contract.features.items():
-        columns[name], of_column = read_feature(name, frame[name], feature)
+        columns[name], of_column = read_feature(name, frame[name], feature, contract.read.of(name))
         faults += of_column
     kind = FeatureType.CATEGORY if contract.task is Task.CLASSIFICATION else FeatureType.NUMBER
     others = {contract.target: Feature(type=kind, values=contract.classes)}
@@ -45,34 +47,52 @@ def read_columns(frame: pd.DataFrame, contract: Contract) -> tuple[dict[str, Any
         others.setdefault(contract.entity, Feature(type=FeatureType.CATEGORY))
     for name, feature in others.items():
         if name not in columns:
-            columns[name], of_column = read_feature(name, frame[name], feature)
+            columns[name], of_column = read_feature(name, frame[name], feature, contract.read.of(name))
             faults += [_of_role(fault, contract) for fault in of_column]
     if contract.time is not None and contract.time not in columns:
-        parsed = parse_times(frame[contract.time])
+        notation = contract.read.of(contract.time)
+        parsed = parse_times(frame[contract.time], notation)
         columns[contract.time] = parsed.values
         faults.append(replace(_missing(contract.time, parsed.missing), fix=_NEEDED))
-        faults.append(
-            Fault("TIME", contract.time, parsed.wrong, "holds no time", "Write times like 2024-05-31T12:00:00Z.")
-        )
+        faults.append(Fault("TIME", contract.time, parsed.wrong, "holds no time", _how_times_are_written(notation)))
     return columns, [fault for fault in faults if fault.cells.any()]
 
 
-def read_feature(name: str, cells: pd.Series, feature: Feature | SpecFeature) -> tuple[Any, list[Fault]]:
+def read_feature(
+    name: str, cells: pd.Series, feature: Feature | SpecFeature, notation: Notation
+) -> tuple[Any, list[Fault]]:
     match feature.type:
         case FeatureType.CATEGORY:
-            values, missing = parse_categories(cells, feature.values or ())
+            values, missing = parse_categories(cells, feature.values or (), notation)
             listed = feature.values if isinstance(feature, Feature) else None  # of a spec, they are those learned
             faults = [] if listed is None else [_unlisted(name, values, listed)]
             return values, faults + ([] if feature.allows_missing else [_missing(name, missing)])
         case FeatureType.BOOLEAN:
-            parsed = parse_booleans(cells)
+            parsed = parse_booleans(cells, notation)
             faults = [_wrong_type(name, parsed, "true or false", "Write true or false, yes or no, 1 or 0.")]
         case FeatureType.INTEGER | FeatureType.NUMBER:
-            parsed = parse_numbers(cells)
-            fix = "Write numbers like 12.5, with a point and without units or thousands separators."
+            parsed = parse_numbers(cells, notation)
+            fix = _how_numbers_are_written(notation)
             kind = "a whole number" if feature.type == FeatureType.INTEGER else "a number"
             faults = [_wrong_type(name, parsed, kind, fix), *_out_of_range(name, parsed, feature)]
     return parsed.values, faults + ([] if feature.allows_missing else [_missing(name, parsed.missing)])
+
+
+def _how_numbers_are_written(notation: Notation) -> str:
+    if not notation.has_own_numbers:
+        return (
+            "Write numbers like 12.5; where a file has 12,5, or 1,250, or units, let the contract say so: "
+            'read: {decimal: ","}, {thousands: ","}, {units: [kg]}.'
+        )
+    example = f"1{notation.thousands}250{notation.decimal}5{f' {notation.units[0]}' if notation.units else ''}"
+    return f"Write numbers like {example}, as the contract's read says, or correct that."
+
+
+def _how_times_are_written(notation: Notation) -> str:
+    if notation.dates is None:
+        return 'Write times like 2024-05-31T12:00:00Z, or let the contract say how: read: {dates: "%d.%m.%Y"}.'
+    example = datetime(2024, 5, 31, 12, tzinfo=UTC).strftime(notation.dates)
+    return f"Write times like {example}, as the contract's read says, or like 2024-05-31T12:00:00Z."
 
 
 def _wrong_type(name: str, parsed: Parsed, kind: str, fix: str) -> Fault:

@@ -193,7 +193,7 @@ class Known:
         self.often.append(self._cut(known, counts))
         while sum(len(names) for names, _ in self.often) > MOST_KNOWN:
             self.below //= 2
-            self.often = [self._cut(names, counts) for names, counts in self.often]
+            self.often = [self._cut(hashes, times) for hashes, times in self.often]
 
     def _cut(self, names: Keys, counts: NDArray[np.int64]) -> tuple[Keys, NDArray[np.int64]]:
         end = int(np.searchsorted(names, np.uint64(min(self.below, ALL - 1))))

@@ -15,9 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from serin.contract.metrics import Task
+from serin.contract.notation import OWN, Notation
 from serin.contract.spec import NO_CATEGORY
-from serin.data.cells import MISSING, as_text, find_missing, is_text, parse_numbers, parse_times
+from serin.data.cells import MISSING, as_text, find_missing, is_text, parse_numbers, parse_times, without_points
+from serin.data.labels import spelled_alike
 from serin.data.read import RawTable, Unreadable
+from serin.data.recognise import Spelling
 from serin.data.table_faults import MAX_CLASSES
 from serin.data.yaml_text import as_yaml, on_one_line
 from serin.serving.rows.encode import MAX_MAGNITUDE
@@ -43,16 +46,22 @@ class Column:
 
     name: str
     cells: pd.Series
+    notation: Notation = OWN
 
     @cached_property
     def present(self) -> pd.Series:
-        is_category = parse_numbers(self.cells).wrong.mean() > TYPOS
-        missing = find_missing(self.cells, NO_CATEGORY if is_category else MISSING)
+        is_category = parse_numbers(self.cells, self.notation).wrong.mean() > TYPOS
+        missing = find_missing(self.cells, NO_CATEGORY if is_category else MISSING, self.notation)
         return as_text(self.cells[~missing]).str.strip()
 
     @cached_property
+    def categories(self) -> pd.Series:
+        """The present cells as categories."""
+        return without_points(self.present)
+
+    @cached_property
     def distinct(self) -> int:
-        return int(self.present.nunique())
+        return int(self.categories.nunique())
 
     @property
     def missing_share(self) -> float:
@@ -63,7 +72,7 @@ class Column:
         """The present cells as numbers, or None where they are not; `007` is no number but a name."""
         if pd.api.types.is_datetime64_any_dtype(self.cells.dtype) or pd.api.types.is_bool_dtype(self.cells.dtype):
             return None
-        values = parse_numbers(self.present).values
+        values = parse_numbers(self.present, self.notation).values
         usable = values[np.abs(values) <= MAX_MAGNITUDE]
         if len(usable) < len(values) * (1 - TYPOS) or self.present.str.match(r"[-+]?0\d").any():
             return None
@@ -73,6 +82,8 @@ class Column:
     def is_integer(self) -> bool:
         if self.numbers is None or pd.api.types.is_float_dtype(self.cells.dtype):
             return False
+        if self.notation.has_own_numbers:
+            return bool((self.numbers % 1 == 0).all())
         return not self.present.str.contains(r"^[-+]?\d*\.|\d[eE]").any()
 
     @property
@@ -104,7 +115,7 @@ def choose_task(target: Column) -> tuple[Task, str]:
     if count > MAX_CLASSES:
         message = f"the target {name} has {count:,} different texts; at most {MAX_CLASSES} classes can be told apart"
         raise Unreadable("MANY_CLASSES", message, fix="Choose a target with fewer classes, or one of numbers.")
-    shares = target.present.value_counts(normalize=True).sort_index()
+    shares = target.categories.value_counts(normalize=True).sort_index()
     listed = ", ".join(f"{on_one_line(label)} ({share:.1%})" for label, share in shares.head(10).items())
     scored = f"; the score speaks of {on_one_line(shares.index[-1])}, see `positive`" if count == 2 else ""
     return Task.CLASSIFICATION, f"{name} has {count} classes: {listed}{', …' if count > 10 else ''}{scored}"
@@ -112,21 +123,23 @@ def choose_task(target: Column) -> tuple[Task, str]:
 
 def name_classes(target: Column) -> str:
     """Write down the labels of the target, and which of them only one row has."""
-    counts = target.present.value_counts().sort_index()
+    counts = target.categories.value_counts().sort_index()
     single = [on_one_line(label) for label in counts.index[counts == 1]]
     comment = "a row with another label is set aside"
+    if alike := spelled_alike(list(counts.index)):
+        comment += f"; WARNING: {'; '.join(' and '.join(map(on_one_line, group)) for group in alike[:3])} look alike"
     if single:
         comment += f"; WARNING: only one row has {', '.join(single[:5])}{', …' if len(single) > 5 else ''}; misspelled?"
     return f"classes: [{', '.join(map(as_yaml, counts.index))}]  # {comment}"
 
 
-def suggest(raw: RawTable, target: Column, task: Task) -> Iterator[Suggestion]:
+def suggest(raw: RawTable, target: Column, task: Task, spelling: Spelling) -> Iterator[Suggestion]:
     """Say what each column but the target is for: at most one the entity, at most one the time."""
     taken: set[Role] = set()
     for name in raw.frame.columns:
         if name == target.name:
             continue
-        column = Column(str(name), raw.frame[name])
+        column = Column(str(name), raw.frame[name], spelling.of(str(name)))
         suggestion = _useless(column) or _as_time(column) or _as_id(column) or _as_feature(column, target, task)
         if suggestion.role in taken:
             why = (*suggestion.comments, f"another column is the {suggestion.role}")
@@ -157,11 +170,12 @@ _ISO = r"\d{4}[-/]\d{2}(?:[-/]\d{2})?(?:[T ].*)?$"
 
 
 def _as_time(column: Column) -> Suggestion | None:
-    if is_text(column.cells) and column.numbers is None and not column.present.str.match(_ISO).all():
+    is_date = not is_text(column.cells) or column.notation.dates is not None
+    if not is_date and column.numbers is None and not column.present.str.match(_ISO).all():
         return None
     if column.numbers is not None and not (column.is_integer and column.words & _TIME_WORDS):
         return None
-    times = parse_times(column.cells)
+    times = parse_times(column.cells, column.notation)
     seen = times.values[~np.isnan(times.values)]
     if times.wrong.any() or not len(seen):
         return None
@@ -220,7 +234,7 @@ def _as_feature(column: Column, target: Column, task: Task) -> Suggestion:
             return Suggestion(column.name, Role.IGNORED, (too_many,))
         keys.append("type: category")
         if column.distinct <= MOST_LISTED and column.distinct <= len(column.present) / 2:
-            keys.append(f"values: [{', '.join(as_yaml(value) for value in sorted(column.present.unique()))}]")
+            keys.append(f"values: [{', '.join(as_yaml(value) for value in sorted(column.categories.unique()))}]")
         else:
             comments.append(f"{column.distinct:,} categories, learned from the data")
     if column.missing_share:
@@ -330,7 +344,7 @@ def _gives_away(column: Column, target: Column, task: Task) -> bool:
     if len(both) < 20 or truth.nunique() < 2:
         return False
     if task is Task.REGRESSION:
-        x, y = parse_numbers(values).values, parse_numbers(truth).values
+        x, y = parse_numbers(values, column.notation).values, parse_numbers(truth, target.notation).values
         usable = np.isfinite(x) & np.isfinite(y)
         if usable.sum() < 20 or np.ptp(x[usable]) == 0 or np.ptp(y[usable]) == 0:
             return False
@@ -340,5 +354,5 @@ def _gives_away(column: Column, target: Column, task: Task) -> bool:
     if column.numbers is None or column.distinct <= FEW_INTEGERS:
         of_each = pd.Series(classes).groupby(values.to_numpy()).nunique()
         return column.distinct <= len(both) / 5 and bool((of_each == 1).all())
-    order = np.argsort(parse_numbers(values).values, kind="stable")
+    order = np.argsort(parse_numbers(values, column.notation).values, kind="stable")
     return int((np.diff(classes[order]) != 0).sum()) == len(set(classes)) - 1

@@ -104,7 +104,7 @@ def unlearnable_target(target: pd.Series, contract: Contract, previous: Profile 
         return
     classes = count_classes(target, contract, previous)
     if len(classes) > MAX_CLASSES:
-        are_numbers = not parse_numbers(as_text(target)).wrong.any()
+        are_numbers = not parse_numbers(as_text(target), contract.read.of(contract.target)).wrong.any()
         fix = "Predict a number with `task: regression`." if are_numbers else "Choose a target with fewer classes."
         message = f"the target {name} has {len(classes):,} classes; at most {MAX_CLASSES} can be told apart"
         yield Reason("MANY_CLASSES", message, fix, name, count=len(classes))

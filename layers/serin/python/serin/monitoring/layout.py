@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature, label_text
+from serin.contract.spec import ServingSpec, SpecFeature, label_text
 from serin.serving.lines import Capture, Value
+from serin.serving.rows.encode import read_category
 
 MAX_SLICES = 50
 MISSING, OTHERS = "(missing)", "(others)"
@@ -85,5 +86,5 @@ def _text(value: Value, feature: SpecFeature) -> str | None:
     """Write a value as the category that serving reads it as."""
     if value is None:
         return None
-    text = value.strip() if isinstance(value, str) else label_text(value) if isinstance(value, int) else str(value)
-    return None if text.lower() in NO_CATEGORY and text not in feature.values else text
+    text = value if isinstance(value, str) else label_text(value) if isinstance(value, int) else str(value)
+    return read_category(text, feature)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from serin.contract.notation import OWN, Notation
 from serin.contract.spec import Label, ServingSpec, SpecFeature
 from serin.registry.records import Champion
 
@@ -19,7 +20,10 @@ class ChampionDescription(msgspec.Struct, frozen=True):
 
 
 class FeatureDescription(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one feature of a row takes. missing: whether null. values: the categories that training saw."""
+    """What one feature of a row takes. missing: whether null. values: the categories that training saw.
+
+    read: how its cells are written in CSV, where that is not Serin's own way.
+    """
 
     name: str
     type: str
@@ -27,16 +31,21 @@ class FeatureDescription(msgspec.Struct, frozen=True, omit_defaults=True):
     min: float | None = None
     max: float | None = None
     values: tuple[str, ...] | None = None
+    read: Notation | None = None
 
     @classmethod
     def of(cls, feature: SpecFeature) -> FeatureDescription:
         seen = tuple(value for code, value in enumerate(feature.values) if code != feature.missing_code)
         values = None if feature.is_numeric else seen
-        return cls(feature.name, feature.type, feature.allows_missing, feature.min, feature.max, values)
+        read = None if feature.notation == OWN else feature.notation
+        return cls(feature.name, feature.type, feature.allows_missing, feature.min, feature.max, values, read)
 
 
 class Description(msgspec.Struct, frozen=True):
-    """A model, or one version of it. coverage: None without intervals or sets; base_rows: without explanations."""
+    """A model, or one version of it. coverage: None without intervals or sets; base_rows: without explanations.
+
+    encoding, names: of CSV in files, and the columns of one without a row of names.
+    """
 
     model: str
     task: str
@@ -51,6 +60,8 @@ class Description(msgspec.Struct, frozen=True):
     explains: bool
     base_rows: int | None
     degraded: bool
+    encoding: str
+    names: tuple[str, ...]
 
     @classmethod
     def of(cls, model: str, spec: ServingSpec, champion: Champion, *, is_degraded: bool) -> Description:
@@ -70,4 +81,6 @@ class Description(msgspec.Struct, frozen=True):
             explains=bool(spec.baseline),
             base_rows=len(spec.baseline) if spec.baseline else None,
             degraded=is_degraded,
+            encoding=spec.encoding,
+            names=spec.names,
         )

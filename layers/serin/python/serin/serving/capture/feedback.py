@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from serin.contract.notation import tidy
 from serin.contract.spec import Label, ServingSpec, label_text
 from serin.errors import BadRequest, InvalidRows, RowProblem, TooLarge
 from serin.serving.lines import Feedback
@@ -100,6 +101,7 @@ def _truth(sent: Any, labels: Mapping[str, Label]) -> Label | float:
         return float(sent)
     whole = int(sent) if isinstance(sent, float) and sent.is_integer() else sent
     text = label_text(whole) if isinstance(whole, str | int) else ""
+    text = text if text in labels else tidy(text.strip())
     if text not in labels:
         known = ", ".join(shorten(name) for name in list(labels)[:20])
         raise _Wrong("truth", "LABEL", f"{shorten(str(sent))!r} is no label of this model; there are {known}")

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from serin.contract.notation import tidy
 from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature, label_text
 from serin.errors import InvalidRows, RowProblem
 
@@ -159,7 +160,8 @@ def _read_column(
 
 def _codes(texts: Iterable[str | None], feature: SpecFeature) -> list[int]:
     """Give each text of a category its code; None where it is missing."""
-    known: dict[str | None, int] = {value: code for code, value in enumerate(feature.values)}
+    known: dict[str | None, int] = {tidy(value): code for code, value in enumerate(feature.values)}
+    known.update((value, code) for code, value in enumerate(feature.values))
     known[None] = feature.missing_code
     return [known.get(text, UNKNOWN) for text in texts]
 
@@ -279,26 +281,32 @@ def _category(value: Any, feature: SpecFeature) -> str | None:
         _missing(feature)
         return None
     if isinstance(value, str):
-        return _category_text(value.strip(), feature)
+        text = read_category(value, feature)
+        if text is None:
+            _missing(feature, value)
+        return text
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and abs(value) < 2**64:  # booleans are integers too
         return label_text(value)
     raise _Invalid("TYPE", f"must be text or a whole number, not {_show(value)}")
 
 
-def _category_text(text: str, feature: SpecFeature) -> str | None:
-    """Read text as training read it: without spaces around it, and a usual spelling of nothing as nothing."""
-    if text.lower() not in NO_CATEGORY or text in feature.values:
+def read_category(text: str, feature: SpecFeature) -> str | None:
+    """Read text as training read it: without spaces around it, `1.0` as `1`, and a spelling of nothing as None."""
+    text = text.strip()
+    if text in feature.values:
         return text
-    _missing(feature)
-    return None
+    return None if feature.notation.is_missing(text.lower(), NO_CATEGORY) else tidy(text)
 
 
 _READERS = {"number": _number, "integer": _integer, "boolean": _boolean}
 
 
-def _missing(feature: SpecFeature) -> float:
+def _missing(feature: SpecFeature, sent: str | None = None) -> float:
     if not feature.allows_missing:
-        raise _Invalid("MISSING", "is required and must not be null")
+        what = "must not be null" if sent is None else f"{_show(sent)} is read as missing"
+        raise _Invalid("MISSING", f"is required, and {what}")
     return math.nan
 
 

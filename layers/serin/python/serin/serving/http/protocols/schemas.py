@@ -15,13 +15,14 @@ ROUTED = "while a release is under way, it decides which version answers"
 _DECISIONS = {"shadow": ["none"], "assist": ["review"], "partial": ["automated", "review"]}
 
 _FEATURE = object_of(
-    ("min", "max", "values"),
+    ("min", "max", "values", "read"),
     name=TEXT,
     type={"enum": list(FEATURE_DATATYPES)},
     missing={"type": "boolean"},
     min=NUMBER,
     max=NUMBER,
     values=list_of(TEXT),
+    read={"type": "object"},
 )
 _MODEL = object_of(
     model=TEXT,
@@ -37,6 +38,8 @@ _MODEL = object_of(
     explains={"type": "boolean"},
     base_rows={"type": ["integer", "null"]},
     degraded={"type": "boolean"},
+    encoding=TEXT,
+    names=list_of(TEXT),
 )
 _METADATA_TENSOR = object_of(
     ("parameters",),

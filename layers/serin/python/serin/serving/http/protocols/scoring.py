@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from serin.contract.notation import BOOLEANS, is_number
-from serin.contract.spec import NO_CATEGORY
+from serin.contract.notation import BOOLEANS
+from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature
 from serin.errors import BadRequest
 from serin.serving.rows.body import check_count, check_keys, read_json, read_text, shorten
 
@@ -26,8 +26,9 @@ def invoke(endpoint: Endpoint, model: str, kind: str, body: bytes) -> tuple[dict
     is what the plain form answers. Raises as `Endpoint.predict` does.
     """
     serving = endpoint.serving(model)
-    features = {feature.name: feature.type for feature in serving.model.spec.features}
-    rows, has_details = (_csv_rows(body, features), False) if kind == CSV else _json_rows(body, list(features))
+    spec = serving.model.spec
+    names = [feature.name for feature in spec.features]
+    rows, has_details = (_csv_rows(body, spec), False) if kind == CSV else _json_rows(body, names)
     check_count(len(rows))
     answered = endpoint.answer(model, rows, serving=serving)
     answers = answered.answers()
@@ -90,34 +91,63 @@ def _columns(table: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(table, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _csv_rows(body: bytes, features: Mapping[str, str]) -> list[dict[str, Any]]:
+def _csv_rows(body: bytes, spec: ServingSpec) -> list[dict[str, Any]]:
+    """Read CSV as an upload is read; columns without a name, an index as a rule, are left out."""
     import csv  # no other form needs it
 
-    text = io.StringIO(read_text(body), newline="")
+    from serin.serving.rows.dialect import tell_dialect
+
+    text = read_text(body).lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    dialect = tell_dialect(text.encode())
+    lines = io.StringIO(text.encode()[dialect.start :].decode(), newline="")
+    reader = csv.reader(
+        lines,
+        delimiter=dialect.separator,
+        escapechar=dialect.escape,
+        doublequote=dialect.escape is None,
+        skipinitialspace=True,
+        strict=True,
+    )
     try:
-        header, *data = [line for line in csv.reader(text, strict=True) if line]
+        header, *data = [line for line in reader if line]
     except csv.Error as error:
         raise BadRequest(f"the body is not CSV: {error}") from error
     except ValueError as error:
         raise BadRequest("the body is empty; its first line must name the columns") from error
-    columns = [name.strip() for name in header]
-    rows = _named(data, columns, "the first line")
-    return [{name: _cell(text, features.get(name, "category")) for name, text in row.items()} for row in rows]
+    features = {feature.name: feature for feature in spec.features}
+    columns = [unicodedata.normalize("NFC", name.strip()) for name in header]
+    if spec.names and tuple(columns) != spec.names:
+        columns, data = [*spec.names], [header, *data]
+    elif not features.keys() & set(columns):
+        raise BadRequest(f"the first line must name the columns, and names none of {', '.join(list(features)[:20])}")
+    data = [_without_trailing(row, len(columns)) for row in data]
+    named = [place for place, name in enumerate(columns) if name]
+    kept = [[row[place] for place in named] if len(row) == len(columns) else row for row in data]
+    rows = _named(kept, [columns[place] for place in named], "the first line")
+    return [{name: _cell(text, features.get(name)) for name, text in row.items()} for row in rows]
 
 
-def _cell(text: str, kind: str) -> Any:
+def _without_trailing(row: list[str], width: int) -> list[str]:
+    """Leave out the separators at the end of a row that has more cells than there are names."""
+    while len(row) > width and not row[-1]:
+        row = row[:-1]
+    return row
+
+
+def _cell(text: str, feature: SpecFeature | None) -> Any:
     """Read a cell as training does; what it cannot be is left as it is, for the data plane to refuse."""
     text = text.strip()
-    folded = text.lower()
-    if kind == "category":
+    if feature is None or not feature.is_numeric:
         return text
-    if folded in NO_CATEGORY or folded == "none":
+    folded = text.lower()
+    if folded == "none" or feature.notation.is_missing(folded, NO_CATEGORY):
         return None
-    if kind == "boolean":
+    if feature.type == "boolean":
         return BOOLEANS.get(folded, text)
     if len(text) < MOST_DIGITS and text.isascii() and text.isdigit():  # all of it, for it may be an entity's number
         return int(text)
-    return float(text) if is_number(text) else text
+    number = feature.notation.read_number(text)
+    return text if number is None else number
 
 
 def _named(data: list[list[Any]], columns: list[str], what: str) -> list[dict[str, Any]]:
