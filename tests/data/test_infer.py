@@ -267,3 +267,17 @@ def test_odd_names_and_cells_are_written_safely() -> None:
     assert list(contract.features) == names
     assert judge_upload(table.to_csv(index=False).encode(), contract).bad_rows == 0
     assert text.isprintable() or all(part.isprintable() for part in text.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "what"),
+    [
+        (["ann@example.org", "bob@example.com", "cy@example.net"], "addresses of mail"),
+        (["+49 30 1234567", "0170 7654321", "(030) 1111111"], "numbers of phones"),
+        (["4111 1111 1111 1111", "5500-0000-0000-0004", "340000000000009"], "numbers of cards"),
+    ],
+)
+def test_what_names_a_person_is_no_feature(cells: list[str], what: str) -> None:
+    rows = [f"{cells[place % 3]},{place % 5}.5,{('yes', 'no')[place % 2]}" for place in range(60)]
+    text = infer_contract("\n".join(["contact,x,won", *rows]).encode(), "f", "m", "won").text
+    assert f"    - contact  # {what}: they name a person" in text

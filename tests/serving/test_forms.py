@@ -234,6 +234,35 @@ def test_a_csv_of_another_dialect_is_read_as_an_upload_is(world: World, text: st
     assert (reply.status, reply.body["predictions"]) == (200, labels("plain", send(world, "plain", [row], "worths")[1]))
 
 
+def test_json_lines_are_read_and_written(world: World) -> None:
+    rows = [ROW, {**ROW, "education": "never seen"}]
+    plain = send(world, "plain", rows)[1]["predictions"]
+    lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+    path = "/models/loans/invocations"
+    for kind in ("application/jsonlines", "application/x-ndjson", "application/jsonl"):
+        reply = world.ask("POST", path, lines, content_type=kind)
+        assert (reply.status, reply.body["predictions"]) == (200, labels("plain", {"predictions": plain}))
+    reply = world.ask("POST", path, {"instances": rows}, accept="application/jsonlines")
+    assert [json.loads(line) for line in reply.body.splitlines()] == plain
+    assert world.ask("POST", path, '{"age": 1}\n{"age"', content_type="application/jsonlines").status == 400
+    assert world.ask("POST", path, "[1]\n", content_type="application/jsonlines").status == 400
+
+
+def test_a_csv_is_written_to_whoever_accepts_one(world: World) -> None:
+    rows = [ROW, {**ROW, "education": "never seen"}]
+    expected = labels("plain", send(world, "plain", rows)[1])
+    reply = world.ask("POST", "/models/loans/invocations", {"instances": rows}, accept="text/csv")
+    assert reply.body == "".join(f"{label}\n" for label in expected)
+
+
+def test_tensorflow_servings_path_answers(world: World) -> None:
+    rows = [ROW, {**ROW, "education": "never seen"}]
+    reply = world.ask("POST", "/v1/models/loans:predict", {"instances": rows})
+    assert reply.body["predictions"] == labels("plain", send(world, "plain", rows)[1])
+    assert world.ask("POST", "/v1/models/loans:classify", {"instances": rows}).status == 404
+    assert world.ask("POST", "/v1/models/nobody:predict", {"instances": rows}).status == 404
+
+
 def test_a_csv_without_names_is_told_so(world: World) -> None:
     reply = world.ask("POST", "/models/worths/invocations", "41,10,1,degree\n", content_type="text/csv")
     assert reply.status == 400

@@ -35,6 +35,32 @@ def with_tensor(**changes: Any) -> dict[str, Any]:
     return {"inputs": [changed, *others]}
 
 
+@pytest.mark.parametrize("nested", [True, False])
+def test_one_tensor_may_hold_all_features(world: World, nested: bool) -> None:
+    rows = [["41", "10.5", "true", "degree"], ["18", "", "no", "school"]]
+    data = rows if nested else [cell for row in rows for cell in row]
+    tensor = {"name": "input-0", "shape": [2, 4], "datatype": "BYTES", "data": data}
+    plain = [
+        {"age": 41, "salary": 10.5, "owner": True, "education": "degree"},
+        {"age": 18, "salary": None, "owner": False, "education": "school"},
+    ]
+    assert infer(world, inputs=[tensor])["outputs"] == infer(world, inputs=tensors(plain))["outputs"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shape": [1, 3]}, "must have shape"),
+        ({"data": [1, 2, 3]}, "not of its shape"),
+        ({"datatype": "FP65"}, "datatypes"),
+        ({"data": [1, 2, "x", 4]}, "no FP64"),
+    ],
+)
+def test_one_tensor_for_all_must_fit(world: World, changes: dict[str, Any], message: str) -> None:
+    tensor = {"name": "x", "shape": [1, 4], "datatype": "FP64", "data": [41, 10, 1, 2], **changes}
+    assert message in refusal(world, {"inputs": [tensor]})
+
+
 def test_the_server_the_model_and_its_version_are_described(world: World) -> None:
     assert world.ask("GET", "/v2").body["name"] == "serin"
     assert world.ask("GET", "/v2/health/live").body == {"live": True}

@@ -28,6 +28,11 @@ def is_model_name(text: str) -> bool:
     return _MODEL_NAME.fullmatch(text) is not None
 
 
+def unwrap(text: str) -> str:
+    """Take a text out of the formula that keeps a spreadsheet from making a number of it: `="02116"` is 02116."""
+    return text[2:-1] if text.startswith('="') and text.endswith('"') and len(text) > 2 else text
+
+
 def tidy(text: str) -> str:
     """Give a text the one form it has everywhere: characters composed (NFC), and a whole number without a point."""
     text = text if text.isascii() else unicodedata.normalize("NFC", text)

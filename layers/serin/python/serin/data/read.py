@@ -1,7 +1,7 @@
 """What does an upload hold? From its bytes to a table of cells as they were written, or Unreadable, saying why not.
 
-CSV (its dialect: `serving/rows/dialect.py`), the same under gzip, and Parquet. The kind is told by the first bytes,
-never by a name; nothing is unpickled or executed; whatever grows while unpacking stops at a limit.
+CSV (serving/rows/dialect.py), JSON Lines, the same under gzip, and Parquet. The kind is told by the first bytes, never
+by a name; nothing is unpickled or executed; whatever grows while unpacking stops at a limit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
-from serin.contract.notation import is_number
+from serin.contract.notation import is_number, unwrap
+from serin.data.json_lines import BadLine, is_json_lines, read_lines
 from serin.data.parquet import Bounds, ParserFault, read_apart
 from serin.errors import BadRequest
 from serin.serving.rows.dialect import Dialect, tell_dialect
@@ -35,7 +36,7 @@ LONGEST_FIELD = 131_072
 PART = 1 << 22  # bytes that are looked through at once
 ROWS_AT_ONCE = 10_000
 _NEWLINE, _QUOTE = ord("\n"), ord('"')
-SEND_A_TABLE = "Send a table as CSV in UTF-8, as gzip of it, or as Parquet."
+SEND_A_TABLE = "Send a table as CSV in UTF-8, as JSON Lines, as gzip of these, or as Parquet."
 
 
 class Unreadable(BadRequest):
@@ -126,9 +127,14 @@ def read_table(
             raise Unreadable("BAD_FORMAT", "this is gzip within gzip")
     if re.match(rb"PAR1[^ -~\s]", content):  # and not a column of that name
         return _read_parquet(content, limits)
-    if kind := _foreign_kind(content):
-        raise Unreadable("BAD_FORMAT", f"this is not a table but {kind}")
+    kind = _foreign_kind(content)
+    is_lines = kind == "JSON" and is_json_lines(content)
+    if kind and not is_lines:
+        fix = "Send an object a line (JSON Lines), or CSV." if kind == "JSON" else SEND_A_TABLE
+        raise Unreadable("BAD_FORMAT", f"this is not a table but {kind}", fix=fix)
     text, encoding = _utf8(content, encoding)
+    if is_lines:
+        return replace(_read_json_lines(text, limits), encoding=encoding)
     return replace(_read_csv(text, limits, [*names]), encoding=encoding)
 
 
@@ -433,7 +439,13 @@ def _parse(text: bytes, rows: _Rows, delimiter: str) -> pa.Table:
 
 def _as_frame(table: pa.Table, *, is_ascii: bool) -> pd.DataFrame:
     columns = table.columns if is_ascii else [pc.utf8_normalize(column, "NFC") for column in table.columns]
-    return pd.DataFrame({place: _as_text(column) for place, column in enumerate(columns)})
+    return pd.DataFrame({place: _unwrapped(_as_text(column)) for place, column in enumerate(columns)})
+
+
+def _unwrapped(cells: pd.Series[str]) -> pd.Series[str]:
+    """As `unwrap`, cell by cell."""
+    is_formula = cells.str.startswith('="')
+    return cells.mask(is_formula, cells[is_formula].map(unwrap)) if is_formula.any() else cells
 
 
 def _parse_slowly(text: bytes, dialect: Dialect, own_names: list[str]) -> tuple[_Rows, pa.Table]:
@@ -504,6 +516,21 @@ def _raise_long_field(line: int) -> NoReturn:
     message = f"the row at line {line} has a field of more than {LONGEST_FIELD:,} characters"
     fix = "Shorten the field; if a quote was left open before it, close it."
     raise Unreadable("FIELD_TOO_LONG", message, line=line, fix=fix)
+
+
+def _read_json_lines(text: bytes, limits: Limits) -> RawTable:
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text.decode()).encode()
+    try:
+        columns, unusable, lines, blank = read_lines(
+            text, lambda rows, columns: limits.check(rows=rows, columns=columns)
+        )
+    except BadLine as error:
+        fix = 'Write an object of JSON in each line: {"age": 41, "region": "north"}.'
+        raise Unreadable("BAD_FORMAT", str(error), line=error.line, fix=fix) from error
+    if not len(lines):
+        raise Unreadable("EMPTY", "the table has no rows", fix="Send at least one row.")
+    return RawTable(pd.DataFrame(columns), lines, unusable=unusable, blank=blank)
 
 
 def _check_widths(rows: _Rows) -> None:

@@ -140,7 +140,13 @@ def suggest(raw: RawTable, target: Column, task: Task, spelling: Spelling) -> It
         if name == target.name:
             continue
         column = Column(str(name), raw.frame[name], spelling.of(str(name)))
-        suggestion = _useless(column) or _as_time(column) or _as_id(column) or _as_feature(column, target, task)
+        suggestion = (
+            _useless(column)
+            or _as_time(column)
+            or _as_id(column)
+            or _as_contact(column)
+            or _as_feature(column, target, task)
+        )
         if suggestion.role in taken:
             why = (*suggestion.comments, f"another column is the {suggestion.role}")
             suggestion = Suggestion(column.name, Role.IGNORED, why)
@@ -210,6 +216,31 @@ def _as_id(column: Column) -> Suggestion | None:
         comments = (f"{column.distinct:,} ids in {rows:,} rows", "rows of one stay on one side of a split")
         return Suggestion(column.name, Role.ENTITY, comments)
     return None
+
+
+_MAIL = r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}$"
+_PHONE = r"(?:\+|00?[1-9]|\()[\d ()/.-]{7,}$"
+_CARD = r"(?:\d[ -]?){12,18}\d$"
+
+
+def _as_contact(column: Column) -> Suggestion | None:
+    """Set aside what names a person, and so tells nothing of the next: addresses and numbers of phones and cards."""
+    sample = column.present.head(MOST_CATEGORIES)
+    for what, pattern in (("addresses of mail", _MAIL), ("numbers of phones", _PHONE), ("numbers of cards", _CARD)):
+        if len(sample) >= LEAST_ROWS and sample.str.match(pattern).mean() > 1 - TYPOS:
+            if what == "numbers of cards" and not sample.map(_checks).all():
+                continue
+            return Suggestion(
+                column.name, Role.IGNORED, (f"{what}: they name a person, and nothing is learned from them",)
+            )
+    return None
+
+
+def _checks(number: str) -> bool:
+    """Tell whether the last digit is what those before say (Luhn's rule, as of cards)."""
+    digits = [int(sign) for sign in re.sub(r"\D", "", number)][::-1]
+    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]
+    return (sum(digits[::2]) + sum(doubled)) % 10 == 0
 
 
 def _counts_rows(column: Column) -> bool:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from serin.errors import BadRequest, SerinError, WrongType, loggable
+from serin.errors import BadRequest, NotFound, SerinError, WrongType, loggable
 from serin.serving.http.errors import body_of, status_of
 from serin.serving.http.protocols import scoring, v2
 from serin.serving.rows.body import dump_json, read_flag
@@ -172,7 +172,16 @@ def _ping(request: Request) -> dict[str, Any]:
 
 
 def _invoke(request: Request) -> Reply:
-    answer, headers = scoring.invoke(request.endpoint(), request.model, request.kind, request.body)
+    wanted = request.headers.get("accept", scoring.JSON)
+    answer, headers = scoring.invoke(request.endpoint(), request.model, request.kind, request.body, wanted)
+    return Reply(answer, headers=headers)
+
+
+def _invoke_as_tensorflow(request: Request) -> Reply:
+    model, _, verb = request.parameters["call"].rpartition(":")
+    if verb != "predict":
+        raise NotFound("of TensorFlow Serving's paths there is POST /v1/models/{model}:predict")
+    answer, headers = scoring.invoke(request.endpoint(), model, scoring.JSON, request.body, scoring.JSON)
     return Reply(answer, headers=headers)
 
 
@@ -197,7 +206,8 @@ ROUTES = [
     HttpRoute("GET", "/health", lambda _: {"status": "ok"}, needs_key=False),
     HttpRoute("GET", "/models/{model}", lambda request: request.endpoint().describe(request.model)),
     HttpRoute("POST", "/models/{model}/predict", _predict),
-    HttpRoute("POST", "/models/{model}/invocations", _invoke, types=(scoring.JSON, scoring.CSV)),
+    HttpRoute("POST", "/models/{model}/invocations", _invoke, types=(scoring.JSON, scoring.CSV, *scoring.JSON_LINES)),
+    HttpRoute("POST", "/v1/models/{call}", _invoke_as_tensorflow),
     HttpRoute("GET", "/models/{model}/answers", _kept_answer),
     HttpRoute("POST", "/models/{model}/feedback", _feedback),
     HttpRoute("GET", "/models/{model}/ping", _ping),

@@ -40,7 +40,7 @@ class App:
     def __init__(self, version: StandaloneVersion) -> None:
         self._endpoint = lambda: version.endpoint
         self._model = version.model
-        served = {"model": version.model, "version": str(version.version)}
+        served = {"model": version.model, "version": str(version.version), "call": f"{version.model}:predict"}
         self._places: dict[str, tuple[HttpRoute, dict[str, str]]] = {}  # found at once, as what is asked for mostly is
         for route in ROUTES:
             parameters = {name: value for name, value in served.items() if f"{{{name}}}" in route.path}

@@ -10,8 +10,9 @@ from serin.serving.capture.feedback import ID, MAX_ITEMS
 from serin.serving.description import Description, FeatureDescription
 from serin.serving.http.protocols.json_schema import TEXT, TRUE, list_of, object_of, ref
 from serin.serving.http.protocols.schemas import ROUTED, label_of, schemas
+from serin.serving.http.protocols.scoring import JSON_LINES
 from serin.serving.http.protocols.v2 import DATATYPES, FEATURE_DATATYPES
-from serin.serving.rows.body import MAX_ROWS
+from serin.serving.rows.body import MAX_ROWS, dump_json
 from serin.serving.rows.encode import MAX_MAGNITUDE
 from serin.serving.runtime.explain import MAX_EXPLAINED_ROWS
 
@@ -46,6 +47,7 @@ def _paths(described: Description) -> dict[str, dict[str, Any]]:
         model: {"get": _get("What the model is, who answers, and what it takes", ref("Model"))},
         f"{model}/predict": {"post": _plain(described)},
         f"{model}/invocations": {"post": _scoring(described)},
+        f"/v1/models/{described.model}:predict": {"post": _tensorflow(described)},
         f"{model}/feedback": {"post": _feedback(described)},
         f"{model}/answers": {"get": _kept_answers(described)},
         f"{model}/ping": {"get": _get("Does the champion load?", object_of(status={"const": "ok"}))},
@@ -192,15 +194,18 @@ def _v2_parameters(described: Description) -> dict[str, Any]:
 def _scoring(described: Description) -> dict[str, Any]:
     row = example_row(described.features)
     lines = [",".join(map(_csv_cell, cells)) for cells in (row, row.values())]
-    content = {
+    content: dict[str, Any] = {
         "application/json": _table_forms(row),
         "text/csv": {"schema": TEXT, "examples": {"one": {"value": "".join(f"{line}\n" for line in lines)}}},
+        JSON_LINES[0]: {"schema": TEXT, "examples": {"one": {"value": f"{dump_json(row).decode()}\n"}}},
     }
     operation = _post(
         "Predict, as MLflow's and SageMaker's servers do",
         content,
         object_of(predictions=list_of({"anyOf": [label_of(described), ref("Prediction")]})),
     )
+    others = ("text/csv", *JSON_LINES)  # to whoever accepts them
+    operation["responses"]["200"]["content"] |= {kind: {"schema": TEXT} for kind in others}
     operation["responses"]["200"]["headers"] = {
         "X-Serin-Version": {"schema": TEXT, "required": True},
         "X-Serin-Prediction-Id": {"schema": TEXT, "required": True},
@@ -208,6 +213,12 @@ def _scoring(described: Description) -> dict[str, Any]:
         "X-Serin-Degraded": {"schema": {"const": "true"}},
     }
     return operation
+
+
+def _tensorflow(described: Description) -> dict[str, Any]:
+    forms = _table_forms(example_row(described.features))
+    predictions = list_of({"anyOf": [label_of(described), ref("Prediction")]})
+    return _post("Predict, as TensorFlow Serving does", {"application/json": forms}, object_of(predictions=predictions))
 
 
 def _table_forms(row: dict[str, Any]) -> dict[str, Any]:

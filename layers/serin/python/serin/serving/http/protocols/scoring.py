@@ -1,4 +1,4 @@
-"""What do MLflow's and SageMaker's scoring forms ask and hear? Tables as JSON or CSV; the predictions, bare."""
+"""What do MLflow's, SageMaker's and TensorFlow Serving's forms ask and hear? Tables; the predictions, bare."""
 
 from __future__ import annotations
 
@@ -6,29 +6,38 @@ import io
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from serin.contract.notation import BOOLEANS
-from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature
+from serin.contract.notation import BOOLEANS, unwrap
+from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature, label_text
 from serin.errors import BadRequest
-from serin.serving.rows.body import check_count, check_keys, read_json, read_text, shorten
+from serin.serving.rows.body import check_count, check_keys, dump_json, read_json, read_text, shorten
 
 if TYPE_CHECKING:  # as in dispatch
     from serin.serving.endpoint import Endpoint
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 CSV, JSON = "text/csv", "application/json"
+JSON_LINES = ("application/jsonlines", "application/x-ndjson", "application/jsonl")
 MOST_DIGITS = 20
 
 
-def invoke(endpoint: Endpoint, model: str, kind: str, body: bytes) -> tuple[dict[str, Any], dict[str, str]]:
+def invoke(
+    endpoint: Endpoint, model: str, kind: str, body: bytes, wanted: str
+) -> tuple[dict[str, Any] | str, dict[str, str]]:
     """Answer a table with `{"predictions": […]}`, and with headers that say what the form has no place for.
 
-    kind: the content type, JSON or CSV. Each prediction is a label or a number; with `"params": {"details": true}` it
-    is what the plain form answers. Raises as `Endpoint.predict` does.
+    kind: the content type, JSON, JSON Lines or CSV. Each prediction is a label or a number; with
+    `"params": {"details": true}` it is what the plain form answers. wanted: what the request accepts; CSV is a
+    prediction a line, JSON Lines a plain answer a line. Raises as `Endpoint.predict` does.
     """
     serving = endpoint.serving(model)
     spec = serving.model.spec
-    names = [feature.name for feature in spec.features]
-    rows, has_details = (_csv_rows(body, spec), False) if kind == CSV else _json_rows(body, names)
+    names, has_details = [feature.name for feature in spec.features], False
+    if kind == CSV:
+        rows = _csv_rows(body, spec)
+    elif kind in JSON_LINES:
+        rows = _lines(body)
+    else:
+        rows, has_details = _json_rows(body, names)
     check_count(len(rows))
     answered = endpoint.answer(model, rows, serving=serving)
     answers = answered.answers()
@@ -37,7 +46,26 @@ def invoke(endpoint: Endpoint, model: str, kind: str, body: bytes) -> tuple[dict
         headers["X-Serin-Noted-Rows"] = str(noted)
     if answered.is_degraded:
         headers["X-Serin-Degraded"] = "true"
+    if CSV in wanted and JSON not in wanted:
+        return _as_csv(answers), headers | {"Content-Type": f"{CSV}; charset=utf-8"}
+    if lines := next((name for name in JSON_LINES if name in wanted), None):
+        return "".join(f"{dump_json(answer).decode()}\n" for answer in answers), headers | {"Content-Type": lines}
     return {"predictions": answers if has_details else [answer["prediction"] for answer in answers]}, headers
+
+
+def _as_csv(answers: list[dict[str, Any]]) -> str:
+    import csv
+
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([label_text(answer["prediction"])] for answer in answers)
+    return text.getvalue()
+
+
+def _lines(body: bytes) -> list[dict[str, Any]]:
+    rows = [read_json(line) for line in body.split(b"\n") if line.strip()]
+    if not all(isinstance(row, dict) for row in rows):
+        raise BadRequest("each line must be an object, a row by the names of its columns")
+    return rows
 
 
 def _json_rows(body: bytes, features: list[str]) -> tuple[list[dict[str, Any]], bool]:
@@ -124,7 +152,7 @@ def _csv_rows(body: bytes, spec: ServingSpec) -> list[dict[str, Any]]:
     named = [place for place, name in enumerate(columns) if name]
     kept = [[row[place] for place in named] if len(row) == len(columns) else row for row in data]
     rows = _named(kept, [columns[place] for place in named], "the first line")
-    return [{name: _cell(text, features.get(name)) for name, text in row.items()} for row in rows]
+    return [{name: read_cell(text, features.get(name)) for name, text in row.items()} for row in rows]
 
 
 def _without_trailing(row: list[str], width: int) -> list[str]:
@@ -134,9 +162,9 @@ def _without_trailing(row: list[str], width: int) -> list[str]:
     return row
 
 
-def _cell(text: str, feature: SpecFeature | None) -> Any:
+def read_cell(text: str, feature: SpecFeature | None) -> Any:
     """Read a cell as training does; what it cannot be is left as it is, for the data plane to refuse."""
-    text = text.strip()
+    text = unwrap(text.strip())
     if feature is None or not feature.is_numeric:
         return text
     folded = text.lower()

@@ -1,4 +1,4 @@
-"""What does the Open Inference Protocol, version 2, ask and hear? Its JSON form, one tensor for each feature.
+"""What does the Open Inference Protocol, version 2, ask and hear? In JSON, a tensor for each feature or one for all.
 
 Source: https://github.com/kserve/open-inference-protocol; the repository's index is Triton's.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from serin.contract.spec import ServingSpec, label_text
+from serin.contract.spec import ServingSpec, SpecFeature, label_text
 from serin.errors import BadRequest
 from serin.serving.answer import EXPLANATION, FULL, Answered, covered, extras
 from serin.serving.description import Description
+from serin.serving.http.protocols.scoring import read_cell
 from serin.serving.rows.body import check_count, check_keys, read_json, shorten
 from serin.serving.rows.encode import entity_text
 
@@ -48,8 +49,8 @@ def infer(endpoint: Endpoint, model: str, version: str | None, body: bytes) -> d
     entity = parameters.get("entity")
     if entity is not None and entity_text(entity) is None:
         raise BadRequest("entity in parameters must be text or a number")
-    rows = _rows(document.get("inputs"))
     serving = endpoint.serving(model, version)
+    rows = _matrix(document.get("inputs"), serving.model.spec) or _rows(document.get("inputs"))
     chosen = _chosen(document.get("outputs"), serving.model.spec)
     if parameters.get("explain"):
         chosen += sorted(EXPLANATION.difference(chosen))
@@ -138,6 +139,35 @@ def refuse_binary(headers: Mapping[str, str]) -> None:
         raise BadRequest(f"Inference-Header-Content-Length: {NO_BINARY}", code="BINARY_TENSORS")
 
 
+def _matrix(inputs: Any, spec: ServingSpec) -> list[dict[str, Any]] | None:
+    """Read rows from one tensor of shape [n, features], whatever its name; None where there is none such.
+
+    Its columns are the features, in their order.
+    """
+    tensor = inputs[0] if isinstance(inputs, list) and len(inputs) == 1 and isinstance(inputs[0], dict) else {}
+    shape, width = tensor.get("shape"), len(spec.features)
+    if width < 2 or not isinstance(shape, list) or len(shape) != 2 or shape[1] != width or type(shape[0]) is not int:
+        return None
+    place = f"the input {shorten(str(tensor.get('name')))!r}"
+    data = tensor.get("data")
+    if isinstance(data, list) and all(isinstance(row, list) for row in data):
+        data = [value for row in data for value in row]
+    if not isinstance(data, list) or len(data) != shape[0] * width:
+        raise BadRequest(f"{place} has data that is not of its shape")
+    check_count(shape[0])
+    cells = _values(data, tensor.get("datatype"), place)
+    features = spec.features * shape[0]
+    read = [(feature.name, _of(feature, cell)) for feature, cell in zip(features, cells, strict=True)]
+    return [dict(read[start : start + width]) for start in range(0, len(read), width)]
+
+
+def _of(feature: SpecFeature, cell: Any) -> Any:
+    """Give a cell of a tensor for all features what its feature takes: text is read as in CSV, 0 and 1 are booleans."""
+    if isinstance(cell, str):
+        return read_cell(cell, feature)
+    return bool(cell) if feature.type == "boolean" and cell in (0, 1) else cell
+
+
 def _rows(inputs: Any) -> list[dict[str, Any]]:
     """Read rows from tensors, each a column."""
     if not isinstance(inputs, list) or not inputs:
@@ -161,13 +191,18 @@ def _column(tensor: dict[str, Any], place: str) -> list[Any]:
     shape, data, datatype = (tensor.get(key) for key in ("shape", "data", "datatype"))
     if not isinstance(shape, list) or not shape or shape[1:] not in ([], [1]) or any(type(n) is not int for n in shape):
         raise BadRequest(f"{place} must have shape [n] or [n, 1], n the number of rows")
-    if not isinstance(datatype, str) or datatype not in DATATYPES:
-        raise BadRequest(f"{place} must have one of the datatypes {', '.join(DATATYPES)}")
     if isinstance(data, list) and len(shape) == 2 and all(isinstance(part, list) and len(part) == 1 for part in data):
         data = [part[0] for part in data]
     if not isinstance(data, list) or len(data) != shape[0]:
         raise BadRequest(f"{place} has data that is not of its shape")
     check_count(len(data))
+    return _values(data, datatype, place)
+
+
+def _values(data: list[Any], datatype: Any, place: str) -> list[Any]:
+    """Check that values are of a datatype."""
+    if not isinstance(datatype, str) or datatype not in DATATYPES:
+        raise BadRequest(f"{place} must have one of the datatypes {', '.join(DATATYPES)}")
     kinds, low, high = DATATYPES[datatype]
     for row, value in enumerate(data):
         if value is None:  # a missing value: our extension
