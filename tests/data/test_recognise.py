@@ -33,6 +33,14 @@ def spelling_of(*cells: str, **others: list[str]) -> Spelling:
         (("US$12", "US$15", "US$9"), Notation(units=("US$",))),
         (("90 m²", "110 m²", "7 m²"), Notation(units=("m²",))),
         (("(256)", "272", "(5)"), Notation(accounting=True)),
+        (("12,50-", "1.300,00", "7,10-"), Notation(decimal=",", thousands=".", accounting=True)),
+        (("R$ 12,50", "R$ 1.300,00", "R$ 7,10"), Notation(decimal=",", thousands=".", units=("R$",))),
+        (("100 kr", "1 250 kr", "99 kr"), Notation(thousands=" ", units=("kr",))),
+        (("1,5E+03", "2,25E-02", "3,1E+00"), Notation(decimal=",")),
+        (
+            ("31.12.2011 23:59:59.5", "01.02.2012 00:00:00.25", "01.03.2012 01:00:00.5"),
+            Notation(dates="%d.%m.%Y %H:%M:%S.%f"),
+        ),
         (("5", "-", "7", "-", "8"), Notation(missing=("-",))),
         (("5", "#DIV/0!", "7", "k.A.", "8"), Notation(missing=("#div/0!", "k.a."))),
         (("13/01/2011", "01/02/2011", "03/04/2012"), Notation(dates="%d/%m/%Y")),
@@ -81,6 +89,11 @@ def test_what_two_readings_fit_is_asked_with_both_and_other_columns_may_tell() -
     assert [found.example, *(example for _, example in found.rivals)] == ["23,791 is 23791", "23,791 is 23.791"]
     assert spelling_of(*cells, y=["1,25", "3,5"]).of("x").decimal == ","
     assert spelling_of(*cells, y=["1.25", "3.5"]).of("x").thousands == ","
+    points = ("1.583", "23.791", "32.277", "4.125", "9.001")
+    assert spelling_of(*points).open.keys() == {"x"}
+    assert spelling_of(*points, y=["1,25", "3,5"]).of("x") == Notation(decimal=",", thousands=".")
+    assert spelling_of(*points, y=["1.25", "3.5"]) == Spelling()
+    assert spelling_of(*points, "0.125") == Spelling()
     dates = ("01/02/2011", "03/04/2011", "05/06/2011")
     assert spelling_of(*dates).open.keys() == {"x"}
     assert spelling_of(*dates, y=["13/02/2011", "01/12/2012"]).of("x").dates == "%d/%m/%Y"

@@ -55,8 +55,8 @@ class Notation:
     """How a column writes numbers, times, and that nothing is known, where that is not Serin's own way.
 
     thousands: between groups of digits; a number may be written without. units: what may stand before or behind a
-    number, and is left out. accounting: whether `(5)` is -5. missing: spellings beside the usual ones, in lower case.
-    dates: how times are written, in the terms of strptime; ISO 8601 is read beside it.
+    number, and is left out. accounting: whether `(5)` and `5-` are -5. missing: spellings beside the usual ones, in
+    lower case. dates: how times are written, in the terms of strptime; ISO 8601 is read beside it.
     """
 
     decimal: str = "."
@@ -95,7 +95,7 @@ class Notation:
         units = "|".join(map(re.escape, sorted(self.units, key=len, reverse=True)))
         space = f"[{_SPACES}]*"
         return (
-            *([(r"^\(([^-+()]*)\)$", r"-\1")] if self.accounting else []),
+            *([(r"^\(([^-+()]*)\)$", r"-\1"), (r"^([^-+()]+)-$", r"-\1")] if self.accounting else []),
             *([(rf"^([-+]?){space}(?:{units}){space}([-+]?)", r"\1\2")] if units else []),
             *([(rf"{space}(?:{units})$", "")] if units else []),
         )

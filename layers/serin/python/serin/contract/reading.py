@@ -26,7 +26,7 @@ class Reading(Section):
     units: tuple[Text, ...] | None = Field(
         None, description="what may stand before or behind a number and is left out, such as $ or kg"
     )
-    accounting: bool | None = Field(None, description="whether (5) is -5")
+    accounting: bool | None = Field(None, description="whether (5) and 5- are -5")
     missing: tuple[Text, ...] | None = Field(
         None, description="what says that nothing is known, beside the usual NA, null and the like"
     )

@@ -28,15 +28,18 @@ _UNITS_TEXT = """
     months years yrs km/h kmh mph kW kWh MW W V A Hz MHz GHz KB MB GB TB bpm mmHg kcal cal mg/dl mg/dL mmol/l px pt hp
     PS cc Nm rpm
 """
+_BOTH_TEXT = "kr zł Kč Ft R RM Rs Fr"  # before a number as behind it, with a blank between
+_BOTH = set(_BOTH_TEXT.split())
 _CODES, _UNITS = set(_CODES_TEXT.split()), set(_UNITS_TEXT.split())
 _NUMBER = re.compile(
     r"(?P<open>\()?(?P<sign>[-+])?\s*(?P<before>[^\d\s.,'()+-]{1,4})?\s*(?P<again>[-+])?"
-    r"(?P<body>[\d.,][\d.,'\u2019 \u00a0\u202f]*?)(?P<gap>\s*)(?P<after>[^\d\s.,'()+-][^.,'()+]{0,9})?(?P<close>\))?"
+    r"(?P<body>[\d.,][\d.,'\u2019 \u00a0\u202f]*?(?:[eE][-+]?\d+)?)"
+    r"(?P<gap>\s*)(?P<after>[^\d\s.,'()+-][^.,'()+-]{0,9})?(?P<close>\)|-)?"
 )
 _WAYS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 _DATE = re.compile(
     r"(?P<first>\d{1,2})(?P<mark>[./-])(?P<second>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})"
-    r"(?P<rest>[ T]\d{1,2}:\d{2}(?P<seconds>:\d{2})?(?P<half> ?[AaPp][Mm])?)?"
+    r"(?P<rest>[ T]\d{1,2}:\d{2}(?P<seconds>:\d{2})?(?P<fraction>\.\d{1,6})?(?P<half> ?[AaPp][Mm])?)?"
 )
 _NAMED_DATES = tuple(
     f"{date}{time}"
@@ -77,7 +80,7 @@ def recognise(frame: pd.DataFrame, told: Mapping[str, Any]) -> Spelling:
     day_first = {notation.dates[:2] == "%d" for notation in sure if notation.dates}
     columns = {name: _as_others(found, decimals, day_first) for name, found in recognised.items()}
     return Spelling(
-        {name: found for name, found in columns.items() if not found.rivals},
+        {name: found for name, found in columns.items() if not found.rivals and found.notation != OWN},
         {name: found for name, found in columns.items() if found.rivals},
     )
 
@@ -91,8 +94,17 @@ def recognise_column(cells: pd.Series) -> Recognised | None:
         return None
     parsed = parse_numbers(pd.Series(counts.index, dtype="str"))
     if counts[~parsed.wrong].sum() >= counts.sum() * (1 - TYPOS):
-        return None
+        return _as_thousands(counts)
     return _as_dates(counts) or _as_numbers(counts)
+
+
+def _as_thousands(counts: pd.Series) -> Recognised | None:
+    """Tell whether the points of numbers in Serin's own way may stand between thousands: three digits behind each."""
+    pointed = counts[counts.index.str.contains(".", regex=False)]
+    if len(pointed) < LEAST_CELLS or not pointed.index.str.match(r"[-+]?[1-9]\d{0,2}\.\d{3}$").all():
+        return None
+    text, rival = str(pointed.index[0]), Notation(decimal=",", thousands=".")
+    return Recognised(OWN, _example(text, OWN), ((rival, _example(text, rival)),))
 
 
 def _as_numbers(counts: pd.Series) -> Recognised | None:
@@ -110,7 +122,7 @@ def _as_numbers(counts: pd.Series) -> Recognised | None:
         return None
     usual = Notation(
         units=tuple(units),
-        accounting=any(match["open"] for match in numbers.values()),
+        accounting=any(match["close"] for match in numbers.values()),
         missing=tuple(sign.lower() for sign in signs),
     )
     ways = [replace(usual, decimal=decimal, thousands=thousands) for decimal, thousands in _WAYS]
@@ -137,7 +149,8 @@ def _signs(counts: pd.Series, others: list[str]) -> tuple[str, ...]:
 def _is_unit(match: re.Match[str]) -> bool:
     """Tell whether what stands around a number is a unit, and not a part of a code like A12 or 3b."""
     if before := match["before"]:
-        return before in _CODES or (before[-1] in _CURRENCIES and set(before) <= {*_CURRENCIES, *"USAC"})
+        is_money = before[-1] in _CURRENCIES and (len(before) == 1 or before[:-1].isupper())
+        return is_money or before in _CODES | _BOTH
     after = match["after"].strip()
     return after in _UNITS or after in _CODES or after in _CURRENCIES or (bool(match["gap"]) and after.isalpha())
 
@@ -225,7 +238,8 @@ def _format(order: str, match: re.Match[str]) -> str:
         return date
     hours = "%I:%M" if match["half"] else "%H:%M"
     gap = " " if match["half"] and match["half"].startswith(" ") else ""
-    return f"{date}{match['rest'][0]}{hours}{':%S' if match['seconds'] else ''}{f'{gap}%p' if match['half'] else ''}"
+    seconds = f"{':%S' if match['seconds'] else ''}{'.%f' if match['fraction'] else ''}"
+    return f"{date}{match['rest'][0]}{hours}{seconds}{f'{gap}%p' if match['half'] else ''}"
 
 
 def _moment(text: str, dates: str) -> str:
