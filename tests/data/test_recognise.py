@@ -112,7 +112,7 @@ def test_init_asks_and_goes_by_the_answer() -> None:
 def test_spellings_of_one_class_are_told() -> None:
     rows = [f"{place % 7}.5,{('Yes', 'yes', 'No')[place % 3]}" for place in range(60)]
     inferred = infer_contract("\n".join(["x,won", *rows]).encode(), "f", "m", "won")
-    assert inferred.seen == ("won has 'Yes', 'yes', which look like one class: correct the file, or say so",)
+    assert inferred.seen == ("won has 'Yes', 'yes', which look like one class; an upload that has them is held",)
     assert "WARNING: Yes and yes look alike" in inferred.text
 
 

@@ -54,7 +54,7 @@ def init(
     written = write_contract(place, check_name(model), read_file(data), data.name, target, force=force, told=told)
     contract = written.contract
     for sentence in written.seen:
-        output.say(sentence)
+        output.say(f"seen: {sentence}")
     output.say(f"wrote {_relative(written.file)}: {contract.task} of {target} from {len(contract.features)} features")
     sensitive = [name for name, feature in contract.features.items() if feature.sensitive]
     if sensitive:

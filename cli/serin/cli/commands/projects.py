@@ -67,7 +67,7 @@ def try_table(
         told = {"decimal": decimal, "thousands": thousands, "dates": dates, "encoding": encoding}
         written = write_contract(place, name, table, data.name, target, told=told)
         for sentence in written.seen:
-            output.say(sentence)
+            output.say(f"seen: {sentence}")
         output.say(f"wrote {contract}: {written.contract.task} of {target}; read it, and correct it")
     elif (known := place.contracts.load(name)).target != target:
         raise AskedWrongly(f"{contract} predicts {known.target}, not {target}; name another model with --model")

@@ -72,7 +72,8 @@ def infer_contract(
         if column is not None and column not in names:
             near = nearest(column, names)
             message = f"{file_name} has no column {column}{f'; did you mean {near}?' if near else ''}"
-            raise Unreadable("MISSING_COLUMN", message, fix=f"Name one of its columns: {', '.join(names[:20])}.")
+            fix = f"Name one of its columns: {', '.join(names[:20])}; or, if its first row is data, all: --names a,b,c."
+            raise Unreadable("MISSING_COLUMN", message, fix=fix)
     spelling = recognise(raw.frame, told.reading)
     _check_is_decided(spelling)
     wanted = Column(target, raw.frame[target], spelling.of(target))
@@ -207,7 +208,8 @@ def _seen(raw: RawTable, spelling: Spelling, target: Column, without_target: int
         rows = "1 row has" if without_target == 1 else f"{without_target:,} rows have"
         yield f"{rows} no {target.name}; nothing is suggested from {'it' if without_target == 1 else 'them'}"
     for group in spelled_alike(list(target.categories.unique()) if target.numbers is None else []):
-        yield f"{target.name} has {', '.join(map(repr, group))}, which look like one class: correct the file, or say so"
+        labels = ", ".join(map(repr, group))
+        yield f"{target.name} has {labels}, which look like one class; an upload that has them is held"
 
 
 def _features_and_roles(suggestions: list[Suggestion]) -> Iterator[str]:
