@@ -545,12 +545,15 @@ def _check_widths(rows: _Rows) -> None:
         message = f"the last row, line {line}, has {fields[last]} of {width} fields; the file looks cut off"
         raise Unreadable("TRUNCATED", message, line=line, fix="Send the whole file, or complete its last row.")
     places = ", ".join(f"{rows.lines[1:][place]} ({fields[place]})" for place in odd[:5])
+    header = "the header has" if rows.lines[0] else "read.names has"
     message = (
-        f"the header has {width} fields, and {len(odd):,} of {len(fields):,} rows have another number; "
+        f"{header} {width} fields, and {len(odd):,} of {len(fields):,} rows have another number; "
         f"lines, with their number of fields: {places}{', …' if len(odd) > 5 else ''}"
     )
     fix = "Give every row as many fields as the header; put fields that hold the separator in quotes."
-    if len(odd) > len(fields) / 2:
+    if len(odd) > len(fields) / 2 and not rows.lines[0]:
+        fix = "Name every column of the file, in its order."
+    elif len(odd) > len(fields) / 2:
         fix = f"Let the file begin with a row of names, one for each column; line {rows.lines[0]} seems to be none."
     raise Unreadable("RAGGED", message, line=line, fix=fix)
 
