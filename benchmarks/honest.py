@@ -95,7 +95,7 @@ def measured(source: Source) -> Iterator[Figure]:
 
 
 def contract_of(source: Source) -> Contract:
-    text = infer_contract(source.table.to_csv(index=False).encode(), "table.csv", "model", source.target)
+    text = infer_contract(source.table.to_csv(index=False).encode(), "table.csv", "model", source.target).text
     contract = parse_contract(text, "model.yaml")
     rules = contract.data.model_copy(update={"min_rows": 10})
     return contract.model_copy(update={"training": type(contract.training)(**QUICK), "data": rules})

@@ -99,7 +99,7 @@ def test_the_same_upload_again_is_a_duplicate(serin: Serin, credit: Path) -> Non
 
 UPLOADS = {
     "EMPTY": b"",
-    "ENCODING": "x,y\n1,é\n".encode("utf-16"),
+    "ENCODING": "x,y\n1,é\n".encode("latin-1"),
     "BAD_FORMAT": b"%PDF-1.7\n1 0 obj\n",
     "MISSING_COLUMN": b"a,b\n1,2\n3,4\n",
 }

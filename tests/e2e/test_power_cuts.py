@@ -282,10 +282,10 @@ def test_every_event_delivered_twice_ends_in_the_same_state(
 
 
 def test_a_training_that_is_refused_is_not_tried_again(there: EnvironmentClient, twin: Twin, project: Path) -> None:
-    write_contract(project, **{**SMALL, "model": "refused", "training": {"budget": "5 fits"}})
+    write_contract(project, **{**SMALL, "model": "refused", "positive": "nobody"})
     last = upload(there, "refused", "a.csv", small_table())[-1]
     assert isinstance(last, Run)
-    assert "training.budget is 5 fits" in (last.error or "")
+    assert "positive is 'nobody'" in (last.error or "")
     twin.settle(60)
     tried = [said for said in twin.invocations("serin-local-train_model") if said["event"]["model"] == "refused"]
     assert len(tried) == 1

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import sqrt
 from random import Random
 
 import numpy as np
 import pytest
 
+from serin.data.storage import load_table
 from serin.registry.records import DatasetState, ModelVersion, ReleaseStatus, VersionStatus
 from serin.release.rollback import rollback
 from tests.evaluation.lifetime import MODEL, POPULATION, FakeModel, Lifetime, Numbers
@@ -213,6 +215,12 @@ DECISIONS = (
     Walk.releases_by_hand,
     Walk.waits,
 )
+
+
+@pytest.fixture(autouse=True)
+def _read_stored_tables_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings over and over read the same few tables, which takes a good part of the time."""
+    monkeypatch.setattr("serin.data.datasets.load_table", lru_cache(64)(load_table))
 
 
 def take_a_walk(seed: int, counted: Counter[str]) -> None:

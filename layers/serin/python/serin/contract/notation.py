@@ -10,7 +10,7 @@ from typing import Any
 
 MODEL_NAME = r"[a-z][a-z0-9_-]{0,62}"
 MODEL_NAME_PATTERN = f"^{MODEL_NAME}$"  # as a JSON schema says it
-POINTED = r"([-+]?[0-9]+)\.0+"  # a whole number as others write it beside missing ones
+POINTED = re.compile(r"([-+]?[0-9]+)\.0+")  # a whole number as others write it beside missing ones
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"  # finite; digits are those of ASCII
 BOOLEANS = {
     **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
@@ -19,7 +19,6 @@ BOOLEANS = {
 """What a cell of a table may say, in lower case."""
 
 _MODEL_NAME = re.compile(MODEL_NAME)
-_POINTED = re.compile(POINTED)
 _NUMBER = re.compile(NUMBER, re.ASCII)
 
 
@@ -36,7 +35,7 @@ def unwrap(text: str) -> str:
 def tidy(text: str) -> str:
     """Give a text the one form it has everywhere: characters composed (NFC), and a whole number without a point."""
     text = text if text.isascii() else unicodedata.normalize("NFC", text)
-    pointed = _POINTED.fullmatch(text)
+    pointed = POINTED.fullmatch(text)
     return pointed[1] if pointed else text
 
 

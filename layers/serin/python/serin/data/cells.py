@@ -132,9 +132,9 @@ def parse_categories(
 
 def without_points(text: pd.Series, listed: Collection[str] = ()) -> pd.Series:
     """Write whole numbers without a point, but for those that are listed with one."""
-    pattern = f"^{POINTED}$"
-    pointed = text.str.match(pattern, na=False) & ~text.isin(list(listed))
-    return text.mask(pointed, text.str.replace(pattern, r"\1", regex=True)) if pointed.any() else text
+    candidates = [value for value in text.unique() if isinstance(value, str) and value.endswith("0")]
+    whole = {value: match[1] for value in candidates if (match := POINTED.fullmatch(value)) and value not in listed}
+    return text.replace(whole) if whole else text
 
 
 def as_text(cells: pd.Series) -> pd.Series:
