@@ -246,6 +246,7 @@ def test_json_lines_are_read_and_written(world: World) -> None:
     assert [json.loads(line) for line in reply.body.splitlines()] == plain
     assert world.ask("POST", path, '{"age": 1}\n{"age"', content_type="application/jsonlines").status == 400
     assert world.ask("POST", path, "[1]\n", content_type="application/jsonlines").status == 400
+    assert world.ask("POST", path, "{}\n" * 1001, content_type="application/jsonlines").status == 413
 
 
 def test_a_csv_is_written_to_whoever_accepts_one(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from typing import Any, NoReturn
 
 import msgspec
@@ -24,11 +25,12 @@ class _Held(Exception):
 
 
 def read_text(body: bytes) -> str:
-    """Read a body as text, without a mark of UTF-8 at its beginning. Raises BadRequest or TooLarge."""
+    """Read a body as text in composed characters, without a mark of UTF-8 before it. Raises BadRequest or TooLarge."""
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(f"the body has {len(body):,} bytes; at most {MAX_BODY_BYTES:,} are read")
     try:
-        return body.decode("utf-8-sig")
+        text = body.decode("utf-8-sig")
+        return text if text.isascii() else unicodedata.normalize("NFC", text)
     except UnicodeDecodeError as error:
         raise BadRequest("the body is not UTF-8") from error
 

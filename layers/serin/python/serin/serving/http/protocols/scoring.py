@@ -62,7 +62,9 @@ def _as_csv(answers: list[dict[str, Any]]) -> str:
 
 
 def _lines(body: bytes) -> list[dict[str, Any]]:
-    rows = [read_json(line) for line in body.split(b"\n") if line.strip()]
+    lines = [line for line in read_text(body).split("\n") if line.strip()]
+    check_count(len(lines))
+    rows = [read_json(line.encode()) for line in lines]
     if not all(isinstance(row, dict) for row in rows):
         raise BadRequest("each line must be an object, a row by the names of its columns")
     return rows
