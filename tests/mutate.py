@@ -32,7 +32,7 @@ LAST_TIME = ROOT / "build" / "mutate.json"
 
 TESTS = {
     "cli": ("tests/cli/test_faulty.py",),
-    "data": ("tests/data/test_receive.py",),
+    "data": ("tests/data/test_accept_or_refuse.py",),
     "monitoring": ("tests/monitoring/test_check.py", "tests/monitoring"),
     "registry": (
         "tests/registry",
