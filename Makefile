@@ -15,8 +15,8 @@ setup: .venv/ready
 	  uv pip install -q --python $(BIN)/python -r requirements.txt && uv pip install -q --python $(BIN)/python --no-deps -e . ; \
 	else \
 	  echo "installing with pip" && $(PYTHON) -m venv .venv && \
-	  $(BIN)/python -m pip install -q --no-compile --disable-pip-version-check -r requirements.txt && \
-	  $(BIN)/python -m pip install -q --no-compile --disable-pip-version-check --no-deps -e . ; \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt && \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e . ; \
 	fi
 	@touch $@
 

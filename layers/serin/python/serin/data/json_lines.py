@@ -6,11 +6,11 @@ are mixed it is text, written as a CSV would have it. Lists and objects are no s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -97,14 +97,20 @@ def read_lines(
 
 
 def _objects(content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
-    decode = msgspec.json.Decoder(dict[str, Any]).decode
     for number, line in enumerate(content.split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
-            yield number, decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            row = json.loads(line, parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
             raise BadLine(number, f"line {number} is no object of JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise BadLine(number, f"line {number} is no object of JSON")
+        yield number, row
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _kind(cell: Any) -> str:
