@@ -198,7 +198,10 @@ def test_a_bad_table_is_a_400(world: World, table: Any) -> None:
     assert (reply.status, reply.body["error"]["code"]) == (400, "BAD_REQUEST")
 
 
-@pytest.mark.parametrize("text", ["", "\n", "age,age\n1,2\n", "age,salary\n1\n", 'age\n"1', "age\n" + "1" * 200_000])
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n", 'sep="\nage"salary\n1"2\n', "age,age\n1,2\n", "age,salary\n1\n", 'age\n"1', "age\n" + "1" * 200_000],
+)
 def test_a_bad_csv_is_a_400(world: World, text: str) -> None:
     reply = world.ask("POST", "/models/loans/invocations", text, content_type="text/csv")
     assert reply.status == 400

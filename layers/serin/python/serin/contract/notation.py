@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 MODEL_NAME = r"[a-z][a-z0-9_-]{0,62}"
@@ -104,9 +105,10 @@ class Notation:
         text = text.translate(MINUS)
         if not self.has_own_numbers:
             return text if is_number(text) else None
-        for pattern, replacement in self.rewritings:
-            text = re.sub(pattern, replacement, text)
-        if re.fullmatch(self.number, text) is None:
+        rewritings, number = _patterns(self)
+        for pattern, replacement in rewritings:
+            text = pattern.sub(replacement, text)
+        if number.fullmatch(text) is None:
             return None
         if self.thousands:
             text = re.sub(self.group, "", text)
@@ -120,6 +122,12 @@ class Notation:
     def is_missing(self, text: str, usual: Collection[str]) -> bool:
         """Tell whether a text says that nothing is known. text: in lower case, without spaces around."""
         return text in usual or text in self.missing
+
+
+@lru_cache(maxsize=1024)
+def _patterns(notation: Notation) -> tuple[tuple[tuple[re.Pattern[str], str], ...], re.Pattern[str]]:
+    """Compile what a notation rewrites, and its numbers: once, and not for every cell."""
+    return tuple((re.compile(pattern), text) for pattern, text in notation.rewritings), re.compile(notation.number)
 
 
 OWN = Notation()

@@ -458,13 +458,7 @@ def _parse_slowly(text: bytes, dialect: Dialect, own_names: list[str]) -> tuple[
     row: list[str] = []
     last = line = 1
     content = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
-    reader = csv.reader(
-        chain(content, ["\n", end]),
-        delimiter=dialect.separator,
-        escapechar=dialect.escape,
-        doublequote=dialect.escape is None,
-        skipinitialspace=True,
-    )
+    reader = dialect.reader(chain(content, ["\n", end]))
     try:
         for row in reader:
             if row == [end]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 SAMPLE = 1 << 16  # bytes that are looked at
 LINES = 100
 SEPARATORS = (b",", b";", b"\t", b"|")
 _QUOTED = re.compile(rb'(?<![^,;\t|\n ])"((?:[^"\\]|\\.|"")*)"', re.DOTALL)
-_SEPARATOR_LINE = re.compile(rb'"?sep=(.)"?\s*', re.IGNORECASE)  # as Excel writes and reads it
+_SEPARATOR_LINE = re.compile(rb'"?sep=([,;:|\t^~])"?\s*', re.IGNORECASE)  # as Excel writes and reads it
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,17 @@ class Dialect:
     lines: int = 0
     start: int = 0
     escape: str | None = None
+
+    def reader(self, lines: Iterable[str], *, strict: bool = False) -> Any:
+        """Give the csv module's reader of rows. It raises csv.Error where one is none."""
+        return csv.reader(
+            lines,
+            delimiter=self.separator,
+            escapechar=self.escape,
+            doublequote=self.escape is None,
+            skipinitialspace=True,
+            strict=strict,
+        )
 
 
 def tell_dialect(text: bytes) -> Dialect:

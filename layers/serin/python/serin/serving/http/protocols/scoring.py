@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from serin.contract.notation import BOOLEANS, unwrap
@@ -130,22 +129,14 @@ def _csv_rows(body: bytes, spec: ServingSpec) -> list[dict[str, Any]]:
     text = read_text(body).lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     dialect = tell_dialect(text.encode())
     lines = io.StringIO(text.encode()[dialect.start :].decode(), newline="")
-    reader = csv.reader(
-        lines,
-        delimiter=dialect.separator,
-        escapechar=dialect.escape,
-        doublequote=dialect.escape is None,
-        skipinitialspace=True,
-        strict=True,
-    )
     try:
-        header, *data = [line for line in reader if line]
+        header, *data = [line for line in dialect.reader(lines, strict=True) if line]
     except csv.Error as error:
         raise BadRequest(f"the body is not CSV: {error}") from error
     except ValueError as error:
         raise BadRequest("the body is empty; its first line must name the columns") from error
     features = {feature.name: feature for feature in spec.features}
-    columns = [unicodedata.normalize("NFC", name.strip()) for name in header]
+    columns = [name.strip() for name in header]
     if spec.names and tuple(columns) != spec.names:
         columns, data = [*spec.names], [header, *data]
     elif not features.keys() & set(columns):
