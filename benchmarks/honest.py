@@ -23,7 +23,7 @@ from serin.cli.examples.tables import diabetes, loans, tumours
 from serin.contract.load import parse_contract
 from serin.contract.metrics import METRICS
 from serin.contract.model import Contract
-from serin.contract.spec import label_text
+from serin.contract.serving_spec import label_text
 from serin.data.border import mix
 from serin.data.infer import infer_contract
 from serin.data.intake import judge_upload

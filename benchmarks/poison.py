@@ -31,7 +31,7 @@ from benchmarks.report import Figure, keep, say
 from serin.cli.examples.tables import loans, to_csv
 from serin.contract.load import load_contract
 from serin.contract.model import Contract
-from serin.contract.spec import ServingSpec, label_text
+from serin.contract.serving_spec import ServingSpec, label_text
 from serin.data.split import as_columns
 from serin.registry.keys import run_prefix
 from serin.registry.records import ReceiptStatus

@@ -18,7 +18,7 @@ from serin.registry.records import Release, ReleaseStatus, VersionStatus
 from serin.release.evidence import Evidence
 from serin.release.next_step import Move, next_move
 from serin.release.plan import HOLDBACK, Plan, resolve_plan
-from serin.release.renew_lease import step_began
+from serin.release.renewal import step_began
 from serin.release.sequential import BREACH_LEVEL, NOTHING, PASS_LEVEL, Block, Tally, add, nearest_rate
 from serin.release.verdict import Arms, ArmVerdict, reach_verdict
 

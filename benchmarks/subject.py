@@ -16,7 +16,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 
 from serin.contract.model import Contract
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.registry.ids import sha256
 from serin.registry.records import Champion, ModelVersion, Route, VersionStatus
 from serin.serving.rows.encode import encode_columns

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from serin.contract.model import Contract
-from serin.contract.spec import ServingSpec, SpecFeature
+from serin.contract.serving_spec import ServingSpec, SpecFeature
 from serin.registry.records import (
     Champion,
     Dataset,

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from serin.contract.spec import ServingSpec, SpecFeature, label_text
+from serin.contract.serving_spec import ServingSpec, SpecFeature, label_text
 from serin.data.expect import expect_features
 from serin.data.read import read_table
 from serin.data.storage import dump_table, load_columns

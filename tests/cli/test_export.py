@@ -24,7 +24,7 @@ import pytest
 from serin.cli.export import Kind, export, write
 from serin.cli.golden import UNSEEN, golden_rows
 from serin.client.project import AskedWrongly
-from serin.contract.spec import ServingSpec, SpecFeature
+from serin.contract.serving_spec import ServingSpec, SpecFeature
 from serin.errors import BadRequest, InvalidRows, Unverified
 from serin.registry.ids import sha256
 from serin.registry.records import Champion, ModelVersion, Route, VersionStatus

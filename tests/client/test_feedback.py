@@ -13,7 +13,7 @@ import pytest
 
 from serin.client.feedback import Refused, Sent, send_feedback
 from serin.client.project import AskedWrongly
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.data.read import Unreadable
 from serin.errors import InvalidRows
 from serin.serving.capture.feedback import read_feedback

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from serin.contract.compile import compile_spec, native_labels
-from serin.contract.spec import Baseline, Conformal, ServingSpec
+from serin.contract.serving_spec import Baseline, Conformal, ServingSpec
 from serin.errors import Refused, Unverified
 from tests.builders import a_contract
 

@@ -15,7 +15,7 @@ from serin.client.rows import rows_from_table
 from serin.contract.compile import compile_spec
 from serin.contract.load import parse_contract
 from serin.contract.model import Contract
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.data.expect import expect_features
 from serin.data.infer import Told, infer_contract
 from serin.data.intake import judge_upload

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from serin.contract.model import Contract
-from serin.contract.spec import ServingSpec, SpecFeature
+from serin.contract.serving_spec import ServingSpec, SpecFeature
 from serin.data.expect import TableFinding, expect, expect_features
 from serin.data.intake import profile_table
 from serin.data.labels import NewLabel

@@ -11,7 +11,7 @@ import pytest
 
 from serin.contract.compile import compile_spec
 from serin.contract.model import Contract
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.data.expect import expect, expect_features
 from serin.data.read import read_table
 from serin.errors import BadRequest, InvalidRows

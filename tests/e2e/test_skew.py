@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature
+from serin.contract.serving_spec import NO_CATEGORY, ServingSpec, SpecFeature
 from serin.data.cells import parse_categories
 from serin.serving.rows.encode import encode
 

@@ -19,9 +19,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from serin.contract.compile import compile_spec
+from serin.contract.keys_and_defaults import Candidate
 from serin.contract.model import Contract
-from serin.contract.sections import Candidate
-from serin.contract.spec import ServingSpec, label_text
+from serin.contract.serving_spec import ServingSpec, label_text
 from serin.data.accept_or_refuse import Intake, Upload
 from serin.data.border import Keys
 from serin.data.storage import dump_table

@@ -13,7 +13,7 @@ from chalice.local import LocalGateway
 
 from functions.api import handler
 from serin import errors
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.errors import ModelOutput, NotFound, SerinError, TooLarge, Unavailable
 from serin.serving.endpoint import Endpoint, read_rows
 from serin.serving.http.errors import STATUS

@@ -12,7 +12,7 @@ import pytest
 
 from serin.cdk.constructs.workflow import WORKFLOWS, camel_case
 from serin.errors import Refused, Unavailable
-from serin.release.renew_lease import LEASE
+from serin.release.renewal import LEASE
 from tests.infra.conftest import Synthesised
 
 FUNCTIONS = {path.parent.name for path in (Path(__file__).resolve().parents[2] / "functions").glob("*/handler.py")}

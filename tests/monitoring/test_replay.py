@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serin.contract.spec import Conformal, SpecFeature
+from serin.contract.serving_spec import Conformal, SpecFeature
 from serin.errors import Unverified
 from serin.monitoring import replay as module
 from serin.monitoring.captures import Capture, read_lines

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serin.contract.spec import SpecFeature
+from serin.contract.serving_spec import SpecFeature
 from serin.errors import Unverified
 from serin.monitoring import shadow as module
 from serin.monitoring.layout import Layout

@@ -11,7 +11,7 @@ import pytest
 
 from functions.summarise import handler
 from serin.aws.cloud import Cloud
-from serin.contract.spec import CaptureSpec
+from serin.contract.serving_spec import CaptureSpec
 from serin.errors import Refused, TooLarge, Unavailable
 from serin.monitoring import summary_per_file as module
 from serin.monitoring.summary import Summary

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serin.contract.sections import Release as Section
+from serin.contract.keys_and_defaults import Release as Section
 from serin.monitoring import summarise as module
 from serin.monitoring.layout import Layout
 from serin.monitoring.minutes import Minute, count_minutes

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from serin.contract.sections import Release as Section
+from serin.contract.keys_and_defaults import Release as Section
 from serin.monitoring.rescore import Score
 from serin.monitoring.summary import Summary
 from serin.monitoring.truths import ReceivedTruth, Truths

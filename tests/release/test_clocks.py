@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from serin.registry.records import ReleaseStatus
-from serin.release.renew_lease import LEASE, LONGEST_WAIT_MINUTES
+from serin.release.renewal import LEASE, LONGEST_WAIT_MINUTES
 from tests.release.bench import CANARY, Bench
 
 BAKE, WATCH = timedelta(minutes=3), timedelta(minutes=9)

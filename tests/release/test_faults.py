@@ -19,7 +19,7 @@ from serin.registry.registry import put
 from serin.release import verified
 from serin.release.next_step import MAX_TURNS, Move
 from serin.release.plan import HOLDBACK
-from serin.release.renew_lease import LEASE
+from serin.release.renewal import LEASE
 from serin.release.rollback import rollback
 from tests.builders import a_dataset, a_version
 from tests.fakes import FakeObjects, FakeRows

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serin.contract.spec import Conformal, Label, ServingSpec
+from serin.contract.serving_spec import Conformal, Label, ServingSpec
 from serin.serving.answer import answers, count_unsure
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from serin.contract.compile import compile_spec
 from serin.contract.model import Contract
-from serin.contract.spec import CaptureSpec, ServingSpec, SpecFeature
+from serin.contract.serving_spec import CaptureSpec, ServingSpec, SpecFeature
 from serin.serving.capture.recorder import MAX_LINE_BYTES
 from serin.serving.rows.mask import CaptureMask, short_hash
 from tests.builders import a_contract

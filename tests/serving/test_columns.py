@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serin.contract.spec import ServingSpec, SpecFeature
+from serin.contract.serving_spec import ServingSpec, SpecFeature
 from serin.errors import Unverified
 from serin.serving.rows.columns import Columns, RowPacker
 from serin.serving.rows.encode import Arrays, PlainRow

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serin.contract.spec import ServingSpec, SpecFeature
+from serin.contract.serving_spec import ServingSpec, SpecFeature
 from serin.errors import InvalidRows, RowProblem
 from serin.serving.rows.encode import MAX_MAGNITUDE, Encoded, encode, encode_columns, notes_of
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serin.contract.spec import Baseline, ServingSpec, SpecFeature
+from serin.contract.serving_spec import Baseline, ServingSpec, SpecFeature
 from serin.errors import Refused, TooLarge, Unverified
 from serin.serving.answer import answers
 from serin.serving.rows.encode import Arrays, Encoded, encode

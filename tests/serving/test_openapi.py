@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from serin.contract.spec import ServingSpec, SpecFeature
+from serin.contract.serving_spec import ServingSpec, SpecFeature
 from serin.registry.ports import KeptAnswer
 from serin.registry.records import Champion
 from serin.serving.description import Description, FeatureDescription

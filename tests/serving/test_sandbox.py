@@ -6,7 +6,7 @@ import numpy as np
 import onnx.parser
 import pytest
 
-from serin.contract.spec import ServingSpec, SpecFeature
+from serin.contract.serving_spec import ServingSpec, SpecFeature
 from serin.errors import Unverified
 from serin.serving.rows.columns import Columns
 from serin.serving.rows.encode import Arrays, Encoded

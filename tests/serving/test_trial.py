@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serin.cli.faulty import answering_nan_above
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.errors import Unavailable
 from serin.registry.records import Challenger
 from serin.serving.routing.router import RETRY_SECONDS

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from sklearn.pipeline import Pipeline
 
+from serin.contract.keys_and_defaults import Candidate
 from serin.contract.model import Contract
-from serin.contract.sections import Candidate
 from serin.serving.rows.encode import encode
 from serin.serving.runtime.model import LoadedModel
 from serin.training.export import to_onnx

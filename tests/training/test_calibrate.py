@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serin.contract.spec import Conformal, ServingSpec, SpecFeature
+from serin.contract.serving_spec import Conformal, ServingSpec, SpecFeature
 from serin.data.border import Keys
 from serin.data.row_keys import content_keys, row_hashes
 from serin.errors import Refused

@@ -14,7 +14,7 @@ from scipy.stats import binom
 
 from serin.cli.examples.tables import diabetes, loans, tumours
 from serin.contract.model import Contract
-from serin.contract.spec import label_text
+from serin.contract.serving_spec import label_text
 from serin.data.storage import dump_table, load_columns, load_table
 from serin.evaluation.holdout import Artifact
 from serin.evaluation.judge import judge_version

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits, load_iris
 
-from serin.contract.spec import NO_CATEGORY
+from serin.contract.serving_spec import NO_CATEGORY
 from serin.serving.rows.encode import MAX_MAGNITUDE
 from tests.training.exporting import Exported, a_contract_for, export, hard_rows
 

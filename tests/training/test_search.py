@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from serin.contract.keys_and_defaults import FINAL_FITS, Candidate
 from serin.contract.model import Contract
-from serin.contract.sections import FINAL_FITS, Candidate
 from serin.errors import Refused
 from serin.training.search import (
     Entry,

@@ -18,7 +18,7 @@ from typing import Literal
 
 from serin.cli.golden import golden
 from serin.client.project import AskedWrongly
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.errors import SerinError
 from serin.registry.ports import Objects
 from serin.registry.records import ModelVersion, VersionStatus

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, load_from_string, numpy_helper
 
 from serin.aws.cloud import Cloud
-from serin.contract.sections import Release as ReleaseSection
+from serin.contract.keys_and_defaults import Release as ReleaseSection
 from serin.errors import NotFound
 from serin.registry.ids import sha256
 from serin.registry.registry import put, put_training

@@ -7,7 +7,7 @@ import math
 from random import Random
 from typing import Any
 
-from serin.contract.spec import ServingSpec, SpecFeature
+from serin.contract.serving_spec import ServingSpec, SpecFeature
 from serin.serving.standalone.single import StandaloneVersion
 
 ROWS = 40

@@ -16,7 +16,7 @@ from serin.client.versions import Versions
 from serin.client.words import gate_in_words, moment, name_some, short, word_life
 from serin.contract.gates import NOT_COMPARABLE
 from serin.contract.metrics import METRICS, Metric
-from serin.contract.spec import label_text
+from serin.contract.serving_spec import label_text
 from serin.registry.keys import uploaded_file
 from serin.registry.records import Life, Receipt, ReceiptStatus, Release, ReleaseStatus, Retirement, Run
 

@@ -1,4 +1,4 @@
-"""Who is told when something goes wrong?"""
+"""Who is told when something goes wrong on AWS? Of drift nobody here: serin/monitoring/check.py tells the topic."""
 
 from __future__ import annotations
 

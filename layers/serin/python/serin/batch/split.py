@@ -12,7 +12,7 @@ from typing import Any
 
 from serin.batch.account import SplitFile
 from serin.batch.job import LINE, Job, Source, read_json, write_json
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.data.expect import TableFinding, expect_features
 from serin.data.intake import write_rejected
 from serin.data.read import DEFAULT_LIMITS, RawTable, Unreadable, read_table

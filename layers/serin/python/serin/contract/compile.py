@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from serin.contract.model import Contract
-from serin.contract.spec import CaptureSpec, Label, ServingSpec, SpecFeature, label_text
+from serin.contract.serving_spec import CaptureSpec, Label, ServingSpec, SpecFeature, label_text
 from serin.errors import Refused
 
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from serin.contract.declaration import Declaration
 from serin.contract.durations import in_hours
 from serin.contract.gates import parse_gate
+from serin.contract.keys_and_defaults import Automation, FeatureType, Labels, NoTraffic, Strategy
 from serin.contract.metrics import Task, metrics_of
-from serin.contract.sections import Automation, FeatureType, Labels, NoTraffic, Strategy
-from serin.contract.spec import MAX_EXPLAINED_FEATURES, label_text
+from serin.contract.serving_spec import MAX_EXPLAINED_FEATURES, label_text
 
 MOST_REPLAYED = timedelta(days=7)
 

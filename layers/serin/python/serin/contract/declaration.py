@@ -7,11 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from serin.contract.gates import Gate, parse_gate
-from serin.contract.metrics import DEFAULT_METRIC, METRICS, Metric, Task
-from serin.contract.notation import MODEL_NAME_PATTERN
-from serin.contract.quantities import Text
-from serin.contract.reading import Read
-from serin.contract.sections import (
+from serin.contract.keys_and_defaults import (
     Batch,
     DataRules,
     Feature,
@@ -22,6 +18,10 @@ from serin.contract.sections import (
     Serving,
     Training,
 )
+from serin.contract.metrics import DEFAULT_METRIC, METRICS, Metric, Task
+from serin.contract.notation import MODEL_NAME_PATTERN
+from serin.contract.quantities import Text
+from serin.contract.reading import Read
 
 
 class Declaration(Section):

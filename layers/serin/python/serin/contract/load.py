@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from serin.contract.model import Contract
-from serin.contract.spec import label_text
+from serin.contract.serving_spec import label_text
 from serin.errors import ContractError, NotFound, Problem
 
 PLANNED = frozenset({"governance", "owner", "risk"})

@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from serin.contract.keys_and_defaults import Section
 from serin.contract.notation import Notation
 from serin.contract.quantities import Text
-from serin.contract.sections import Section
 
 _UNIT = re.compile(r"[^0-9.,+()-][^.,+()-]*")
 _DATES = re.compile(r"(?=.*%[dj])(?=.*%[mbBj])(?=.*%[yY])(?:%[dmbByYjHIMSfpzZaA]|[^%A-Za-z0-9]|T)+")

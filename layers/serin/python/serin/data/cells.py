@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from serin.contract.notation import BOOLEANS, MINUS, NUMBER, OWN, POINTED, Notation
-from serin.contract.spec import NO_CATEGORY
+from serin.contract.serving_spec import NO_CATEGORY
 
 Mask = NDArray[np.bool_]
 

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from serin.contract.keys_and_defaults import FeatureType
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
 from serin.contract.notation import Notation
-from serin.contract.sections import FeatureType
 from serin.data.border import Keys, Mask
 from serin.data.cells import (
     as_text,

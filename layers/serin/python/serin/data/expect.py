@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.data.cells import Mask, parse_categories
 from serin.data.labels import NewLabel, find_new_labels, new_classes, rare_classes
 from serin.data.read import RawTable

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from serin.contract.load import parse_contract
 from serin.contract.metrics import Task
 from serin.contract.notation import Notation
-from serin.contract.spec import NO_CATEGORY
+from serin.contract.serving_spec import NO_CATEGORY
 from serin.data.cells import find_missing
 from serin.data.expect import expect
 from serin.data.labels import spelled_alike

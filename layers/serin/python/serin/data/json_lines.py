@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from serin.contract.spec import label_text
+from serin.contract.serving_spec import label_text
 
 ROWS_AT_ONCE = 20_000
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from serin.contract.model import Contract
-from serin.contract.spec import label_text
+from serin.contract.serving_spec import label_text
 from serin.data.read import RawTable, name_some
 from serin.data.reasons import ROWS_NAMED, Reason, name_spellings, nearest_spelling
 from serin.data.row_faults import Fault

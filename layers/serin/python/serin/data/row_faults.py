@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from serin.contract.keys_and_defaults import Feature, FeatureType
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
 from serin.contract.notation import Notation
-from serin.contract.sections import Feature, FeatureType
-from serin.contract.spec import SpecFeature
+from serin.contract.serving_spec import SpecFeature
 from serin.data.cells import Mask, Parsed, as_text, parse_booleans, parse_categories, parse_numbers, parse_times
 from serin.data.read import RawTable
 from serin.data.reasons import ROWS_NAMED, Reason, name_spellings

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from serin.contract.metrics import Task
 from serin.contract.notation import OWN, Notation
-from serin.contract.spec import NO_CATEGORY
+from serin.contract.serving_spec import NO_CATEGORY
 from serin.data.cells import MISSING, as_text, find_missing, is_text, parse_numbers, parse_times, without_points
 from serin.data.labels import spelled_alike
 from serin.data.read import RawTable, Unreadable

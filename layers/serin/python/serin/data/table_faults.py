@@ -13,7 +13,7 @@ import pandas as pd
 
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.data.cells import Mask, as_text, parse_numbers
 from serin.data.labels import count_classes
 from serin.data.read import RawTable

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serin.contract.metrics import Metric
-from serin.contract.spec import label_text
+from serin.contract.serving_spec import label_text
 from serin.data.storage import load_columns
 from serin.evaluation.estimates import Interval, percentile_interval, resampled_weights
 from serin.evaluation.holdout import Artifact, CannotRun, HoldoutScores, Score, stack

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serin.contract.metrics import Metric, Task
-from serin.contract.spec import Label, ServingSpec, label_text
+from serin.contract.serving_spec import Label, ServingSpec, label_text
 from serin.data.border import number_values
 from serin.errors import SerinError
 from serin.serving.rows.encode import Encoded, encode_columns

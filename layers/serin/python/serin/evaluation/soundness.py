@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from serin.contract.spec import Conformal
+from serin.contract.serving_spec import Conformal
 from serin.evaluation.estimates import in_words, percentile_interval, resampled_weights
 from serin.evaluation.gate_result import GateResult
 from serin.evaluation.holdout import HoldoutScores

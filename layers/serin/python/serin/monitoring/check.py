@@ -13,7 +13,7 @@ import numpy as np
 from serin.contract.durations import scale_duration
 from serin.contract.load import Contracts
 from serin.contract.model import Contract
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.data.storage import load_columns
 from serin.errors import Conflict, Refused, SerinError
 from serin.monitoring.drift import DriftReport, DriftVerdict, compare_columns, sum_up

@@ -2,7 +2,7 @@
 
 Numbers are compared on the tenths of the reference, text on its more frequent categories, and what is missing is a
 cell of its own. A column has drifted where its effect is large *and* could hardly come from chance: a window that is
-drawn from the reference itself differs from it too, and the less it holds the more.
+drawn from the reference itself differs from it too, and the less it holds the more. Who is told of it: `check.py`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serin.contract.spec import ServingSpec, SpecFeature, label_text
+from serin.contract.serving_spec import ServingSpec, SpecFeature, label_text
 from serin.serving.lines import Capture, Value
 from serin.serving.rows.encode import read_category
 

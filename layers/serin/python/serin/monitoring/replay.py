@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from serin.contract.spec import SpecFeature
+from serin.contract.serving_spec import SpecFeature
 from serin.errors import Refused, Unverified
 from serin.monitoring.layout import MISSING, Layout, has_slices, row_columns, slice_of
 from serin.monitoring.rescore import Challenger, Rescored, Score, rescore

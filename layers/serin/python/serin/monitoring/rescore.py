@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from serin.contract.spec import ServingSpec, label_text
+from serin.contract.serving_spec import ServingSpec, label_text
 from serin.errors import Refused, Unverified
 from serin.monitoring.layout import Layout, row_columns
 from serin.serving.lines import Capture, Value

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-from serin.contract.spec import Label, label_text
+from serin.contract.serving_spec import Label, label_text
 from serin.monitoring.units import Unit
 from serin.serving.prediction_id import row_id
 

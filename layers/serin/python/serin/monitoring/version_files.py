@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.monitoring.layout import Layout
 from serin.monitoring.rescore import Challenger
 from serin.registry.ids import read_verified

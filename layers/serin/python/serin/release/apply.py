@@ -20,7 +20,7 @@ from serin.release.evidence import StoredEvidence
 from serin.release.next_step import Decision, Move
 from serin.release.plan import HOLDBACK, Plan, StepKind
 from serin.release.release_log import word_end
-from serin.release.renew_lease import renew_lease, trial_time
+from serin.release.renewal import renew_lease, trial_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from math import inf, log
 
-from serin.contract.sections import Strategy
+from serin.contract.keys_and_defaults import Strategy
 from serin.registry.records import Release
 from serin.release.evidence import StoredEvidence
 from serin.release.plan import Plan, StepKind
-from serin.release.renew_lease import step_began
+from serin.release.renewal import step_began
 from serin.release.sequential import BET_ON_EQUAL, PASS_LEVEL, nearest_rate
 
 PACES = (10, 100, 1_000)  # units a minute

@@ -18,7 +18,7 @@ from serin.release.disagreement import Disagreement
 from serin.release.evidence import FeedbackCount
 from serin.release.evidence_cache import EvidenceCache, FrozenMinutes
 from serin.release.plan import Plan, StepKind
-from serin.release.renew_lease import step_began
+from serin.release.renewal import step_began
 from serin.serving.prediction_id import row_id
 
 KEPT_TRUTHS = 20_000

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil, isfinite
 
-from serin.contract.sections import NoTraffic
+from serin.contract.keys_and_defaults import NoTraffic
 from serin.registry.records import Release, ReleaseStatus
 from serin.release.admit import rejection_reason
 from serin.release.disagreement import is_surely_allowed, is_too_much
 from serin.release.evidence import Evidence, StoredEvidence, digest
 from serin.release.plan import Plan, StepKind
-from serin.release.renew_lease import LONGEST_WAIT_MINUTES, step_began, trial_time
+from serin.release.renewal import LONGEST_WAIT_MINUTES, step_began, trial_time
 from serin.release.verdict import ArmFinding, ArmVerdict, not_known
 
 MAX_TURNS = 1_500

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from serin.contract.durations import scale_duration
-from serin.contract.sections import NoTraffic, Question, Strategy
-from serin.contract.sections import Release as ReleaseSection
+from serin.contract.keys_and_defaults import NoTraffic, Question, Strategy
+from serin.contract.keys_and_defaults import Release as ReleaseSection
 
 HOLDBACK = 0.1
 """The share of entities that stays with the previous champion while a promoted version is watched."""

@@ -28,7 +28,7 @@ from serin.release.load_evidence import (
 from serin.release.next_step import Decision, Move, must_hand_over, next_move
 from serin.release.plan import ARRIVAL_SECONDS, resolve_plan
 from serin.release.release_log import ReleaseEvent, ReleaseLog
-from serin.release.renew_lease import trial_time
+from serin.release.renewal import trial_time
 from serin.release.replay import Replayer
 from serin.release.start import ReleaseStarter
 from serin.release.verdict import ArmVerdict, compare_arms

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import log
 
-from serin.contract.sections import Strategy
+from serin.contract.keys_and_defaults import Strategy
 from serin.monitoring.minutes import Counts, Minute
 from serin.registry.records import Release
 from serin.release.plan import Plan
-from serin.release.renew_lease import step_began
+from serin.release.renewal import step_began
 from serin.release.sequential import (
     BREACH_LEVEL,
     NOTHING,

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.serving.lines import Arm, Fault
 from serin.serving.prediction_id import row_id
 from serin.serving.rows.encode import Encoded

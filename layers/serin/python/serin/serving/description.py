@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from serin.contract.notation import OWN, Notation
-from serin.contract.spec import Label, ServingSpec, SpecFeature
+from serin.contract.serving_spec import Label, ServingSpec, SpecFeature
 from serin.registry.records import Champion
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from serin.contract.model import Contract
-from serin.contract.spec import Baseline, Conformal, ServingSpec, SpecFeature
+from serin.contract.serving_spec import Baseline, Conformal, ServingSpec, SpecFeature
 from serin.data.border import Keys
 from serin.data.split import split_holdout
 from serin.errors import Refused

@@ -22,9 +22,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from serin.contract.keys_and_defaults import Candidate
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
-from serin.contract.sections import Candidate
 
 MISSING = "(missing)"
 MAX_CATEGORIES = 64

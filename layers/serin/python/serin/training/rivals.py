@@ -18,9 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
+from serin.contract.keys_and_defaults import Candidate
 from serin.contract.model import Contract
-from serin.contract.sections import Candidate
-from serin.contract.spec import Label, ServingSpec, label_text
+from serin.contract.serving_spec import Label, ServingSpec, label_text
 from serin.data.border import Border
 from serin.data.datasets import DatasetFiles, Rows, reads_alike
 from serin.data.split import as_columns

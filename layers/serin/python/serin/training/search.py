@@ -28,9 +28,9 @@ from sklearn.model_selection import (
 )
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # a part of scikit-learn
 
+from serin.contract.keys_and_defaults import FINAL_FITS, Candidate
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
-from serin.contract.sections import FINAL_FITS, Candidate
 from serin.errors import Refused
 from serin.training.measure import measure
 from serin.training.pipelines import SETTINGS, Params, build_estimator, build_transform

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from serin.contract.compile import compile_spec, native_labels
+from serin.contract.keys_and_defaults import FINAL_FITS
 from serin.contract.metrics import METRICS, Task, metrics_of
 from serin.contract.model import Contract
-from serin.contract.sections import FINAL_FITS
-from serin.contract.spec import Label, ServingSpec, label_text
+from serin.contract.serving_spec import Label, ServingSpec, label_text
 from serin.data.border import Border, Keys, mix
 from serin.data.row_keys import content_keys, row_hashes
 from serin.data.split import split_holdout

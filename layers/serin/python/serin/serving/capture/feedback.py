@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from serin.contract.notation import tidy
-from serin.contract.spec import Label, ServingSpec, label_text
+from serin.contract.serving_spec import Label, ServingSpec, label_text
 from serin.errors import BadRequest, InvalidRows, RowProblem, TooLarge
 from serin.serving.lines import Feedback
 from serin.serving.rows.body import MAX_ROWS, check_keys, read_json, shorten

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
-from serin.contract.spec import ServingSpec, SpecFeature
+from serin.contract.serving_spec import ServingSpec, SpecFeature
 from serin.serving.rows.encode import Arrays, Encoded, PlainRow, bounds_of, entity_text
 
 _Values = tuple[Any, ...]

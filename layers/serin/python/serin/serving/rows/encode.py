@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serin.contract.notation import tidy
-from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature, label_text
+from serin.contract.serving_spec import NO_CATEGORY, ServingSpec, SpecFeature, label_text
 from serin.errors import InvalidRows, RowProblem
 
 # What a number may be at most, in uploads, batches, requests and feedback: single precision, in which forests compare,

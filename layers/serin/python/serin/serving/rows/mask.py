@@ -7,7 +7,7 @@ from hashlib import blake2b
 from operator import itemgetter
 from typing import Any
 
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.serving.rows.encode import MOST_SENT, entity_text
 
 

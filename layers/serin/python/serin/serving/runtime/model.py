@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from serin.contract.spec import ServingSpec
+from serin.contract.serving_spec import ServingSpec
 from serin.errors import ModelOutput, Unverified
 from serin.serving.rows.body import MAX_ROWS
 from serin.serving.rows.columns import COLUMNS, Columns, RowPacker

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from serin.contract.spec import ServingSpec, SpecFeature
+from serin.contract.serving_spec import ServingSpec, SpecFeature
 from serin.errors import BadRequest, Unverified
 from serin.registry.records import Champion, Route
 from serin.serving.answer import EXPLANATION

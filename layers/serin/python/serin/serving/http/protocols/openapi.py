@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from serin.contract.spec import label_text
+from serin.contract.serving_spec import label_text
 from serin.serving.capture.feedback import ID, MAX_ITEMS
 from serin.serving.description import Description, FeatureDescription
 from serin.serving.http.protocols.json_schema import TEXT, TRUE, list_of, object_of, ref

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from serin.contract.spec import label_text
+from serin.contract.serving_spec import label_text
 from serin.serving.answer import FULL
 from serin.serving.description import Description, FeatureDescription
 from serin.serving.http.protocols.json_schema import NUMBER, TEXT, TRUE, list_of, object_of, ref, without

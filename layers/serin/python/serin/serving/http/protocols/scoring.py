@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from serin.contract.notation import BOOLEANS, unwrap
-from serin.contract.spec import NO_CATEGORY, ServingSpec, SpecFeature, label_text
+from serin.contract.serving_spec import NO_CATEGORY, ServingSpec, SpecFeature, label_text
 from serin.errors import BadRequest
 from serin.serving.rows.body import check_count, check_keys, dump_json, read_json, read_text, shorten
 

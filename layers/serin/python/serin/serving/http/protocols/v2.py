@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from serin.contract.spec import ServingSpec, SpecFeature, label_text
+from serin.contract.serving_spec import ServingSpec, SpecFeature, label_text
 from serin.errors import BadRequest
 from serin.serving.answer import EXPLANATION, FULL, Answered, covered, extras
 from serin.serving.description import Description

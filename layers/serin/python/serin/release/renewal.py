@@ -1,7 +1,8 @@
 """How long may a challenger be asked before the next turn, and what time is it in its trial?
 
 A lease outlives the wait for the next turn. It is checked at each request (`serving/routing/split_and_lease.py`): past
-it nobody asks the challenger. No time of a trial goes by then, and `tick` ends the release.
+it nobody asks the challenger. No time of a trial goes by then, and `tick` ends the release. It is no lock: that two
+never change one release is seen to by the revision of its row (`turn.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What may each section of a contract say, and what holds where it says nothing?
 
-A key exists once something reads it. What a contract says beside its sections stands in `declaration.py`, with the
-defaults of that.
+A key exists once something reads it. What a contract says beside its sections stands in `declaration.py`, and how its
+tables are written in `reading.py`, with the defaults of that.
 """
 
 from __future__ import annotations
