@@ -59,7 +59,8 @@ def test_a_bet_on_breach_does_not_grow_while_the_challenger_is_no_worse(
 def test_a_bet_on_pass_does_not_grow_while_the_challenger_is_worse_by_the_margin(
     champions: int, challengers: int, bet: float, other_bet: float, champion: float, challenger: float, margin: float
 ) -> None:
-    assume(challenger - champion >= margin)
+    assume(champion + margin <= 1)
+    challenger = max(challenger, champion + margin)
     sizes = champions, challengers
     win = {
         (a, b): sequential._play_difference(Block(champions, a, challengers, b), margin, bet, other_bet)
