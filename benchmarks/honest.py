@@ -28,7 +28,7 @@ from serin.data.border import mix
 from serin.data.infer import infer_contract
 from serin.data.intake import judge_upload
 from serin.data.ridge import Columns
-from serin.data.row_keys import place_rows
+from serin.data.row_keys import HashedFrame, place_rows
 from serin.data.split import as_columns
 from serin.serving.rows.encode import encode_columns
 from serin.serving.runtime.model import LoadedModel
@@ -108,7 +108,7 @@ def drawn(source: Source, seed: int) -> tuple[float, float, float]:
         typed(source.table.iloc[rows], contract)
         for rows in (order[: source.rows], order[source.rows : source.rows + MOST_FRESH])
     )
-    beside, _ = place_rows(mine, contract)
+    beside, _ = place_rows(HashedFrame.of(mine, contract), contract)
     # A table's rows have one split for good; over the draws it is one of many, like the rows, and its luck is averaged.
     trained = train(mine, contract, mix(beside.keys ^ np.uint64(seed)))
     fresh = as_columns(others, *others.columns)

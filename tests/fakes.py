@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from serin.errors import Conflict, NotFound
+from serin.registry.ids import sha256
 from serin.registry.ports import KeptAnswer, Row, StoredObject, Write
 from serin.registry.retry import Patience
 
@@ -87,6 +89,11 @@ class FakeObjects:
         except (KeyError, IndexError) as error:
             raise NotFound(f"there is no object {key}") from error
 
+    def fetch(self, key: str, version: str | None, path: Path) -> str:
+        content = self.get(key, version)
+        path.write_bytes(content)
+        return sha256(content)
+
     def size(self, key: str, version: str | None = None) -> int:
         return len(self.get(key, version))
 
@@ -107,6 +114,9 @@ class FakeObjects:
         self.written[key, version] = STORED_AT + timedelta(seconds=len(self.written))
         self.authors[key, version] = by
         return version
+
+    def put_file(self, key: str, path: Path) -> None:
+        self.put(key, path.read_bytes())
 
     def erase(self, prefix: str) -> int:
         erased = [key for key in self.versions if key.startswith(prefix)]

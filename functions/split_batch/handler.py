@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from functools import cache
+import os
+from functools import cache, partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from serin.aws.bounds import bounds_of
 from serin.aws.cloud import Cloud
 from serin.aws.observability import watched
 from serin.batch.split import Splitter
+from serin.batch.split_file import split_apart
 
 
 @cache
 def splitter() -> Splitter:
     cloud = Cloud.from_environment()
-    return Splitter(cloud.data, cloud.artifacts)
+    return Splitter(cloud.data, cloud.artifacts, partial(split_apart, bounds=bounds_of(os.environ)))
 
 
 @watched

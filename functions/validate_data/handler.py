@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import cache
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from serin.aws.bounds import bounds_of, limits_of
 from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.observability import count, log, watched
 from serin.data.accept_or_refuse import Intake, Upload
+from serin.data.judge_apart import JudgeApart
 
 
 @cache
@@ -22,7 +25,18 @@ def cloud() -> Cloud:
 @cache
 def intake() -> Intake:
     here = cloud()
-    return Intake(here.data, here.registry, here.contracts, here.training_requests, utc_now, PATIENCE, here.notifier)
+    limits = limits_of(os.environ)
+    return Intake(
+        here.data,
+        here.registry,
+        here.contracts,
+        here.training_requests,
+        utc_now,
+        PATIENCE,
+        here.notifier,
+        JudgeApart(bounds_of(os.environ), limits),
+        limits,
+    )
 
 
 def receive(record: Any) -> None:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from serin.contract.serving_spec import ServingSpec, SpecFeature, label_text
-from serin.data.expect import expect_features
 from serin.data.read import read_table
 from serin.data.storage import dump_table, load_columns
 from serin.errors import InvalidRows
 from serin.serving.rows.encode import MAX_MAGNITUDE, encode, encode_columns, notes_of
+from tests.judging import expect_features
 
 Row = Mapping[str, Any]
 Read = tuple[list[str], list[int], tuple[str, ...]]

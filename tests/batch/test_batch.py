@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from serin.batch import split
+from serin.batch import split_file
 from serin.batch.close import BatchCloser
 from serin.batch.job import write_json
 from serin.batch.predict import PartPredictor, load
@@ -83,7 +83,7 @@ def train(folder: Path, **features: Any) -> House:
 
 @pytest.fixture
 def batch(trained: House, monkeypatch: pytest.MonkeyPatch) -> BatchHouse:
-    monkeypatch.setattr(split, "PART_ROWS", 100)
+    monkeypatch.setattr(split_file, "PART_ROWS", 100)
     load.cache_clear()
     return BatchHouse(trained)
 

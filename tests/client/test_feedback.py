@@ -14,7 +14,7 @@ import pytest
 from serin.client.feedback import Refused, Sent, send_feedback
 from serin.client.project import AskedWrongly
 from serin.contract.serving_spec import ServingSpec
-from serin.data.read import Unreadable
+from serin.data.limits import Unreadable
 from serin.errors import InvalidRows
 from serin.serving.capture.feedback import read_feedback
 from tests.builders import a_spec

@@ -11,7 +11,7 @@ import pytest
 
 from serin.client.project import AskedWrongly
 from serin.client.rows import rows_from_json, rows_from_table
-from serin.data.read import Unreadable
+from serin.data.limits import Unreadable
 
 DESCRIBED = {
     "features": [

@@ -205,7 +205,7 @@ def test_what_nothing_foresaw_has_its_receipt_at_once_and_is_kept(
     def fail(*_: object) -> None:
         raise OverflowError("4111 1111 1111 1111")
 
-    monkeypatch.setattr("serin.data.intake.expect", fail)
+    monkeypatch.setattr("serin.data.expect.Expectation.look", fail)
     receipt = uploads.intake.receive(uploads.upload("uploads/loans/1.csv", rows(1)))
     assert (receipt.status, [reason["code"] for reason in receipt.reasons]) == (ReceiptStatus.QUARANTINED, ["INTERNAL"])
     assert uploads.data.get(f"{receipt.quarantine}upload") == rows(1)

@@ -16,9 +16,7 @@ from serin.contract.compile import compile_spec
 from serin.contract.load import parse_contract
 from serin.contract.model import Contract
 from serin.contract.serving_spec import ServingSpec
-from serin.data.expect import expect_features
 from serin.data.infer import Told, infer_contract
-from serin.data.intake import judge_upload
 from serin.data.read import read_table
 from serin.data.storage import dump_table
 from serin.errors import InvalidRows
@@ -27,6 +25,7 @@ from serin.serving.description import Description
 from serin.serving.http.protocols.scoring import _csv_rows
 from serin.serving.rows.body import dump_json, read_json
 from serin.serving.rows.encode import encode
+from tests.judging import expect_features, judge_upload
 
 ROWS = 60
 Cells = dict[str, Sequence[str]]

@@ -9,9 +9,10 @@ import pytest
 from serin.contract.model import Contract
 from serin.data.doubts import doubt_upload
 from serin.data.labels import NewLabel
+from serin.data.learnable import choose_rows
 from serin.data.reasons import Reason
 from serin.data.row_keys import Repeats
-from serin.data.split import as_columns
+from serin.data.storage import as_columns
 from tests.builders import a_contract
 
 CONTRACT = a_contract(features={"age": {"type": "number"}, "shop": {"type": "category", "missing": "allow"}})
@@ -37,7 +38,9 @@ def doubts(
 ) -> list[Reason]:
     repeats = Repeats(unnatural + 7, unnatural)
     last = None if before is None else as_columns(before, *before.columns)
-    return [*doubt_upload(table, last, contract, repeats=repeats, new_labels=new_labels)]
+    some, labels = table.iloc[choose_rows(len(table))], () if contract.task == "regression" else set(table["approved"])
+    said = doubt_upload(len(table), some, last, contract, labels=labels, repeats=repeats, new_labels=new_labels)
+    return [*said]
 
 
 def test_an_upload_like_those_before_is_not_doubted() -> None:

@@ -11,12 +11,12 @@ import pytest
 
 from serin.contract.model import Contract
 from serin.contract.serving_spec import ServingSpec, SpecFeature
-from serin.data.expect import TableFinding, expect, expect_features
-from serin.data.intake import profile_table
 from serin.data.labels import NewLabel
-from serin.data.read import RawTable
+from serin.data.raw_table import RawTable
 from serin.data.reasons import Reason
+from serin.data.write import profile_table
 from tests.builders import a_contract
+from tests.judging import Found, expect, expect_features
 
 ROWS = 40
 
@@ -59,7 +59,7 @@ def only(reasons: tuple[Reason, ...]) -> Reason:
     return reasons[0]
 
 
-def codes(finding: TableFinding) -> list[str]:
+def codes(finding: Found) -> list[str]:
     return [reason.code for reason in finding.refusals]
 
 

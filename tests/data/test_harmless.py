@@ -10,8 +10,8 @@ import pytest
 
 from serin.batch.predict import _csv
 from serin.data.harmless import harmless
-from serin.data.intake import judge_upload
 from tests.data.test_intake import CONTRACT, a_table, as_csv, as_parquet
+from tests.judging import judge_upload
 
 RUNS = [
     "=HYPERLINK(A1)",

@@ -14,10 +14,10 @@ from serin.contract.load import parse_contract
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
 from serin.data.infer import infer_contract
-from serin.data.intake import judge_upload
-from serin.data.read import Unreadable
+from serin.data.limits import Unreadable
 from serin.errors import ContractError
 from serin.registry.records import ReceiptStatus
+from tests.judging import judge_upload
 
 ROWS = 400
 

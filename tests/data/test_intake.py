@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import math
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,13 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from serin.data.expect import expect
-from serin.data.intake import judge_upload, write_rejected
-from serin.data.read import Limits, Unreadable, read_table
+from serin.data.limits import Limits, Unreadable
+from serin.data.read import read_table
 from serin.data.storage import dump_table
 from serin.profile.profile import Categories, Numbers, Profile
 from serin.registry.records import ReceiptStatus
 from tests.builders import a_contract
+from tests.judging import expect, judge_upload
 
 CONTRACT = a_contract(entity="person", data={"min_rows": 10, "max_bad_rows": "5%"})
 
@@ -105,14 +106,14 @@ def test_any_column_of_parquet_is_judged_whatever_it_is_for(column: str) -> None
         finding = expect(raw, contract)
         assert finding.refusals or finding.table is not None
         if finding.is_bad.any():
-            assert write_rejected(raw, finding)
+            assert finding.why.all()
 
 
 def test_what_nothing_foresaw_is_said_to_be_our_own_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise KeyError("Ann, 41, of Berlin")
 
-    monkeypatch.setattr("serin.data.intake.expect", fail)
+    monkeypatch.setattr("serin.data.expect.Expectation.look", fail)
     judgement = judge_upload(as_csv(a_table()), CONTRACT)
     (reason,) = judgement.reasons
     assert (judgement.status, judgement.table, reason.code) == (ReceiptStatus.QUARANTINED, None, "INTERNAL")
@@ -211,3 +212,66 @@ def test_rows_before_count_only_where_uploads_append() -> None:
     replacing = CONTRACT.model_copy(update={"data": CONTRACT.data.model_copy(update={"uploads": "replace"})})
     assert judge_upload(one_class, CONTRACT, previous=profile).status is ReceiptStatus.ACCEPTED
     assert judge_upload(one_class, replacing, previous=profile).status is ReceiptStatus.QUARANTINED
+
+
+def as_zstd(content: bytes) -> bytes:
+    return bytes(pa.compress(content, codec="zstd", asbytes=True))
+
+
+def as_lines(frame: pd.DataFrame) -> bytes:
+    records = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
+
+
+def spoiled() -> pd.DataFrame:
+    """A table with faults of every kind in places that are far apart, and a class that one row has."""
+    frame = a_table(400).astype({"age": object, "salary": object})
+    frame.loc[[3, 250], "age"] = "old"
+    frame.loc[[10, 399], "salary"] = 1e39
+    frame.loc[100, "person"] = None
+    frame.loc[77, "approved"] = "perhaps"
+    return frame.assign(comment=[f'row {place}, 5" wide' if place % 50 == 0 else "" for place in range(400)])
+
+
+@pytest.mark.parametrize("write", [as_csv, as_lines], ids=["csv", "json lines"])
+@pytest.mark.parametrize("part", [200, 3_000])
+def test_it_does_not_matter_how_a_table_is_parted(write: Any, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = write(spoiled())
+    whole = judge_upload(content, CONTRACT)
+    assert {reason.code for reason in whole.reasons} == {"TYPE", "DOMAIN", "MISSING", "RARE_CLASS"}
+    monkeypatch.setattr("serin.data.text.PART", part)
+    monkeypatch.setattr("serin.data.json_lines.ROWS_AT_ONCE", part // 50)
+    parted = judge_upload(content, CONTRACT)
+    assert replace(parted, table=None, rest=None) == replace(whole, table=None, rest=None)
+    assert parted.table is not None
+    assert whole.table is not None
+    pd.testing.assert_frame_equal(parted.table, whole.table)
+    assert parted.rest is not None
+    assert whole.rest is not None
+    pd.testing.assert_frame_equal(parted.rest, whole.rest)
+
+
+def test_a_class_that_one_row_of_each_part_has_is_none_of_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = a_table(400)
+    frame.loc[[5, 395], "approved"] = "perhaps"
+    monkeypatch.setattr("serin.data.text.PART", 1_000)
+    assert judge_upload(as_csv(frame), CONTRACT).reasons == ()
+
+
+def test_packed_files_are_judged_as_what_they_hold() -> None:
+    content = as_csv(a_table())
+    plain = judge_upload(content, CONTRACT)
+    for packed in (gzip.compress(content), as_zstd(content), as_zstd(content[:99]) + as_zstd(content[99:])):
+        assert judge_upload(packed, CONTRACT).content == plain.content
+    assert judge_upload(gzip.compress(as_parquet(a_table())), CONTRACT).content == plain.content
+    assert judge_upload(as_zstd(content)[:-9], CONTRACT).reasons[0].code == "TRUNCATED"
+    damaged = bytearray(as_zstd(content))
+    damaged[len(damaged) // 2] ^= 255
+    assert judge_upload(bytes(damaged), CONTRACT).reasons[0].code in ("BAD_FORMAT", "TRUNCATED", "RAGGED", "ENCODING")
+
+
+def test_the_same_rows_in_any_form_are_one_dataset() -> None:
+    frame = a_table().astype({"education": "str"})
+    forms = [as_csv(frame), as_parquet(frame), as_lines(frame)]
+    assert len({judge_upload(form, CONTRACT).content for form in forms}) == 1
+    assert judge_upload(as_csv(frame[::-1]), CONTRACT).content != judge_upload(forms[0], CONTRACT).content

@@ -8,7 +8,8 @@ import json
 import pytest
 
 from serin.data import json_lines as module
-from serin.data.read import Limits, Unreadable, read_table
+from serin.data.limits import Limits, Unreadable
+from serin.data.read import read_table
 
 ROWS = [
     {"age": 41, "income": 10.5, "member": True, "region": "Süd"},

@@ -1,62 +1,85 @@
-"""What the default limits allow is judged in the memory that validate_data has."""
+"""Judging an upload takes no more memory where it has more rows, and as much as validate_data has."""
 
 from __future__ import annotations
 
+import io
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from serin.data.read import DEFAULT_LIMITS
+from serin.contract.model import Contract
+from serin.data import apart
+from serin.data.judge_apart import judge_for_parent
 from serin.shipped.environments import settings
 
-SHARE = 10  # a table of this part of what is allowed is judged, and takes this part of the memory
 WIDTH = 20
-OTHERS_MB = 300  # what the function holds besides, boto3 among it, and what it needs to store the table
+ROWS = 200_000  # several parts
+TIMES = 4
+PARENT_MB = 450  # what the function holds besides
+LEEWAY_MB = 60  # what an allocator keeps, give or take
 
-_CHILD = """
-import sys
-from serin.contract.model import Contract
-from serin.data.intake import judge_upload
-content = open(sys.argv[1], "rb").read()
-features = {f"f{place}": {"type": "number"} for place in range(int(sys.argv[2]) - 1)}
-contract = Contract.model_validate({"model": "m", "task": "classification", "target": "y", "features": features})
-
-def memory_kb(name):
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
-
-judge_upload(content[:content.index(b"\\n", 100_000)], contract)  # what is loaded or made once
-before = memory_kb("VmRSS")
-judgement = judge_upload(content, contract)
-print(judgement.status, memory_kb("VmHWM") - before)
+_CHILD = f"""
+import json, sys
+from {judge_for_parent.__module__} import judge_for_parent
+verdict = judge_for_parent(**json.loads(sys.argv[1]))
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(verdict["status"], verdict["rows"], peak)
 """
 
 
-def a_table(cells: tuple[str, str]) -> bytes:
-    """A table that fills its share of the cells allowed: rows of these two cells in turn."""
-    header = ",".join([*(f"f{place}" for place in range(WIDTH - 1)), "y"])
-    first, second = (",".join([cell] * (WIDTH - 1) + [label]) for cell, label in zip(cells, "ab", strict=True))
-    rows = DEFAULT_LIMITS.max_cells // SHARE // WIDTH - 1
-    return "\n".join([header, *[first, second] * (rows // 2), ""]).encode()
+def a_table(rows: int, *, are_numbers: bool) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    numbers = {f"f{place}": random.normal(50, 20, rows).round(3) for place in range(WIDTH - 1)}
+    table = pd.DataFrame(numbers if are_numbers else {name: ["xxxxxx"] * rows for name in numbers})
+    return table.assign(y=np.where(np.arange(rows) % 2, "a", "b"))
+
+
+def peak_mb(content: bytes, folder: Path) -> tuple[str, int, float]:
+    """Judge a table in a process of its own: the verdict, its rows, and its memory at most."""
+    shutil.rmtree(folder / "kept", ignore_errors=True)
+    (folder / "table").write_bytes(content)
+    features = {f"f{place}": {"type": "number"} for place in range(WIDTH - 1)}
+    contract = Contract.model_validate({"model": "m", "task": "classification", "target": "y", "features": features})
+    asked = {
+        "file": str(folder / "table"),
+        "folder": str(folder / "kept"),
+        "contract": contract.model_dump_json(),
+        "previous": None,
+        "limits": {},
+    }
+    child = subprocess.run(
+        [sys.executable, "-c", _CHILD, json.dumps(asked)],
+        capture_output=True,
+        check=True,
+        text=True,
+        env=apart._environment(),
+    )
+    status, rows, kilobytes = child.stdout.split()
+    return status, int(rows), int(kilobytes) / 1024
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is told by /proc")
-@pytest.mark.parametrize(
-    ("content", "verdict"),
-    [
-        (a_table(("12.345", "-1.2e3")), "accepted"),
-        (a_table(("xxxxxx", "yyyyyy")), "quarantined"),
-    ],
-    ids=["numbers", "every row is bad"],
-)
-def test_the_largest_table_is_judged_within_the_memory_there_is(content: bytes, verdict: str, tmp_path: Path) -> None:
-    assert len(content) <= DEFAULT_LIMITS.max_bytes / SHARE
-    (tmp_path / "table").write_bytes(content)
-    child = subprocess.run(
-        [sys.executable, "-c", _CHILD, str(tmp_path / "table"), str(WIDTH)], capture_output=True, check=True, text=True
-    )
-    status, taken_kb = child.stdout.split()
-    memory_mb = settings({})["defaults"]["sizes"]["validate_data"]["memory_mb"]
-    assert status == verdict
-    assert int(taken_kb) / 1024 * SHARE + OTHERS_MB <= memory_mb
+@pytest.mark.parametrize("are_numbers", [True, False], ids=["numbers", "every row is bad"])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_memory_does_not_grow_with_the_table(kind: str, are_numbers: bool, tmp_path: Path) -> None:
+    def content(rows: int) -> bytes:
+        table = a_table(rows, are_numbers=are_numbers)
+        if kind == "csv":
+            return table.to_csv(index=False).encode()
+        buffer = io.BytesIO()
+        table.to_parquet(buffer, row_group_size=50_000)
+        return buffer.getvalue()
+
+    verdict = "accepted" if are_numbers else "quarantined"
+    status, rows, small = peak_mb(content(ROWS), tmp_path)
+    assert (status, rows) == (verdict, ROWS)
+    status, rows, large = peak_mb(content(TIMES * ROWS), tmp_path)
+    assert (status, rows) == (verdict, TIMES * ROWS)
+    assert large <= 1.2 * small + LEEWAY_MB
+    assert large + PARENT_MB <= settings({})["defaults"]["sizes"]["validate_data"]["memory_mb"]

@@ -12,7 +12,6 @@ import pytest
 from serin.contract.compile import compile_spec
 from serin.contract.model import Contract
 from serin.contract.serving_spec import ServingSpec
-from serin.data.expect import expect, expect_features
 from serin.data.read import read_table
 from serin.errors import BadRequest, InvalidRows
 from serin.serving.capture.feedback import read_feedback
@@ -21,6 +20,7 @@ from serin.serving.http.protocols.scoring import _csv_rows
 from serin.serving.rows.decode import RowDecoder
 from serin.serving.rows.encode import encode
 from tests.builders import a_contract
+from tests.judging import expect, expect_features
 
 TAKEN = ["3.4e38", "-3.4e38", "9007199254740993", "1e-400", "0"]
 REFUSED = ["3.5e38", "-1e39", "1e39", "1e400", "1" + "0" * 400]

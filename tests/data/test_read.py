@@ -18,7 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import datasets
 
-from serin.data.read import Limits, RawTable, Unreadable, read_table
+from serin.data.limits import Limits, Unreadable
+from serin.data.raw_table import RawTable
+from serin.data.read import read_table
 
 TABLES = {
     "iris": datasets.load_iris,
@@ -236,7 +238,7 @@ def test_it_does_not_matter_where_a_file_is_parted(text: str, part: int) -> None
 
     whole = read()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("serin.data.read.PART", part)
+        patch.setattr("serin.data.text.PART", part)
         assert read() == whole
 
 

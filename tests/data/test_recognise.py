@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from serin.contract.notation import Notation
 from serin.data.cells import parse_numbers
 from serin.data.infer import Told, infer_contract
-from serin.data.read import Unreadable
+from serin.data.limits import Unreadable
 from serin.data.recognise import Spelling, recognise
 
 

@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 import serin.data.row_keys
-from serin.data.row_keys import Beside, Earlier, Repeats, count_repeats, place_rows, row_hashes
+from serin.data.row_keys import Beside, Earlier, Repeats, count_repeats, row_hashes
 from tests.builders import a_contract
+from tests.judging import place
 
 ROWS = 2_000
 
@@ -99,43 +100,43 @@ def drawn(rows: int) -> pd.DataFrame:
 
 @pytest.mark.parametrize("copied", [tiled, drawn])
 def test_nine_rows_in_ten_that_repeat_others_are_unnatural_at_once_and_later(copied: Any) -> None:
-    beside, repeats = place_rows(copied(ROWS), CONTRACT)
+    beside, repeats = place(copied(ROWS), CONTRACT)
     assert repeats.unnatural >= 0.89 * ROWS
     assert len(np.unique(beside.keys)) <= ROWS / 10, "copies stay on one side of every split"
-    before, none = place_rows(a_table(ROWS, seed=9), CONTRACT)
+    before, none = place(a_table(ROWS, seed=9), CONTRACT)
     assert none == Repeats(0, 0)
-    assert place_rows(copied(ROWS), CONTRACT, [(as_earlier(before), True)])[1].unnatural >= 0.88 * ROWS
+    assert place(copied(ROWS), CONTRACT, [(as_earlier(before), True)])[1].unnatural >= 0.88 * ROWS
 
 
 def test_few_rows_that_come_often_are_natural() -> None:
     """As where a device that is off sends zeros."""
     table = a_table(ROWS)
     table.loc[: ROWS * 0.6] = [0.0, 0.0, "school", "no"]
-    assert place_rows(table, CONTRACT)[1] == Repeats(pytest.approx(ROWS * 0.6, abs=1), 0)
+    assert place(table, CONTRACT)[1] == Repeats(pytest.approx(ROWS * 0.6, abs=1), 0)
 
 
 def test_a_row_that_comes_again_keeps_its_key() -> None:
-    first, _ = place_rows(a_table(ROWS), CONTRACT)
+    first, _ = place(a_table(ROWS), CONTRACT)
     again = a_table(ROWS).sample(frac=1, random_state=1).assign(approved="yes")
     order = again.index.to_numpy()
-    second, _ = place_rows(again, CONTRACT, [(as_earlier(first), False)])
+    second, _ = place(again, CONTRACT, [(as_earlier(first), False)])
     assert (second.keys == first.keys[order]).all()
     # Of several keys, for it may have been a copy where it came first, the oldest holds.
     other = Beside(first.keys + np.uint64(1), first.names, first.rows, first.columns)
-    third, _ = place_rows(again, CONTRACT, [(as_earlier(other), False), (as_earlier(first), False)])
+    third, _ = place(again, CONTRACT, [(as_earlier(other), False), (as_earlier(first), False)])
     assert (third.keys == other.keys[order]).all()
 
 
 def test_rows_that_are_naturally_alike_split_freely() -> None:
     table = a_table(ROWS).assign(age=30.0, salary=1000.0)
-    keys = place_rows(table, CONTRACT)[0].keys
+    keys = place(table, CONTRACT)[0].keys
     assert len(np.unique(keys)) == ROWS
 
 
 def test_rows_are_known_only_where_they_were_accepted() -> None:
-    before, _ = place_rows(a_table(ROWS), CONTRACT)
-    assert place_rows(a_table(ROWS), CONTRACT, [(as_earlier(before), False)])[1] == Repeats(0, 0)
-    assert place_rows(a_table(ROWS), CONTRACT, [(as_earlier(before), True)])[1].count == ROWS
+    before, _ = place(a_table(ROWS), CONTRACT)
+    assert place(a_table(ROWS), CONTRACT, [(as_earlier(before), False)])[1] == Repeats(0, 0)
+    assert place(a_table(ROWS), CONTRACT, [(as_earlier(before), True)])[1].count == ROWS
 
 
 @pytest.mark.parametrize(("before", "rows"), [(200, 5_000), (500, 20_000), (1_000, 20_000)])
@@ -159,15 +160,15 @@ def test_copies_are_told_by_categories_too() -> None:
     contract = a_contract(features={name: {"type": "category"} for name in names})
     table = pd.DataFrame({name: random.choice(list("abcd"), ROWS // 10) for name in names}).assign(approved="yes")
     copied = table.sample(ROWS, replace=True, random_state=0, ignore_index=True)
-    assert place_rows(copied, contract)[1].unnatural >= 0.89 * ROWS
+    assert place(copied, contract)[1].unnatural >= 0.89 * ROWS
     # Drawn anew from as few kinds, rows meet by themselves.
     few = pd.DataFrame({name: random.choice(list("ab"), ROWS * 3) for name in names}).assign(approved="yes")
-    assert place_rows(few[[*names[:8], "approved"]].assign(**dict.fromkeys(names[8:], "a")), contract)[1].count > ROWS
-    assert place_rows(few.assign(**dict.fromkeys(names[8:], "a")), contract)[1].unnatural < ROWS * 0.05
+    assert place(few[[*names[:8], "approved"]].assign(**dict.fromkeys(names[8:], "a")), contract)[1].count > ROWS
+    assert place(few.assign(**dict.fromkeys(names[8:], "a")), contract)[1].unnatural < ROWS * 0.05
 
 
 def test_features_that_come_again_with_other_labels_are_natural() -> None:
     """As those of products that are sold often, each of its own weight and price."""
     sold = a_table(ROWS // 10).sample(ROWS, replace=True, random_state=0, ignore_index=True)
     labels = np.random.default_rng(1).choice(["no", "yes"], ROWS)
-    assert place_rows(sold.assign(approved=labels), CONTRACT)[1].unnatural < ROWS * 0.05
+    assert place(sold.assign(approved=labels), CONTRACT)[1].unnatural < ROWS * 0.05

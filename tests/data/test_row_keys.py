@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from serin.data.datasets import DatasetFiles
-from serin.data.row_keys import Beside, Earlier, columns_hash, place_rows
+from serin.data.row_keys import Beside, Earlier, columns_hash
+from tests import judging
 from tests.builders import a_contract
 from tests.evaluation.lifetime import MODEL, NUMBER, Lifetime, Numbers
 
@@ -25,7 +26,7 @@ def a_table(rows: int = 300, *, kinds: int = 10**6) -> pd.DataFrame:
 
 def place(table: pd.DataFrame, *before: Beside) -> Beside:
     earlier = [(Earlier(each, tuple(CONTRACT.features)), True) for each in before]
-    return place_rows(table, CONTRACT, earlier)[0]
+    return judging.place(table, CONTRACT, earlier)[0]
 
 
 @pytest.mark.parametrize("kinds", [20, 10**6], ids=["some rows are alike", "all are different"])

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from serin.contract.model import Contract
 from serin.data.border import Border, Mask, hash_values
-from serin.data.row_keys import Earlier, content_keys, place_rows, row_hashes
+from serin.data.row_keys import Earlier, content_keys, row_hashes
 from serin.data.split import MOST_HELD_OUT, as_columns
 from serin.data.split import split_holdout as draw
 from tests.builders import a_contract
+from tests.judging import place
 
 
 def a_table(rows: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -88,8 +89,8 @@ def test_a_row_keeps_its_key_in_whatever_file_it_is_sent_again(order: int) -> No
 
     first = some(60)
     sent = pd.concat([some(40).assign(approved="new"), first[::order]], ignore_index=True)
-    before, _ = place_rows(first, contract)
-    after, _ = place_rows(sent, contract, [(Earlier(before, tuple(contract.features)), True)])
+    before, _ = place(first, contract)
+    after, _ = place(sent, contract, [(Earlier(before, tuple(contract.features)), True)])
     assert dict(zip(sent["approved"][40:], after.keys[40:], strict=True)) == dict(
         zip(first["approved"], before.keys, strict=True)
     )

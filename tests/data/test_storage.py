@@ -5,16 +5,20 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serin.data.storage import dump_table, load_columns, load_table
+from serin.data.cells import END_OF_TIME, FIRST_MOMENT
+from serin.data.storage import dump_table, load_columns, load_names, load_table
+from serin.data.write import COMPRESSION, table_schema, to_arrow
 from serin.errors import Unverified
-from serin.registry.ids import dataset_id
+from tests.builders import a_contract
 
 TEXT = st.none() | st.text(st.characters(codec="utf-8"), max_size=8)
 
@@ -85,7 +89,7 @@ def test_two_processes_write_the_same_bytes() -> None:
 def test_another_value_is_another_dataset() -> None:
     changed = a_table()
     changed.loc[0, "amount"] = 1.25
-    assert dataset_id(dump_table(changed)) != dataset_id(dump_table(a_table()))
+    assert dump_table(changed) != dump_table(a_table())
 
 
 @pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b[:-200], lambda b: b"PK" + b[10:], lambda b: b"no table"])
@@ -99,3 +103,44 @@ def test_a_pickle_within_is_refused() -> None:
     np.savez(buffer, meta=np.array([{"name": "a"}], dtype=object))
     with pytest.raises(Unverified):
         load_columns(buffer.getvalue())
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(allow_infinity=False),
+            st.none() | st.booleans(),
+            TEXT,
+            st.none() | st.integers(FIRST_MOMENT * 10**6, END_OF_TIME * 10**6 - 1),
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_a_dataset_in_parquet_is_read_as_it_was_written(
+    rows: list[tuple[float, bool | None, str | None, int | None]],
+) -> None:
+    features: dict[str, Any] = {"age": {"type": "number"}, "known": {"type": "boolean"}, "kind": {"type": "category"}}
+    contract = a_contract(features=features, time="at")
+    numbers, flags, texts, times = zip(*rows, strict=True)
+    table = pd.DataFrame(
+        {
+            "age": np.array(numbers),
+            "known": np.array([np.nan if flag is None else float(flag) for flag in flags]),
+            "kind": pd.Series(texts, dtype="str"),
+            "approved": pd.Series(["yes"] * len(rows), dtype="str"),
+            "at": np.array([np.nan if moment is None else moment / 1e6 for moment in times]),
+        }
+    )
+    buffer = io.BytesIO()
+    pq.write_table(to_arrow(table, table_schema(contract)), buffer, compression=COMPRESSION)
+    read = load_table(buffer.getvalue())
+    pd.testing.assert_frame_equal(read, table)
+    assert load_names(buffer.getvalue()) == list(table.columns)
+    assert load_columns(buffer.getvalue())["kind"].tolist() == list(texts)
+
+
+def test_a_damaged_dataset_is_not_read() -> None:
+    with pytest.raises(Unverified, match="cannot be read"):
+        load_table(b"PAR1 and nothing more PAR1")

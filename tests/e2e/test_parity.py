@@ -56,8 +56,8 @@ def test_answers_equal_scikit_learn(there: EnvironmentClient, project: Path, exa
 
 
 def _dataset(there: EnvironmentClient, model: str) -> pd.DataFrame:
-    name = there.cloud.registry.datasets(model)[0].id
-    return load_table(there.cloud.data.get(f"datasets/{model}/{name}/data.npz"))
+    dataset = there.cloud.registry.datasets(model)[0]
+    return load_table(there.cloud.data.get(f"datasets/{model}/{dataset.id}/{dataset.table}"))
 
 
 def _adversarial_rows(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:

@@ -243,7 +243,7 @@ def test_rows_that_came_in_two_datasets_already_are_on_one_side(house: Inherited
 def stored_as_before(house: Inherited, like: Dataset, table: pd.DataFrame) -> Dataset:
     """Store a table as a dataset without keys."""
     content = dump_table(table)
-    name = dataset_id(content)
+    name = dataset_id(sha256(content))
     house.data.put(f"datasets/{like.model}/{name}/data.npz", content)
     return replace(like, id=name, rows=len(table), files={"data.npz": sha256(content)})
 

@@ -126,7 +126,7 @@ def test_a_project_from_before_prefixes_is_called_as_it_was_and_stays_protected(
 def test_an_environment_changes_the_size_of_one_function() -> None:
     environment = read("dev", {"sizes": {"api": {"memory_mb": 3008}}})
     assert environment.size_of("api") == Size(memory_mb=3008, timeout_seconds=10)
-    assert environment.size_of("train_model") == Size(memory_mb=3008, timeout_seconds=900)
+    assert environment.size_of("train_model") == Size(memory_mb=3008, timeout_seconds=900, disk_mb=4096)
     assert environment.size_of("tick") == Size(memory_mb=512, timeout_seconds=60)
 
 
@@ -142,3 +142,9 @@ def test_a_wrong_environment_ends_the_program_with_a_sentence() -> None:
     done = subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=told, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "app.py: there is no environment 'live'; cdk.json has local, dev, staging, prod\n"
+
+
+@pytest.mark.parametrize("disk_mb", [511, 10_241])
+def test_a_disk_that_lambda_does_not_have_is_refused(disk_mb: int) -> None:
+    with pytest.raises(BadEnvironment, match=f"disk_mb of split_batch is {disk_mb}; Lambda has 512 to 10240"):
+        read("dev", {"sizes": {"split_batch": {"disk_mb": disk_mb}}})

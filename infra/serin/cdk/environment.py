@@ -52,12 +52,16 @@ class Requests:
     burst: int
 
 
+LEAST_DISK_MB, MOST_DISK_MB = 512, 10_240
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much memory a function has (which also sets its share of CPU), and how long it may take."""
+    """How much memory a function has (which also sets its share of CPU), how long it may take, and its disk in /tmp."""
 
     memory_mb: int
     timeout_seconds: int
+    disk_mb: int = LEAST_DISK_MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +130,7 @@ class Environment:
         environment = cls(**settings)
         environment._check_names()
         environment._check_days()
+        environment._check_disks()
         return environment
 
     def _check_names(self) -> None:
@@ -146,6 +151,12 @@ class Environment:
             raise BadEnvironment(self.name, "days: at least 2, of which the last one is as an old version")
         if days.endpoint_logs > days.captures:
             raise BadEnvironment(self.name, "days: endpoint_logs hold captures, so that they must not be more")
+
+    def _check_disks(self) -> None:
+        for function, size in self.sizes.items():
+            if not LEAST_DISK_MB <= size.disk_mb <= MOST_DISK_MB:
+                reason = f"sizes: disk_mb of {function} is {size.disk_mb}; Lambda has {LEAST_DISK_MB} to {MOST_DISK_MB}"
+                raise BadEnvironment(self.name, reason)
 
     @property
     def stack(self) -> str:

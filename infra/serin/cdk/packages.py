@@ -59,7 +59,7 @@ for package in filter(pathlib.Path.is_dir, [pathlib.Path(folder, name) for name 
         source.unlink()
 compileall.compile_dir(folder, **how)
 """
-SOURCELESS = ["pandas", "scipy"]
+SOURCELESS = ["pandas", "scipy", "sklearn"]
 """Have bytecode in place of their sources: with both, training would not fit into a function."""
 
 

@@ -150,9 +150,13 @@ class FunctionProcess:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def memory_mb(self) -> float:
-        """Measure its resident memory, and keep the most that was ever measured; 0 once it is gone."""
+        """Measure the resident memory of it and of those it started, and keep the most; 0 once it is gone."""
         try:
-            memory = psutil.Process(self.pid).memory_info().rss / 2**20
+            process = psutil.Process(self.pid)
+            memory = process.memory_info().rss / 2**20
+            for child in process.children(recursive=True):
+                with contextlib.suppress(psutil.Error):  # it may end just now
+                    memory += child.memory_info().rss / 2**20
         except psutil.Error:
             return 0.0
         self.most_memory_mb = max(self.most_memory_mb, memory)

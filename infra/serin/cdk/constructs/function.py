@@ -12,7 +12,7 @@ from serin.aws import variables as names
 from serin.cdk.constructs.alarms import PERIOD
 from serin.cdk.constructs.layers import Layers
 from serin.cdk.constructs.log_group import LogGroup
-from serin.cdk.environment import Environment
+from serin.cdk.environment import LEAST_DISK_MB, Environment
 
 READ_TABLE = ["dynamodb:GetItem"]
 LIST_TABLE = ["dynamodb:GetItem", "dynamodb:Query"]
@@ -64,6 +64,7 @@ class ServerlessFunction(Construct):
             log_group=self.log_group,
             memory_size=size.memory_mb,
             timeout=cdk.Duration.seconds(size.timeout_seconds),
+            ephemeral_storage_size=cdk.Size.mebibytes(size.disk_mb) if size.disk_mb > LEAST_DISK_MB else None,
             tracing=lambda_.Tracing.ACTIVE if environment.tracing else lambda_.Tracing.DISABLED,
             environment=_common_variables(name, environment, with_models) | (variables or {}),
         )

@@ -20,7 +20,13 @@ class Batch:
     def __init__(self, parts: Parts) -> None:
         data, artifacts = parts.environment.data_bucket, parts.environment.artifacts_bucket
 
-        self.split_batch = parts.function("SplitBatch", name="split_batch", bundle="data", with_models=False)
+        self.split_batch = parts.function(
+            "SplitBatch",
+            name="split_batch",
+            bundle="data",
+            with_models=False,
+            variables=parts.reads_files("split_batch"),
+        )
         self.split_batch.may_read(data, keys.BATCH, keys.BATCH_WORK)
         self.split_batch.may_read(artifacts, keys.MODELS)
         self.split_batch.may_write(data, keys.BATCH_WORK, keys.PREDICTIONS)

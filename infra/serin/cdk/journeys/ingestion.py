@@ -24,7 +24,7 @@ class Ingestion:
         self.queue_settings = {variables.UPLOADS_QUEUE_URL: self.queue.url}
         parts.send_objects("UploadArrived", prefix=keys.UPLOADS, to=self.queue)
 
-        settings = {variables.TOPIC_ARN: topic.topic_arn} | training.queue_settings
+        settings = {variables.TOPIC_ARN: topic.topic_arn} | training.queue_settings | parts.reads_files("validate_data")
         self.validate_data = parts.function("ValidateData", name="validate_data", bundle="data", variables=settings)
         self.validate_data.may_read(data, keys.UPLOADS, keys.RECEIPTS, keys.DATASETS)
         self.validate_data.may_write(data, keys.RECEIPTS, keys.DATASETS, keys.QUARANTINE)

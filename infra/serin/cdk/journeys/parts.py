@@ -16,6 +16,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 
+from serin.aws import variables
 from serin.cdk.constructs.alarms import Alarms
 from serin.cdk.constructs.function import ServerlessFunction
 from serin.cdk.constructs.layers import Layers
@@ -45,6 +46,11 @@ class Parts:
             layers=self.layers,
             **options,
         )
+
+    def reads_files(self, function: str) -> dict[str, str]:
+        """What a function that reads files knows of its own size."""
+        size = self.environment.size_of(function)
+        return {variables.DISK_MB: str(size.disk_mb), variables.TIMEOUT_SECONDS: str(size.timeout_seconds)}
 
     def queue(self, id: str, *, name: str, reader: str) -> WorkQueue:
         """Make a queue, watched by alarms. reader: the name of the function that will read it."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from serin.aws.failures import translated
 from serin.errors import Conflict, NotFound, Unavailable
+from serin.registry.ids import sha256_file
 from serin.registry.ports import StoredObject
 
+PART = 8 << 20  # bytes that are read at once
 AUTHOR = "written-by"  # among what S3 keeps beside an object
 
 
@@ -24,6 +27,13 @@ class S3Objects:
         with translated(self._name(key)):
             content: bytes = self._client.get_object(**self._place(key, version))["Body"].read()
         return content
+
+    def fetch(self, key: str, version: str | None, path: Path) -> str:
+        with translated(self._name(key)), path.open("wb") as file:
+            body = self._client.get_object(**self._place(key, version))["Body"]
+            for part in body.iter_chunks(PART):
+                file.write(part)
+        return sha256_file(path)
 
     def size(self, key: str, version: str | None = None) -> int:
         with translated(self._name(key)):
@@ -45,6 +55,10 @@ class S3Objects:
         noted = {"Metadata": {AUTHOR: by}} if by else {}
         with translated(self._name(key)):
             return str(self._client.put_object(Bucket=self.bucket, Key=key, Body=content, **noted)["VersionId"])
+
+    def put_file(self, key: str, path: Path) -> None:
+        with translated(self._name(key)), path.open("rb") as file:
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=file)
 
     def author(self, key: str, version: str) -> str:
         with translated(self._name(key)):

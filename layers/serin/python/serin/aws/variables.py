@@ -21,8 +21,11 @@ CODE_DIGEST = "CODE_DIGEST"  # of all that makes a model besides its data and co
 TRIES = "TRIES"  # how often a queue delivers a message before it is set aside
 SECONDS_PER_PLAN_MINUTE = "SECONDS_PER_PLAN_MINUTE"  # how long a minute of a contract lasts: 60, but on the twin
 ARRIVAL_SECONDS = "ARRIVAL_SECONDS"  # how long captures take from the endpoint into a summary
+DISK_MB = "DISK_MB"  # of a function that reads files: how large its temporary disk is
+TIMEOUT_SECONDS = "TIMEOUT_SECONDS"  # and how long it may take
 
 # Of Lambda's and AWS's own:
+AWS_LAMBDA_FUNCTION_MEMORY_SIZE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"  # in MB
 AWS_REGION = "AWS_REGION"
 AWS_ENDPOINT_URL = "AWS_ENDPOINT_URL"  # where AWS is elsewhere, as on the twin
 AWS_ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID"

@@ -1,8 +1,8 @@
 """Is an upload accepted, held or refused? It is judged once, and always gets a receipt.
 
-Refused is what cannot be read (`read.py`), what is wrong as a whole (`table_faults.py`), and, here, what has no model,
-is too large, or crashed its reader. Held for a person is what may be wrong although it keeps to the contract
-(`doubts.py`). Single bad rows are set aside (`row_faults.py`).
+Refused is what cannot be read (`read.py`), what is wrong as a whole (`table_faults.py`), and, here, what has no model
+or a wrong contract, is retired, is too large, or crashed its reader. Held for a person is what may be wrong although it
+keeps to the contract (`doubts.py`). Single bad rows are set aside (`row_faults.py`).
 
 Every write is either named by content or conditional, so that the same event twice, or a crash in between and a
 second try, ends in the same state.
@@ -14,18 +14,24 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
 
 from serin.contract.load import Contracts
 from serin.contract.model import Contract
 from serin.data.datasets import DatasetFiles
 from serin.data.doubts import doubt_upload
-from serin.data.intake import Judgement, judge_upload
-from serin.data.read import DEFAULT_LIMITS
+from serin.data.intake import Judge, Judgement, judge_file
+from serin.data.kept_table import KeptTable
+from serin.data.learnable import choose_rows
+from serin.data.limits import DEFAULT_LIMITS, Limits
 from serin.data.row_keys import place_rows
-from serin.data.storage import dump_table
+from serin.data.write import KEYS, REJECTED, REST, TABLE
 from serin.errors import Conflict, ContractError, NotFound, SerinError
 from serin.profile.profile import Profile
-from serin.registry.ids import dataset_id, receipt_id, sha256
+from serin.registry.ids import dataset_id, receipt_id, sha256, sha256_file
 from serin.registry.keys import dataset_prefix, model_of_upload, quarantine_prefix, upload_folder, uploaded_file
 from serin.registry.ports import Clock, Notifier, Objects, Queue
 from serin.registry.receipts import read_receipt, write_receipt
@@ -57,7 +63,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Takes uploads in."""
+    """Takes uploads in. judge: by default in this process; a function has it done in another."""
 
     data: Objects
     registry: Registry
@@ -66,6 +72,8 @@ class Intake:
     now: Clock
     patience: Patience
     notifier: Notifier
+    judge: Judge = judge_file
+    limits: Limits = DEFAULT_LIMITS
 
     def receive(self, upload: Upload, *, is_last_try: bool = False) -> Receipt:
         """Judge an upload, store what follows, and write its receipt. Doing it again changes nothing.
@@ -115,12 +123,14 @@ class Intake:
             return self._gone(draft)
         try:
             draft = replace(draft, size=self.data.size(upload.key, upload.version))
-            if draft.size > DEFAULT_LIMITS.max_bytes:
-                return replace(draft, reasons=(_too_large(draft.size),))  # it stays where it is
+            if draft.size > self.limits.max_sent:
+                return replace(draft, reasons=(_too_large(draft.size, self.limits.max_sent),))  # it stays where it is
             if retirement := self.registry.life(upload.model).value.retirement:
                 return self._set_aside(draft, _retired(upload.model, retirement))
             contract = self.contracts.load(upload.folder)
-            content = self.data.get(upload.key, upload.version)
+            with TemporaryDirectory() as folder:
+                digest = self.data.fetch(upload.key, upload.version, Path(folder) / "upload")
+                return self._decide(replace(draft, sha256=digest), contract, Path(folder))
         except ContractError as error:
             return self._set_aside(
                 draft,
@@ -141,7 +151,6 @@ class Intake:
                     ),
                 )
             return self._gone(draft)
-        return self._decide(replace(draft, sha256=sha256(content)), contract, content)
 
     def _gone(self, draft: Receipt) -> Receipt:
         reason = _reason("GONE", "the object was deleted before it could be judged", "upload it again")
@@ -165,10 +174,12 @@ class Intake:
             new_rows=kept.counted_rows,
         )
 
-    def _decide(self, draft: Receipt, contract: Contract, content: bytes) -> Receipt:
+    def _decide(self, draft: Receipt, contract: Contract, folder: Path) -> Receipt:
         earlier = [dataset for dataset in self.registry.datasets(draft.model) if dataset.receipt != draft.id]
         used = [dataset for dataset in earlier if dataset.is_used]
-        judgement = judge_upload(content, contract, previous=self._profile_before(draft.model, used))
+        before, kept = self._profile_before(draft.model, used), folder / "kept"
+        judgement = self.judge(folder / "upload", kept, contract, before)
+        (folder / "upload").unlink()  # the disk may be small
         judged = replace(
             draft,
             rows=judgement.rows,
@@ -177,10 +188,11 @@ class Intake:
             reasons=tuple(reason.to_dict() for reason in judgement.reasons),
             notes=tuple(note.to_dict() for note in judgement.notes),
         )
-        if judgement.table is None:
-            return self._set_aside(judged, rows=judgement.rejected_csv)
-        kept = self._keep(judged, judgement, contract, earlier)
-        return self._set_aside(kept, rows=judgement.rejected_csv) if judgement.rejected_csv else kept
+        rejected = kept / REJECTED if (kept / REJECTED).exists() else None
+        if judgement.content is None:
+            return self._set_aside(judged, rows=rejected)
+        receipt = self._keep(judged, judgement, kept, contract, earlier)
+        return self._set_aside(receipt, rows=rejected) if rejected else receipt
 
     def _profile_before(self, model: str, used: list[Dataset]) -> Profile | None:
         """Add up the profiles of the last datasets with the same columns."""
@@ -193,13 +205,15 @@ class Intake:
                 total = total + profile
         return total
 
-    def _keep(self, judged: Receipt, judgement: Judgement, contract: Contract, earlier: list[Dataset]) -> Receipt:
+    def _keep(
+        self, judged: Receipt, judgement: Judgement, folder: Path, contract: Contract, earlier: list[Dataset]
+    ) -> Receipt:
         """Store the good rows as a dataset, held where they are doubted; what is known already is a duplicate."""
-        assert judgement.table is not None
-        table = dump_table(judgement.table)
-        first = self.registry.dataset(judged.model, dataset_id(table))
+        assert judgement.content is not None
+        first = self.registry.dataset(judged.model, dataset_id(judgement.content))
+        first = first or self._kept_before(KeptTable(folder), judgement.good_rows, contract, earlier)
         if first is None:
-            first = self._claim(self._dataset(judged, judgement, table, contract, earlier))
+            first = self._claim(self._dataset(judged, judgement, folder, contract, earlier))
         if first.receipt != judged.id:
             return self._duplicate(judged, first, contract)
         doubts = tuple(dict(doubt) for doubt in first.doubts)
@@ -215,33 +229,47 @@ class Intake:
         self._describe(first, kept)
         return kept
 
+    def _kept_before(self, table: KeptTable, rows: int, contract: Contract, earlier: list[Dataset]) -> Dataset | None:
+        """Find the same rows among datasets of before they were Parquet, which were named otherwise."""
+        files = DatasetFiles(self.data, contract.model)
+        for dataset in earlier:
+            is_alike = dataset.is_of_before and dataset.rows == rows
+            before = files.beside(dataset, contract) if is_alike else None
+            if before is not None and np.array_equal(before.beside.rows, table.rows):
+                return dataset
+        return None
+
     def _dataset(
-        self, judged: Receipt, judgement: Judgement, table: bytes, contract: Contract, earlier: list[Dataset]
+        self, judged: Receipt, judgement: Judgement, folder: Path, contract: Contract, earlier: list[Dataset]
     ) -> Dataset:
         """Place the rows in every split, doubt them, and store what belongs to the dataset; its row comes last."""
-        assert judgement.table is not None
+        assert judgement.content is not None
         assert judgement.profile is not None
-        files = DatasetFiles(self.data, judged.model)
+        files, table = DatasetFiles(self.data, judged.model), KeptTable(folder)
         appends = contract.data.uploads == "append"
         before = ((files.beside(dataset, contract), appends and dataset.is_used) for dataset in earlier)
-        beside, repeats = place_rows(
-            judgement.table, contract, ((place, is_known) for place, is_known in before if place)
-        )
+        beside, repeats = place_rows(table, contract, ((place, is_known) for place, is_known in before if place))
         doubts = doubt_upload(
-            judgement.table,
+            judgement.good_rows,
+            table.take(choose_rows(judgement.good_rows)),
             files.last_rows([dataset for dataset in earlier if dataset.is_used], contract),
             contract,
+            labels=judgement.labels,
             repeats=repeats,
             new_labels=judgement.new_labels,
         )
-        name = dataset_id(table)
-        contents = {"data.npz": table, "profile.json": judgement.profile.to_json()}
-        contents[f"keys-{sha256(beside.to_bytes())[:16]}.npz"] = beside.to_bytes()
-        if judgement.rest is not None and len(judgement.rest.columns):
-            rest = dump_table(judgement.rest)
-            contents[f"rest-{sha256(rest)[:16]}.npz"] = rest
-        for file, content in contents.items():
-            self.data.put(dataset_prefix(judged.model, name) + file, content)
+        name = dataset_id(judgement.content)
+        place = dataset_prefix(judged.model, name)
+        profile = judgement.profile.to_json()
+        self.data.put(f"{place}profile.json", profile)
+        digests = {"profile.json": sha256(profile)}
+        beside.write(folder / KEYS)
+        for path in (folder / TABLE, folder / REST, folder / KEYS):
+            if path.exists():
+                digest = sha256_file(path)
+                file = f"{path.stem}-{digest[:16]}{path.suffix}"
+                self.data.put_file(place + file, path)
+                digests[file] = digest
         reasons = tuple(doubt.to_dict() for doubt in doubts)
         return Dataset(
             id=name,
@@ -249,7 +277,7 @@ class Intake:
             rows=judgement.good_rows,
             receipt=judged.id,
             key=judged.key,
-            files={file: sha256(content) for file, content in contents.items()},
+            files=digests,
             accepted_at=judged.at,
             state=DatasetState.HELD if reasons else DatasetState.ACCEPTED,
             state_reason="; ".join(str(doubt["message"]) for doubt in reasons),
@@ -309,7 +337,7 @@ class Intake:
             return first or dataset
         return dataset
 
-    def _set_aside(self, receipt: Receipt, *reasons: dict[str, object], rows: bytes | None = None) -> Receipt:
+    def _set_aside(self, receipt: Receipt, *reasons: dict[str, object], rows: Path | None = None) -> Receipt:
         """Keep what was not used under quarantine/: the bad rows, or the whole upload, beside the reasons."""
         kept = replace(
             receipt,
@@ -317,7 +345,7 @@ class Intake:
             quarantine=quarantine_prefix(receipt.model, receipt.id),
         )
         if rows is not None:
-            self.data.put(f"{kept.quarantine}rows.csv", rows)
+            self.data.put_file(f"{kept.quarantine}rows.csv", rows)
         if receipt.status is ReceiptStatus.QUARANTINED:
             self.data.copy(receipt.key, receipt.object_version, f"{kept.quarantine}upload")
         self.data.put(f"{kept.quarantine}reasons.json", json.dumps([*kept.reasons, *kept.notes], indent=1).encode())
@@ -357,8 +385,6 @@ def _retired(model: str, retirement: Retirement) -> dict[str, object]:
     return _reason("RETIRED", message, f"take that back (serin retire {model} --undo), then upload it again")
 
 
-def _too_large(size: int) -> dict[str, object]:
-    message = (
-        f"{size / 2**20:,.0f} MiB are more than the {DEFAULT_LIMITS.max_bytes // 2**20} MiB that one upload may have"
-    )
+def _too_large(size: int, most: int) -> dict[str, object]:
+    message = f"{size / 2**20:,.0f} MiB are more than the {most // 2**20} MiB that one upload may have"
     return _reason("TOO_LARGE", message, "split it into several uploads")

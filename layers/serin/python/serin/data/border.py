@@ -13,6 +13,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,15 +75,14 @@ class Border:
         return cls(**{**body, "moved_in": tuple(body["moved_in"]), "moved_out": tuple(body["moved_out"])})
 
 
-def dump_keys(**arrays: Keys) -> bytes:
+def write_keys(path: Path, **arrays: Keys) -> None:
     """Write keys as .npz; the same keys give the same bytes."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load_keys(content: bytes) -> dict[str, Keys]:
-    """Read what `dump_keys` wrote. Raises Unverified where the bytes are no such file."""
+    """Read what `write_keys` wrote. Raises Unverified where the bytes are no such file."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             return {name: archive[name].astype(np.uint64) for name in archive.files}
@@ -119,9 +119,12 @@ def hash_text(text: str) -> int:
 def mix(bits: Keys) -> Keys:
     """Spread 64 bits evenly. Source: Steele, Lea and Flood, SplittableRandom (2014), its finaliser."""
     bits = bits + np.uint64(0x9E3779B97F4A7C15)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
+    bits ^= bits >> np.uint64(30)
+    bits *= np.uint64(0xBF58476D1CE4E5B9)
+    bits ^= bits >> np.uint64(27)
+    bits *= np.uint64(0x94D049BB133111EB)
+    bits ^= bits >> np.uint64(31)
+    return bits
 
 
 def _is_missing(column: NDArray[Any]) -> Mask:

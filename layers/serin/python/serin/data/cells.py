@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -37,8 +38,30 @@ def is_text(cells: pd.Series) -> bool:
     return isinstance(cells.dtype, pd.StringDtype)
 
 
+def is_coded(cells: pd.Series) -> bool:
+    """Tell whether cells are text of which each occurs once, and codes into these: then little is to be read."""
+    return isinstance(cells.dtype, pd.CategoricalDtype)
+
+
+def _distinct(cells: pd.Series) -> pd.Series:
+    return pd.Series(cells.cat.categories, dtype="str")
+
+
+def _of_codes(cells: pd.Series, parsed: Parsed) -> Parsed:
+    """Give what was read of the distinct cells for each cell; a code of -1 is a missing one."""
+    codes = cells.cat.codes.to_numpy()
+    return Parsed(
+        np.append(parsed.values, np.nan)[codes],
+        np.append(parsed.missing, True)[codes],
+        np.append(parsed.wrong, False)[codes],
+    )
+
+
 def find_missing(cells: pd.Series, spellings: Collection[str] = MISSING, notation: Notation = OWN) -> Mask:
     """Find the cells that hold nothing: null, empty, or one of the spellings of it, in lower case."""
+    if cells.dtype == np.float64:
+        missing: Mask = np.isnan(cells.to_numpy())
+        return missing
     if not is_text(cells):
         return cells.isna().to_numpy()
     folded = cells.str.strip().str.lower()
@@ -47,10 +70,13 @@ def find_missing(cells: pd.Series, spellings: Collection[str] = MISSING, notatio
 
 def parse_numbers(cells: pd.Series, notation: Notation = OWN) -> Parsed:
     """Read numbers, each to the nearest float64 as Python's float does. Written infinities, and 1e400, are infinite."""
+    if is_coded(cells):
+        return _of_codes(cells, parse_numbers(_distinct(cells), notation))
     missing = find_missing(cells, notation=notation)
     if not is_text(cells):
         if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_bool_dtype(cells.dtype):
-            return Parsed(cells.to_numpy(dtype=np.float64, na_value=np.nan), missing, np.zeros(len(cells), dtype=bool))
+            numbers = cells.to_numpy() if cells.dtype == np.float64 else cells.to_numpy(np.float64, na_value=np.nan)
+            return Parsed(numbers, missing, np.zeros(len(cells), dtype=bool))
         return Parsed(np.full(len(cells), np.nan), missing, ~missing)
     text = cells.str.strip()
     if notation.has_own_numbers:
@@ -63,6 +89,8 @@ def parse_numbers(cells: pd.Series, notation: Notation = OWN) -> Parsed:
 
 def parse_booleans(cells: pd.Series, notation: Notation = OWN) -> Parsed:
     """Read true and false, yes and no, 1 and 0 as 1.0 and 0.0."""
+    if is_coded(cells):
+        return _of_codes(cells, parse_booleans(_distinct(cells), notation))
     missing = find_missing(cells, notation=notation)
     if is_text(cells):
         return _parse_each(cells.str.strip().str.lower(), missing, BOOLEANS.get)
@@ -80,6 +108,8 @@ def parse_times(cells: pd.Series, notation: Notation = OWN) -> Parsed:
     Digits alone, like 1999 or 19991231, are a date only from 1900 to 2100. What lies outside of the years 1 to 9999 is
     no time.
     """
+    if is_coded(cells):
+        return _of_codes(cells, parse_times(_distinct(cells), notation))
     missing = find_missing(cells, notation=notation)
     if pd.api.types.is_datetime64_any_dtype(cells.dtype):
         values = _seconds(cells)
@@ -125,9 +155,23 @@ def parse_categories(
     listed: the categories of the contract; one of them is never read as missing, though it be `NA`, nor otherwise than
     it is written.
     """
+    if is_coded(cells):
+        numbers, distinct, is_missing = _parse_distinct(tuple(cells.cat.categories), tuple(listed), notation)
+        codes = cells.cat.codes.to_numpy()
+        return pd.Series(pd.Categorical.from_codes(numbers[codes], distinct), cells.index), is_missing[codes]
     text = as_text(cells).str.strip()
     missing = find_missing(text, NO_CATEGORY, notation) & ~text.isin(list(listed)).to_numpy()
     return without_points(text, listed).mask(missing), missing
+
+
+@lru_cache(maxsize=256)  # the parts of a table have much the same
+def _parse_distinct(
+    texts: tuple[str, ...], listed: tuple[str, ...], notation: Notation
+) -> tuple[NDArray[np.int64], pd.Index, Mask]:
+    """Read distinct categories: the code of each, and whether it is missing; as the last, those of a missing cell."""
+    values, missing = parse_categories(pd.Series(texts, dtype="str"), listed, notation)
+    codes, distinct = pd.factorize(values)
+    return np.append(codes, -1), pd.Index(distinct, dtype="str"), np.append(missing, True)
 
 
 def without_points(text: pd.Series, listed: Collection[str] = ()) -> pd.Series:
@@ -141,6 +185,8 @@ def as_text(cells: pd.Series) -> pd.Series:
     """Give cells as text: whole numbers without a point, booleans as true and false, times in ISO 8601."""
     if is_text(cells):
         return cells
+    if is_coded(cells):
+        return cells.astype("str")
     if pd.api.types.is_bool_dtype(cells.dtype):
         return cells.map({True: "true", False: "false"}, na_action="ignore").astype("str")
     return cells.map(_written, na_action="ignore").astype("str")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -29,9 +31,8 @@ from serin.data.cells import (
     without_points,
 )
 from serin.data.learnable import MOST_ROWS
-from serin.data.row_keys import Beside, Earlier, columns_hash, keys_by_row, place_rows
-from serin.data.split import as_columns
-from serin.data.storage import load_names, load_table
+from serin.data.row_keys import Beside, Earlier, HashedFrame, columns_hash, keys_by_row, place_rows
+from serin.data.storage import as_columns, load_last, load_names, load_table
 from serin.errors import NotFound, Refused, Unverified
 from serin.registry.ids import sha256
 from serin.registry.keys import dataset_prefix
@@ -103,7 +104,7 @@ class DatasetFiles:
         """
         if name := dataset.file("keys"):
             return Beside.from_bytes(self._file(dataset, name)).keys
-        return keys_by_row(load_table(self._file(dataset, "data.npz")))
+        return keys_by_row(load_table(self._file(dataset, dataset.table)))
 
     def beside(self, dataset: Dataset, contract: Contract) -> Earlier | None:
         """What is beside a dataset's rows, by those features of the contract that it has; None where it has none.
@@ -120,7 +121,7 @@ class DatasetFiles:
         if misfit or not contract.features or is_bad.all():
             return None
         good = np.flatnonzero(~is_bad)
-        hashed, _ = place_rows(frame.iloc[good], contract)
+        hashed, _ = place_rows(HashedFrame.of(frame.iloc[good], contract), contract)
         beside = Beside(self.keys(dataset)[good], hashed.names, hashed.rows, hashed.columns)
         return Earlier(beside, tuple(contract.features))
 
@@ -129,32 +130,37 @@ class DatasetFiles:
         used = [*contract.features, contract.target]
         frames: list[pd.DataFrame] = []
         for dataset in reversed(datasets):
-            frame, is_bad, misfit = self._typed(dataset, contract, lenient=True)
+            frame, is_bad, misfit = self._typed(dataset, contract, lenient=True, last=2 * MOST_ROWS)
             if not misfit:
-                frames.append(frame.loc[~is_bad, used].tail(MOST_ROWS).copy())  # not the whole table in memory
+                frames.append(frame.loc[~is_bad, used].tail(MOST_ROWS))
             if sum(map(len, frames)) >= MOST_ROWS:
                 break
         if not frames:
             return None
         return as_columns(pd.concat(frames[::-1], ignore_index=True).tail(MOST_ROWS), *used)
 
-    def _typed(self, dataset: Dataset, contract: Contract, *, lenient: bool = False) -> tuple[pd.DataFrame, Mask, str]:
-        """A dataset's columns as the contract reads them, which rows break it, and why it cannot be read, or ''."""
-        table = load_table(self._file(dataset, "data.npz"))
+    def _typed(
+        self, dataset: Dataset, contract: Contract, *, lenient: bool = False, last: int | None = None
+    ) -> tuple[pd.DataFrame, Mask, str]:
+        """A dataset's columns as the contract reads them, which rows break it, and why it cannot be read, or ''.
+
+        last: how many of its last rows; all, where left out.
+        """
+        table = self._load(dataset, dataset.table, last)
         rest = dataset.file("rest")
         other: pd.DataFrame | None = None
-        is_bad = np.zeros(dataset.rows, dtype=bool)
+        is_bad = np.zeros(len(table), dtype=bool)
         columns: dict[str, Any] = {}
         for name, kind, listed, notation, is_needed in _wanted(contract, lenient=lenient):
             if name in table.columns:
                 cells = table[name]
             else:
                 if other is None:
-                    other = load_table(self._file(dataset, rest)) if rest else pd.DataFrame(index=range(dataset.rows))
+                    other = self._load(dataset, rest, last) if rest else pd.DataFrame(index=table.index)
                 if name not in other.columns:
                     if is_needed:
                         return table, is_bad, f"it has no column {name}"
-                    columns[name] = _absent(kind, dataset.rows)
+                    columns[name] = _absent(kind, len(table))
                     continue
                 cells = other[name]
             columns[name], is_wrong, is_missing = _read(cells, kind, listed, notation, is_typed=name in table.columns)
@@ -163,15 +169,27 @@ class DatasetFiles:
             is_bad |= ~columns[contract.target].isin(list(contract.classes)).to_numpy()
         return pd.DataFrame(columns), is_bad, ""
 
+    def _load(self, dataset: Dataset, name: str, last: int | None) -> pd.DataFrame:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            if self.data.fetch(dataset_prefix(self.model, dataset.id) + name, None, path) != dataset.files[name]:
+                raise _other_digest(dataset, name)
+            table = load_last(path, last)
+        return table if last is None else table.tail(last).reset_index(drop=True)
+
     def _columns(self, dataset: Dataset) -> set[str]:
-        files = ("data.npz", dataset.file("rest"))
+        files = (dataset.table, dataset.file("rest"))
         return {column for name in files if name for column in load_names(self._file(dataset, name))}
 
     def _file(self, dataset: Dataset, name: str) -> bytes:
         content = self.data.get(dataset_prefix(self.model, dataset.id) + name)
         if sha256(content) != dataset.files[name]:
-            raise Unverified(f"{name} of dataset {dataset.id} does not have the digest that was registered")
+            raise _other_digest(dataset, name)
         return content
+
+
+def _other_digest(dataset: Dataset, name: str) -> Unverified:
+    return Unverified(f"{name} of dataset {dataset.id} does not have the digest that was registered")
 
 
 def _only_with(contract: Contract, columns: Collection[str]) -> Contract:

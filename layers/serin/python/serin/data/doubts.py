@@ -6,38 +6,43 @@ what was learned, labels that nobody had before, rows that were there already.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import pandas as pd
 
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
 from serin.data.labels import NewLabel, spelled_alike
-from serin.data.learnable import choose_rows, probe_upload
+from serin.data.learnable import probe_upload
 from serin.data.reasons import Reason
 from serin.data.ridge import Columns
 from serin.data.row_keys import Repeats
-from serin.data.split import as_columns
+from serin.data.storage import as_columns
 
 MOST_REPEATED = 0.4  # of its rows; a table in which each comes twice has a half
 _DECIDE = "Accept it if it is right (serin accept); else refuse it (serin refuse), and send it corrected."
 
 
 def doubt_upload(
-    table: pd.DataFrame,
+    rows: int,
+    some: pd.DataFrame,
     before: Columns | None,
     contract: Contract,
     *,
+    labels: Collection[str],
     repeats: Repeats,
     new_labels: Sequence[NewLabel],
 ) -> Iterator[Reason]:
-    """Say what speaks against learning from an upload. table: typed; before: the last rows of the datasets before."""
-    rows = len(table)
+    """Say what speaks against learning from an upload.
+
+    some: those of its rows that `choose_rows` chooses, typed; before: the last rows of the datasets before; labels: of
+    all its rows, each once.
+    """
     yield from _doubt_repeats(rows, repeats)
     yield from _doubt_labels(rows, new_labels, contract)
-    yield from _doubt_spellings(table, contract)
+    yield from _doubt_spellings(labels, contract)
     if before is not None:
-        yield from _doubt_learnability(table, before, contract)
+        yield from _doubt_learnability(some, before, contract)
 
 
 def _doubt_repeats(rows: int, repeats: Repeats) -> Iterator[Reason]:
@@ -67,10 +72,8 @@ def _doubt_labels(rows: int, new_labels: Sequence[NewLabel], contract: Contract)
     )
 
 
-def _doubt_spellings(table: pd.DataFrame, contract: Contract) -> Iterator[Reason]:
-    if contract.task is Task.REGRESSION:
-        return
-    alike = spelled_alike([str(label) for label in table[contract.target].unique()])
+def _doubt_spellings(labels: Collection[str], contract: Contract) -> Iterator[Reason]:
+    alike = spelled_alike(labels)
     if alike:
         named = "; ".join(" and ".join(map(repr, group)) for group in alike[:3])
         yield Reason(
@@ -82,10 +85,10 @@ def _doubt_spellings(table: pd.DataFrame, contract: Contract) -> Iterator[Reason
         )
 
 
-def _doubt_learnability(table: pd.DataFrame, before: Columns, contract: Contract) -> Iterator[Reason]:
+def _doubt_learnability(some: pd.DataFrame, before: Columns, contract: Contract) -> Iterator[Reason]:
     used = [*contract.features, contract.target]
     probe = probe_upload(
-        as_columns(table.iloc[choose_rows(len(table))], *used),
+        as_columns(some, *used),
         {name: before[name] for name in used if name in before},
         target=contract.target,
         is_values=contract.task is Task.REGRESSION,

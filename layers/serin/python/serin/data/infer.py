@@ -12,9 +12,11 @@ from serin.contract.metrics import Task
 from serin.contract.notation import Notation
 from serin.contract.serving_spec import NO_CATEGORY
 from serin.data.cells import find_missing
-from serin.data.expect import expect
+from serin.data.expect import expect_table
 from serin.data.labels import spelled_alike
-from serin.data.read import DEFAULT_LIMITS, Limits, RawTable, Unreadable, read_table
+from serin.data.limits import DEFAULT_LIMITS, Limits, Unreadable
+from serin.data.raw_table import RawTable
+from serin.data.read import read_table
 from serin.data.reasons import nearest
 from serin.data.recognise import Recognised, Spelling, recognise
 from serin.data.suggest import LEAST_ROWS, Column, Role, Suggestion, choose_task, name_classes, suggest
@@ -226,14 +228,14 @@ def _data_rules(head: list[str], raw: RawTable, suggestions: list[Suggestion]) -
     """Write the section `data` so that the file is accepted. Raises Unreadable where no such rules do."""
     ignored = [suggestion for suggestion in suggestions if suggestion.role is Role.IGNORED]
     lenient = f"data: {{max_bad_rows: 99%, min_rows: {LEAST_ROWS}}}"
-    finding = expect(raw, parse_contract("\n".join([*head, lenient]), "the new contract"))
-    if finding.refusals:
-        first = finding.refusals[0]
+    outcome = expect_table(raw, parse_contract("\n".join([*head, lenient]), "the new contract"))
+    if outcome.refusals:
+        first = outcome.refusals[0]
         raise Unreadable(first.code, first.message, fix="Send a table with more rows that can be learned from.")
-    rows, bad = len(raw.lines), int(finding.is_bad.sum())
+    rows, bad = outcome.rows, outcome.bad_rows
     rules: list[str] = []
     if bad > rows * 0.01:
-        share, most = math.ceil(bad / rows * 100), max(finding.reasons, key=lambda reason: reason.count)
+        share, most = math.ceil(bad / rows * 100), max(outcome.reasons, key=lambda reason: reason.count)
         rules.append(f"  max_bad_rows: {share}%  # as many of this file are set aside: {on_one_line(most.message)}")
     if rows - bad < 100:
         rules.append(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,30 +16,75 @@ from serin.contract.metrics import Task
 from serin.contract.model import Contract
 from serin.contract.notation import Notation
 from serin.contract.serving_spec import SpecFeature
-from serin.data.cells import Mask, Parsed, as_text, parse_booleans, parse_categories, parse_numbers, parse_times
-from serin.data.read import RawTable
+from serin.data.cells import Mask, Parsed, parse_booleans, parse_categories, parse_numbers, parse_times
+from serin.data.raw_table import RawTable
 from serin.data.reasons import ROWS_NAMED, Reason, name_spellings
 from serin.serving.rows.encode import MAX_MAGNITUDE, bounds_of
 
 FAULTS_NAMED = 10  # of one row
+MOST_VALUES = 100_000  # that are told apart, of one fault
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Cells of one column that break one rule."""
+    """Cells of one column that break one rule. values: what they hold, each once, where that is said; known: what may
+    have been meant.
+    """
 
     code: str
     column: str
     cells: Mask
     problem: str
     fix: str
+    values: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Tally:
+    """One fault over all parts of a table. lines: the first it is in; example: its first cell, as it was written."""
+
+    fault: Fault
+    count: int = 0
+    lines: list[int] = field(default_factory=list)
+    example: object = None
+    values: dict[str, None] = field(default_factory=dict)
+
+    def add(self, fault: Fault, raw: RawTable) -> None:
+        places = np.flatnonzero(fault.cells)
+        if not self.count:
+            self.example = raw.cell(fault.column, int(places[0])) if fault.column in raw.frame else None
+        self.lines += raw.lines[places[: ROWS_NAMED - len(self.lines)]].tolist()
+        self.count += len(places)
+        if len(self.values) < MOST_VALUES:
+            self.values.update(dict.fromkeys(fault.values))
+
+    def reason(self, rows: int, place: str) -> Reason:
+        """Say what is wrong. rows: of the whole table; place: what its lines count."""
+        fault, cell = self.fault, self.example
+        problem = f"{fault.problem}: {name_spellings([*self.values], fault.known)}" if self.values else fault.problem
+        example = f": {_shortened(cell)!r}" if isinstance(cell, str) and cell.strip() else ""
+        if example and fault.code == "MISSING":
+            example += ", which is read as empty"
+        where = "1 row" if self.count == 1 else f"{self.count:,} of {rows:,} rows"
+        message = f"{fault.column} {problem}, in {where}; first in {place} {self.lines[0]:,}{example}"
+        return Reason(fault.code, message, fault.fix, fault.column, tuple(self.lines), self.count)
+
+
+def tally(tallies: dict[tuple[str, ...], Tally], faults: Iterable[Fault], raw: RawTable) -> None:
+    """Add the faults of a part to those of the parts before."""
+    for fault in faults:
+        key = (fault.column, fault.code, fault.problem, fault.fix)
+        tallies.setdefault(key, Tally(fault)).add(fault, raw)
 
 
 def read_columns(frame: pd.DataFrame, contract: Contract) -> tuple[dict[str, Any], list[Fault]]:
+    """Read a part of a table as the contract says; a column that it has not is empty."""
     columns: dict[str, Any] = {}
     faults: list[Fault] = []
+    absent = pd.Series(np.nan, index=frame.index)
     for name, feature in contract.features.items():
-        columns[name], of_column = read_feature(name, frame[name], feature, contract.read.of(name))
+        columns[name], of_column = read_feature(name, frame.get(name, absent), feature, contract.read.of(name))
         faults += of_column
     kind = FeatureType.CATEGORY if contract.task is Task.CLASSIFICATION else FeatureType.NUMBER
     others = {contract.target: Feature(type=kind, values=contract.classes)}
@@ -47,12 +92,12 @@ def read_columns(frame: pd.DataFrame, contract: Contract) -> tuple[dict[str, Any
         others.setdefault(contract.entity, Feature(type=FeatureType.CATEGORY))
     for name, feature in others.items():
         if name not in columns:
-            columns[name], of_column = read_feature(name, frame[name], feature, contract.read.of(name))
+            columns[name], of_column = read_feature(name, frame.get(name, absent), feature, contract.read.of(name))
             faults += [_of_role(fault, contract) for fault in of_column]
     if contract.time is not None and contract.time not in columns:
         notation = contract.read.of(contract.time)
-        parsed = parse_times(frame[contract.time], notation)
-        columns[contract.time] = parsed.values
+        parsed = parse_times(frame.get(contract.time, absent), notation)
+        columns[contract.time] = np.round(parsed.values * 1e6) / 1e6
         faults.append(replace(_missing(contract.time, parsed.missing), fix=_NEEDED))
         faults.append(Fault("TIME", contract.time, parsed.wrong, "holds no time", _how_times_are_written(notation)))
     return columns, [fault for fault in faults if fault.cells.any()]
@@ -118,6 +163,11 @@ def _missing(name: str, missing: Mask) -> Fault:
 
 def _out_of_range(name: str, parsed: Parsed, feature: Feature | SpecFeature) -> Iterator[Fault]:
     values = parsed.values
+    low, high = bounds_of(feature)
+    least, most = np.fmin.reduce(values, initial=np.inf), np.fmax.reduce(values, initial=-np.inf)
+    is_whole = feature.type != FeatureType.INTEGER or bool((np.isnan(values) | (values == np.floor(values))).all())
+    if is_whole and max(low, -MAX_MAGNITUDE) <= least and most <= min(high, MAX_MAGNITUDE):
+        return
     too_large = np.abs(values) > MAX_MAGNITUDE
     problem = f"is infinite, or beyond {MAX_MAGNITUDE:g}, the most that a number may be"
     yield Fault("DOMAIN", name, too_large, problem, "Correct the values, or leave them empty.")
@@ -125,10 +175,9 @@ def _out_of_range(name: str, parsed: Parsed, feature: Feature | SpecFeature) -> 
         broken = ~np.isnan(values) & ~too_large & (values != np.floor(values))
         fix = "Write whole numbers, or let the contract say `type: number`."
         yield Fault("TYPE", name, broken, "should hold a whole number and does not", fix)
-    low, high = bounds_of(feature)
     outside = ~too_large & ((values < low) | (values > high))
-    least, most = (None if bound is None else f"{bound:,.12g}" for bound in (feature.min, feature.max))
-    allowed = f"{least} to {most}" if least and most else f"{least} or more" if least else f"{most} or less"
+    from_, to = (None if bound is None else f"{bound:,.12g}" for bound in (feature.min, feature.max))
+    allowed = f"{from_} to {to}" if from_ and to else f"{from_} or more" if from_ else f"{to} or less"
     fix = "Correct the values; where they are right, widen min and max in the contract."
     yield Fault("DOMAIN", name, outside, f"is outside of what the contract allows, {allowed}", fix)
 
@@ -136,33 +185,23 @@ def _out_of_range(name: str, parsed: Parsed, feature: Feature | SpecFeature) -> 
 def _unlisted(name: str, values: pd.Series, listed: tuple[str, ...]) -> Fault:
     unlisted = ~values.isin(list(listed)).to_numpy() & values.notna().to_numpy()
     categories = [str(value) for value in pd.unique(values[unlisted])]
-    problem = f"holds categories that the contract does not list: {name_spellings(categories, listed)}"
-    return Fault("DOMAIN", name, unlisted, problem, "Correct the spelling, or list the category in the contract.")
-
-
-def reason_of(fault: Fault, raw: RawTable) -> Reason:
-    places = np.flatnonzero(fault.cells)
-    lines = raw.lines[places[:ROWS_NAMED]].tolist()
-    cell = as_text(raw.frame[fault.column].iloc[places[:1]]).iloc[0]
-    example = f": {_shortened(cell)!r}" if isinstance(cell, str) and cell.strip() else ""
-    if example and fault.code == "MISSING":
-        example += ", which is read as empty"
-    rows = "1 row" if len(places) == 1 else f"{len(places):,} of {len(raw.lines):,} rows"
-    message = f"{fault.column} {fault.problem}, in {rows}; first in {raw.place} {lines[0]:,}{example}"
-    return Reason(fault.code, message, fault.fix, fault.column, tuple(lines), len(places))
+    fix = "Correct the spelling, or list the category in the contract."
+    return Fault(
+        "DOMAIN", name, unlisted, "holds categories that the contract does not list", fix, tuple(categories), listed
+    )
 
 
 def _shortened(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:40]}…"
 
 
-def mark_bad(faults: list[Fault], is_bad: Mask) -> Mask:
+def mark_bad(faults: Sequence[Fault], is_bad: Mask) -> Mask:
     for fault in faults:
         is_bad = is_bad | fault.cells
     return is_bad
 
 
-def explain_rows(faults: list[Fault], is_bad: Mask) -> NDArray[np.object_]:
+def explain_rows(faults: Sequence[Fault], is_bad: Mask) -> NDArray[np.object_]:
     """Say of each bad row what is wrong with it; rows with the same faults share one text."""
     kinds, texts = np.zeros(int(is_bad.sum()), dtype=np.int64), [""]
     for fault in faults:

@@ -7,20 +7,22 @@ freely. Where rows are repeated as no table repeats them by itself, the copies s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from serin.contract.model import Contract
-from serin.data.border import ALL, Keys, Mask, dump_keys, hash_text, load_keys, mix
+from serin.data.border import ALL, Keys, Mask, hash_text, load_keys, mix, write_keys
 
 MOST_KNOWN = 2_000_000  # rows before, of which it is counted how often they occur; more tell hardly more
 MOST_COUNTED = 12  # how often a row occurs, beyond which nobody looks whether that is natural
 SURE = 3.0  # standard errors
+ROWS_AT_ONCE = 1 << 20
 FEW_REPEATS = 0.01  # of the rows
 MANY_REPEATS = 0.3  # of the rows; of fewer nobody asks whether they are copies
 LEAST_REPEATED = 100  # rows that come more than once; fewer may be all that there are
@@ -41,9 +43,9 @@ class Beside:
     rows: Keys
     columns: int
 
-    def to_bytes(self) -> bytes:
+    def write(self, path: Path) -> None:
         columns = np.array([self.columns], dtype=np.uint64)
-        return dump_keys(keys=self.keys, names=self.names, rows=self.rows, columns=columns)
+        write_keys(path, keys=self.keys, names=self.names, rows=self.rows, columns=columns)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Beside:
@@ -74,38 +76,84 @@ class Repeats:
 def columns_hash(contract: Contract) -> int:
     """Hash which columns `place_rows` reads, and as what: hashes of others cannot be compared with its own."""
     features = [f"{name}\t{feature.is_numeric}" for name, feature in contract.features.items()]
-    return hash_text("\n".join([*sorted(features), "", contract.task, *sorted(_others(contract))]))
+    return hash_text("\n".join([*sorted(features), "", contract.task, *sorted(other_columns(contract))]))
+
+
+class Hashed(Protocol):
+    """A typed table as `place_rows` sees it.
+
+    features, rows: hashes of each row's features, and of all that is read of it.
+    """
+
+    @property
+    def features(self) -> Keys: ...
+
+    @property
+    def rows(self) -> Keys: ...
+
+    def hash_rows(self, columns: Sequence[str]) -> Keys:
+        """Hash each row's values in these columns."""
+
+    def take(self, places: NDArray[np.int64]) -> pd.DataFrame:
+        """Give some rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class HashedFrame:
+    """A table in memory, hashed."""
+
+    frame: pd.DataFrame
+    features: Keys
+    rows: Keys
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, contract: Contract) -> HashedFrame:
+        features, rows = hash_table(frame, contract)
+        return cls(frame, features, rows)
+
+    def hash_rows(self, columns: Sequence[str]) -> Keys:
+        return row_hashes(self.frame, columns)
+
+    def take(self, places: NDArray[np.int64]) -> pd.DataFrame:
+        return self.frame.iloc[places]
+
+
+def hash_table(frame: pd.DataFrame, contract: Contract) -> tuple[Keys, Keys]:
+    """Hash of each row its features, and all that is read of it."""
+    features = row_hashes(frame, list(contract.features))
+    return features, mix(features + row_hashes(frame, other_columns(contract)))
 
 
 def place_rows(
-    table: pd.DataFrame, contract: Contract, earlier: Iterable[tuple[Earlier, bool]] = ()
+    table: Hashed, contract: Contract, earlier: Iterable[tuple[Earlier, bool]] = ()
 ) -> tuple[Beside, Repeats]:
     """Give the rows of a typed table their keys, and count which of them repeat others.
 
     earlier: of all datasets before, the oldest first, and whether their rows count as known; each is looked at once, so
     that one is in memory at a time.
     """
-    features = row_hashes(table, list(contract.features))
-    rows = mix(features + row_hashes(table, _others(contract)))
-    read, known, whole = columns_hash(contract), Known.none(rows), Inherited.none(rows)
+    features, rows, read = table.features, table.rows, columns_hash(contract)
+    known, whole = Known.none(rows), None
     inherited: dict[tuple[str, ...], Inherited] = {}
     for before, is_known in earlier:
         if before.features not in inherited:
-            inherited[before.features] = Inherited.none(row_hashes(table, before.features))
+            hashes = features if before.features == tuple(contract.features) else table.hash_rows(before.features)
+            inherited[before.features] = Inherited.none(hashes)
         inherited[before.features].look(before.beside.names, before.beside.keys)
         if before.beside.columns == read:
+            whole = whole or Inherited.none(rows)
             whole.look(content_keys(before.beside.rows), before.beside.keys)
             if is_known:
                 known.look(before.beside.rows)
     repeats = known.count_repeats(rows)
-    if not known.rows and repeats.count > repeats.unnatural and _is_copied(table, contract, features, rows):
+    if not known.rows and repeats.count > repeats.unnatural and _is_copied(table, contract):
         repeats = Repeats(repeats.count, repeats.count)
     names, are_copies = content_keys(features), repeats.unnatural > 0
     keys = _named(features, np.zeros(len(features), dtype=np.int64)) if are_copies else names
     # Rows that came without a feature are told by the others, better by all of them, and best by all that is read.
     for group in sorted(inherited, key=lambda group: (len(group), group)):
         keys = inherited[group].or_else(keys, are_copies=are_copies)
-    return Beside(whole.or_else(keys, are_copies=are_copies), names, rows, read), repeats
+    return Beside(whole.or_else(keys, are_copies=are_copies) if whole else keys, names, rows, read), repeats
 
 
 def keys_by_row(table: pd.DataFrame) -> Keys:
@@ -115,7 +163,7 @@ def keys_by_row(table: pd.DataFrame) -> Keys:
     return _named(rows, np.zeros(len(rows), dtype=np.int64)) if are_copies else content_keys(rows)
 
 
-def _others(contract: Contract) -> list[str]:
+def other_columns(contract: Contract) -> list[str]:
     names = (contract.target, contract.entity, contract.time)
     return list(dict.fromkeys(name for name in names if name and name not in contract.features))
 
@@ -126,7 +174,14 @@ def content_keys(hashes: Keys) -> Keys:
 
 
 def _named(hashes: Keys, occurrence: NDArray[np.int64]) -> Keys:
-    return mix(hashes + mix(occurrence.astype(np.uint64)))
+    names = np.empty_like(hashes)
+    for part in _slices(len(hashes)):  # so that what comes in between is small
+        names[part] = mix(hashes[part] + mix(occurrence[part].astype(np.uint64)))
+    return names
+
+
+def _slices(rows: int) -> Iterator[slice]:
+    return (slice(start, start + ROWS_AT_ONCE) for start in range(0, rows, ROWS_AT_ONCE))
 
 
 @dataclass(slots=True)
@@ -212,8 +267,27 @@ class Known:
 
 
 def occurrences(hashes: Keys) -> NDArray[np.int64]:
-    """Count for each row how many equal ones stand before it."""
-    return np.asarray(pd.Series(hashes).groupby(hashes).cumcount(), dtype=np.int64)
+    """Count for each row how many equal ones stand before it. As a rule few have one: only these are looked at."""
+    repeated = np.concatenate([distinct[counts > 1] for distinct, counts in _counted(hashes)])
+    count = np.zeros(len(hashes), dtype=np.int64)
+    if len(repeated):
+        places, which = [], []
+        for part in _slices(len(hashes)):
+            place = np.minimum(np.searchsorted(repeated, hashes[part]), len(repeated) - 1)
+            some = np.flatnonzero(repeated[place] == hashes[part])
+            places.append(some + part.start)
+            which.append(place[some])
+        count[np.concatenate(places)] = pd.Series(np.concatenate(which)).groupby(np.concatenate(which)).cumcount()
+    return count
+
+
+def _counted(hashes: Keys) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
+    """Count how often each hash occurs, in their order; a sixteenth of them at a time, so that little is sorted."""
+    first_bits = np.empty(len(hashes), dtype=np.uint8)
+    for part in _slices(len(hashes)):
+        first_bits[part] = hashes[part] >> np.uint64(60)
+    for bits in range(16):
+        yield np.unique(hashes[first_bits == bits], return_counts=True)
 
 
 def row_hashes(frame: pd.DataFrame, columns: Collection[str]) -> Keys:
@@ -223,8 +297,10 @@ def row_hashes(frame: pd.DataFrame, columns: Collection[str]) -> Keys:
         salt = np.uint64(hash_text(name))
         column = frame[name]
         if pd.api.types.is_numeric_dtype(column.dtype):
-            numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
-            bits = np.where(np.isnan(numbers), np.nan, numbers + 0.0).view(np.uint64)  # + 0.0 makes -0.0 one with 0.0
+            numbers = column.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0  # makes -0.0 one with 0.0
+            if (is_missing := np.isnan(numbers)).any():
+                numbers[is_missing] = np.nan  # of which there are many
+            bits = numbers.view(np.uint64)
         else:
             codes, distinct = pd.factorize(column)
             hashes = np.array([*(hash_text(str(value)) for value in distinct), 0], dtype=np.uint64)
@@ -266,7 +342,9 @@ def _unnatural_within(rows: Keys) -> int:
     Rows that occur at random, however unevenly, occur n times so often that n! f(n) are moments; and of moments the
     square of one is at most the product of its neighbours (Cauchy and Schwarz).
     """
-    often = np.bincount(np.unique(rows, return_counts=True)[1], minlength=MOST_COUNTED + 2).astype(np.float64)
+    often = np.zeros(MOST_COUNTED + 2)
+    for _, counts in _counted(rows):
+        often += np.bincount(np.minimum(counts, MOST_COUNTED + 2), minlength=MOST_COUNTED + 3)[:-1]
     unnatural = 0
     for times in range(2, MOST_COUNTED + 1):
         more = often[times + 1] + SURE * np.sqrt(often[times + 1] + 1)  # for one that is rare may be missing by chance
@@ -276,20 +354,21 @@ def _unnatural_within(rows: Keys) -> int:
     return unnatural
 
 
-def _is_copied(table: pd.DataFrame, contract: Contract, features: Keys, rows: Keys) -> bool:
+def _is_copied(table: Hashed, contract: Contract) -> bool:
     """Tell whether the many repeats of a table can only be copies, however evenly they were drawn.
 
     So it is where either half of the features tells the repeated rows apart: rows that came by themselves would meet
     in one half and differ in the other. But where rows of the same features differ in the target, features come again
-    by themselves, as those of products do that are sold often. features, rows: hashes.
+    by themselves, as those of products do that are sold often.
     """
+    features, rows = table.features, table.rows
     distinct, first, counts = np.unique(rows, return_index=True, return_counts=True)
     repeated = first[counts > 1]
     if len(rows) - len(distinct) < MANY_REPEATS * len(rows) or len(repeated) < LEAST_REPEATED:
         return False
     if len(_distinct(features)) < MOSTLY * len(distinct):
         return False
-    some = table.iloc[repeated]
+    some = table.take(repeated)
     by_values = sorted(contract.features, key=lambda name: len(_distinct(row_hashes(some, [name]))), reverse=True)
     halves = by_values[::2], by_values[1::2]
     return all(len(_distinct(row_hashes(some, half))) > MANY_KINDS * len(repeated) for half in halves)

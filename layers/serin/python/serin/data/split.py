@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from serin.contract.metrics import Task
 from serin.contract.model import Contract
 from serin.data.border import ALL, Border, Keys, Mask, hash_values
+from serin.data.storage import as_columns
 
 MOST_HELD_OUT = 20_000  # rows that tell what there is to tell; training can use the others better
 
@@ -63,19 +64,6 @@ def split_holdout(
     if learned.all() or not learned.any():
         raise ValueError("all rows have one key; they cannot be split")
     return np.flatnonzero(learned), np.flatnonzero(~learned), border
-
-
-def as_columns(frame: pd.DataFrame, *names: str | None) -> Mapping[str, NDArray[Any]]:
-    """Give some columns as `load_columns` does; those that are not there are left out."""
-    columns = {}
-    for name in names:
-        if name is not None and name in frame:
-            numeric = pd.api.types.is_numeric_dtype(frame[name].dtype)
-            text = frame[name].astype(object)
-            columns[name] = (
-                frame[name].to_numpy(np.float64) if numeric else text.where(text.notna(), None).to_numpy(object)
-            )
-    return columns
 
 
 def _draw(columns: Mapping[str, NDArray[Any]], keys: Keys, share: float, contract: Contract) -> tuple[Border, Keys]:

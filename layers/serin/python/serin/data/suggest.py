@@ -19,7 +19,8 @@ from serin.contract.notation import OWN, Notation
 from serin.contract.serving_spec import NO_CATEGORY
 from serin.data.cells import MISSING, as_text, find_missing, is_text, parse_numbers, parse_times, without_points
 from serin.data.labels import spelled_alike
-from serin.data.read import RawTable, Unreadable
+from serin.data.limits import Unreadable
+from serin.data.raw_table import RawTable
 from serin.data.recognise import Spelling
 from serin.data.table_faults import MAX_CLASSES
 from serin.data.yaml_text import as_yaml, on_one_line

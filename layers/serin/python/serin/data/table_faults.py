@@ -7,16 +7,15 @@ by `row_faults.py`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from serin.contract.metrics import Task
 from serin.contract.model import Contract
 from serin.contract.serving_spec import ServingSpec
-from serin.data.cells import Mask, as_text, parse_numbers
-from serin.data.labels import count_classes
-from serin.data.read import RawTable
+from serin.data.cells import parse_numbers
+from serin.data.labels import MOST_LABELS, count_classes
 from serin.data.reasons import Reason, nearest
 from serin.profile.profile import Numbers, Profile
 
@@ -33,18 +32,20 @@ def used_columns(contract: Contract) -> dict[str, str]:
     return expected
 
 
-def missing_columns(raw: RawTable, used: Mapping[str, str], optional: Collection[str] = ()) -> Iterator[Reason]:
+def missing_columns(
+    columns: Collection[str], unusable: Mapping[str, str], used: Mapping[str, str], optional: Collection[str] = ()
+) -> Iterator[Reason]:
     """Say which columns cannot be read. optional: those that may be absent, where no other is named much like them."""
-    spare = [str(name) for name in raw.frame.columns if name not in used]
+    spare = [name for name in columns if name not in used]
     for name, role in used.items():
-        if name in raw.unusable:
+        if name in unusable:
             yield Reason(
                 "TYPE",
-                f"the column {name} holds {raw.unusable[name]}; the contract expects {role}",
+                f"the column {name} holds {unusable[name]}; the contract expects {role}",
                 "Send one number, text, boolean or time in each cell.",
                 column=name,
             )
-        elif name not in raw.frame.columns:
+        elif name not in columns:
             near = nearest(name, spare)
             if name in optional and not near:
                 continue
@@ -56,18 +57,17 @@ def missing_columns(raw: RawTable, used: Mapping[str, str], optional: Collection
             )
 
 
-def missing_features(raw: RawTable, spec: ServingSpec) -> Iterator[Reason]:
+def missing_features(columns: Sequence[str], unusable: Mapping[str, str], spec: ServingSpec) -> Iterator[Reason]:
     """Say which features cannot be read; of a table that has none of them, that is each."""
     features = {feature.name: f"a feature of type {feature.type}" for feature in spec.features}
     optional = [feature.name for feature in spec.features if feature.allows_missing]
-    has_some = not raw.frame.columns.intersection(list(features)).empty
     others = dict.fromkeys((spec.target, *spec.other_columns), "")
-    reasons = missing_columns(raw, others | features, optional if has_some else ())
+    has_some = not features.keys().isdisjoint(columns)
+    reasons = missing_columns(columns, unusable, others | features, optional if has_some else ())
     return (reason for reason in reasons if reason.column in features)
 
 
-def too_many_bad(is_bad: Mask, contract: Contract) -> Iterator[Reason]:
-    rows, bad = len(is_bad), int(is_bad.sum())
+def too_many_bad(bad: int, rows: int, contract: Contract) -> Iterator[Reason]:
     allowed = contract.data.max_bad_rows
     if bad > rows * allowed:
         yield Reason(
@@ -78,35 +78,38 @@ def too_many_bad(is_bad: Mask, contract: Contract) -> Iterator[Reason]:
         )
 
 
-def too_few_good(is_bad: Mask, contract: Contract) -> Reason:
-    good = int((~is_bad).sum())
-    return Reason(
-        "TOO_FEW_ROWS",
-        f"there are {good:,} good rows; the contract asks for {contract.data.min_rows:,}",
-        "Send more rows in one upload, or lower data.min_rows in the contract.",
-        count=good,
-    )
+def too_few_good(good: int, contract: Contract) -> Iterator[Reason]:
+    if good < contract.data.min_rows:
+        yield Reason(
+            "TOO_FEW_ROWS",
+            f"there are {good:,} good rows; the contract asks for {contract.data.min_rows:,}",
+            "Send more rows in one upload, or lower data.min_rows in the contract.",
+            count=good,
+        )
 
 
-def unlearnable_target(target: pd.Series, contract: Contract, previous: Profile | None) -> Iterator[Reason]:
-    """Say why a target cannot be learned from its good rows and the previous ones together."""
+def one_value(ends: Collection[float], contract: Contract, previous: Profile | None) -> Iterator[Reason]:
+    """Say that a target of numbers cannot be learned. ends: the least and the most of the good rows' values."""
     name = contract.target
-    if not len(target):
+    before = previous.columns.get(name) if previous else None
+    all_ends = {*ends, *((before.minimum, before.maximum) if isinstance(before, Numbers) else ())} - {None}
+    if ends and len(all_ends) == 1:
+        message = f"the target {name} is {next(iter(ends)):g} in every row; nothing can be learned"
+        yield Reason("ONE_VALUE", message, "Send rows with different values of it.", name)
+
+
+def unlearnable_classes(counts: Counter[str], contract: Contract, previous: Profile | None) -> Iterator[Reason]:
+    """Say why classes cannot be learned from the good rows and the previous ones together. counts: of the good rows."""
+    name = contract.target
+    if not counts:
         return
-    if contract.task is Task.REGRESSION:
-        before = previous.columns.get(name) if previous else None
-        ends = {before.minimum, before.maximum} - {None} if isinstance(before, Numbers) else set()
-        if len(ends | {target.min(), target.max()}) == 1:
-            fix = "Send rows with different values of it."
-            yield Reason(
-                "ONE_VALUE", f"the target {name} is {target.iloc[0]:g} in every row; nothing can be learned", fix, name
-            )
-        return
-    classes = count_classes(target, contract, previous)
+    classes = count_classes(counts, contract, previous)
     if len(classes) > MAX_CLASSES:
-        are_numbers = not parse_numbers(as_text(target), contract.read.of(contract.target)).wrong.any()
+        texts = pd.Series([*counts], dtype="str")
+        are_numbers = not parse_numbers(texts, contract.read.of(contract.target)).wrong.any()
         fix = "Predict a number with `task: regression`." if are_numbers else "Choose a target with fewer classes."
-        message = f"the target {name} has {len(classes):,} classes; at most {MAX_CLASSES} can be told apart"
+        count = f"{len(classes):,}" if len(counts) < MOST_LABELS else f"{MOST_LABELS:,} or more"
+        message = f"the target {name} has {count} classes; at most {MAX_CLASSES} can be told apart"
         yield Reason("MANY_CLASSES", message, fix, name, count=len(classes))
     elif len(classes) == 1:
         message = f"the target {name} is {next(iter(classes))!r} in every row; nothing can be learned"

@@ -25,6 +25,7 @@ FORMAT = 1
 BINS_PER_OCTAVE = 32  # of the coarsest bins; each degree of fineness doubles them
 FINEST = 15
 MOST_BINS = 128  # in use; a column whose coarsest bins are more keeps those
+MOST_COUNTED = 1 << 17  # bins that are counted in one pass
 KEPT_CATEGORIES = 1000
 _LOWEST_EXPONENT = -1074  # of the smallest float64 above 0
 
@@ -121,36 +122,62 @@ def profile_columns(columns: Mapping[str, NDArray[Any]]) -> Profile:
     )
 
 
-def profile_numbers(values: NDArray[np.float64]) -> Numbers:
-    """Summarise one column of numbers, NaN where missing."""
-    present = values[~np.isnan(values)].astype(np.float64) + 0.0  # + 0.0 makes -0.0 one with 0.0
+def profile_numbers(values: NDArray[np.float64], finest: int = FINEST) -> Numbers:
+    """Summarise one column of numbers, NaN where missing. finest: the fineness that its bins have at most."""
+    is_missing = np.isnan(values)
+    missing = int(np.count_nonzero(is_missing))
+    present = values[~is_missing] if missing else values
     if not len(present):
-        return Numbers(len(values), None, None, {}, FINEST)
+        return Numbers(len(values), None, None, {}, finest)
     largest = np.finfo(np.float64).max
-    present = np.clip(present, -largest, largest)
-    fraction, exponent = np.frexp(np.abs(present))  # exact, unlike a logarithm
-    parts = BINS_PER_OCTAVE << FINEST
-    part = ((fraction - 0.5) * (2 * parts)).astype(np.int64)
-    index = (exponent.astype(np.int64) - _LOWEST_EXPONENT) * parts + part + 1
-    index = np.where(present == 0, 0, np.sign(present).astype(np.int64) * index)
-    fineness = _fineness(np.unique(index))
-    bins, counts = np.unique(_coarser(index, FINEST - fineness), return_counts=True)
+    low, high = float(present.min()), float(present.max())
+    if low < -largest or high > largest:
+        present, low, high = np.clip(present, -largest, largest), max(low, -largest), min(high, largest)
+    lowest, highest = (int(_bins(np.array([end]), finest)[0]) for end in (low, high))
+    index, width = _bins(present, finest), highest - lowest + 1
+    if width <= MOST_COUNTED:
+        index -= lowest
+        counts = np.bincount(index, minlength=width)
+        used = np.flatnonzero(counts)
+        counts, used = counts[used], used + lowest
+    else:
+        index.sort()
+        firsts = np.flatnonzero(np.diff(index, prepend=index[0] - 1))
+        counts, used = np.diff(firsts, append=len(index)), index[firsts]
+    fineness = _fineness(used, finest)
+    coarse = _coarser(used, finest - fineness)
+    firsts = np.flatnonzero(np.diff(coarse, prepend=coarse[0] - 1))
     return Numbers(
-        missing=len(values) - len(present),
-        minimum=float(present.min()),
-        maximum=float(present.max()),
-        bins=dict(zip(bins.tolist(), counts.tolist(), strict=True)),
+        missing=missing,
+        minimum=low + 0.0,  # makes -0.0 one with 0.0
+        maximum=high + 0.0,
+        bins=dict(zip(coarse[firsts].tolist(), np.add.reduceat(counts, firsts).tolist(), strict=True)),
         fineness=fineness,
     )
 
 
-def _fineness(used: NDArray[np.int64]) -> int:
+def _bins(values: NDArray[np.float64], fineness: int) -> NDArray[np.int64]:
+    """Give the bin of each value: its exponent and the first bits of its fraction, just as a float64 holds them."""
+    parts = BINS_PER_OCTAVE << fineness
+    index = np.abs(values).view(np.int64)
+    is_small = index < 1 << 52 if int(index.min()) < 1 << 52 else None  # there a float64 has no hidden bit
+    index >>= 52 - (parts.bit_length() - 1)
+    index += (-1022 - _LOWEST_EXPONENT) * parts + 1
+    if is_small is not None:
+        fraction, exponent = np.frexp(np.abs(values[is_small]))
+        part = ((fraction - 0.5) * (2 * parts)).astype(np.int64)
+        index[is_small] = (exponent.astype(np.int64) - _LOWEST_EXPONENT) * parts + part + 1
+        index[values == 0] = 0
+    return np.negative(index, out=index, where=values < 0)
+
+
+def _fineness(used: NDArray[np.int64], finest: int) -> int:
     """Find the highest fineness at which few enough bins are in use. used: the finest bins in use, in their order."""
 
     def in_use(fineness: int) -> int:
-        return 1 + int(np.count_nonzero(np.diff(_coarser(used, FINEST - fineness))))
+        return 1 + int(np.count_nonzero(np.diff(_coarser(used, finest - fineness))))
 
-    return max(bisect_right(range(FINEST + 1), MOST_BINS, key=in_use) - 1, 0)
+    return max(bisect_right(range(finest + 1), MOST_BINS, key=in_use) - 1, 0)
 
 
 def _coarser(index: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
@@ -183,9 +210,14 @@ def bin_bounds(index: int, fineness: int) -> tuple[float, float]:
     return float(sign * low), float(sign * high)
 
 
+def profile_categories(counts: Mapping[str, int], rows: int) -> Categories:
+    """Summarise one column of categories. counts: of each; the rest of the rows miss it."""
+    return _bounded(Counter(counts), missing=rows - sum(counts.values()), others=0)
+
+
 def _categories(values: NDArray[Any]) -> Categories:
-    counts = Counter({value: count for value, count in Counter(values.tolist()).items() if isinstance(value, str)})
-    return _bounded(counts, missing=len(values) - counts.total(), others=0)
+    counts = {value: count for value, count in Counter(values.tolist()).items() if isinstance(value, str)}
+    return profile_categories(counts, len(values))
 
 
 def _bounded(counts: Counter[str], *, missing: int, others: int) -> Categories:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from pathlib import Path
 
 from serin.errors import Unverified
 
@@ -14,6 +15,11 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_verified(read: Callable[[str], bytes], key: str, digest: str | None) -> bytes:
@@ -29,9 +35,9 @@ def receipt_id(key: str, object_version: str) -> str:
     return sha256(json.dumps([key, object_version]).encode())[:32]
 
 
-def dataset_id(data: bytes) -> str:
-    """Name a dataset by its content."""
-    return sha256(data)[:16]
+def dataset_id(content: str) -> str:
+    """Name a dataset by the digest of its rows."""
+    return content[:16]
 
 
 def run_id(*, datasets: Iterable[str], contract_digest: str, code_digest: str) -> str:

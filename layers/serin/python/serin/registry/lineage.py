@@ -75,5 +75,5 @@ def _dataset(dataset: Dataset) -> dict[str, Any]:
         "state": str(dataset.state),
         "state_by": dataset.state_by,
         "state_reason": dataset.state_reason,
-        "data_sha256": dataset.files["data.npz"],
+        "data_sha256": dataset.files[dataset.table],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -86,6 +87,9 @@ class Objects(Protocol):
     def get(self, key: str, version: str | None = None) -> bytes:
         """Read an object. Raises NotFound."""
 
+    def fetch(self, key: str, version: str | None, path: Path) -> str:
+        """Read an object into a file, whatever its size, and give its SHA-256. Raises NotFound."""
+
     def size(self, key: str, version: str | None = None) -> int:
         """Tell an object's size in bytes without reading it. Raises NotFound."""
 
@@ -96,6 +100,9 @@ class Objects(Protocol):
 
     def put(self, key: str, content: bytes, *, by: str = "") -> str:
         """Write an object, and give its version. by: who does so, to be noted with it."""
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Write a file as an object, whatever its size."""
 
     def author(self, key: str, version: str) -> str:
         """Tell who wrote an object, by their own word; empty where that was not noted. Raises NotFound."""

@@ -109,6 +109,16 @@ class Dataset:
         return next((name for name in self.files if name.split(".")[0].split("-")[0] == kind), None)
 
     @property
+    def table(self) -> str:
+        """Name the file of its rows: Parquet, or .npz where it is of before."""
+        return self.file("part") or "data.npz"
+
+    @property
+    def is_of_before(self) -> bool:
+        """Whether it was kept before datasets were Parquet; then its name does not follow from its rows as now."""
+        return self.file("part") is None
+
+    @property
     def written_at(self) -> str:
         """When its table was last written: of those that replace each other the latest counts."""
         return self.sent_at or self.accepted_at

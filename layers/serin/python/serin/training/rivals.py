@@ -23,8 +23,7 @@ from serin.contract.model import Contract
 from serin.contract.serving_spec import Label, ServingSpec, label_text
 from serin.data.border import Border
 from serin.data.datasets import DatasetFiles, Rows, reads_alike
-from serin.data.split import as_columns
-from serin.data.storage import dump_table
+from serin.data.storage import as_columns, dump_table
 from serin.errors import NotFound, Refused, SerinError, Unverified
 from serin.registry.anchor import find_anchor
 from serin.registry.ports import Objects
