@@ -1,7 +1,7 @@
 # Each target makes its own environment first; Python 3.11 or newer is all that must be there.
 PYTHON ?= python3
 ENV ?= dev
-BENCHMARKS := serving cold batch release switch memory honest poison
+BENCHMARKS := serving cold batch data release switch memory honest poison
 BIN := .venv/bin
 PACKAGE := layers/serin/python infra local cli
 
