@@ -135,3 +135,13 @@ def test_profiles_of_other_columns_do_not_merge() -> None:
 def test_what_is_no_profile_is_unverified(text: bytes) -> None:
     with pytest.raises(Unverified, match=r"profile\.json"):
         Profile.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "value", [np.inf, -np.inf, 5e-324, -5e-324, 2.2250738585072014e-308, -0.0, np.finfo(float).max]
+)
+def test_a_column_of_one_value_has_one_bin_whatever_it_is(value: float) -> None:
+    column = profile_numbers(np.array([value] * 3))
+    assert list(column.bins.values()) == [3]
+    assert column == profile_numbers(np.array([value])) + profile_numbers(np.array([value] * 2))
+    assert column.minimum == column.maximum == np.clip(value, -np.finfo(float).max, np.finfo(float).max)

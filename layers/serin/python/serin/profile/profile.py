@@ -132,7 +132,8 @@ def profile_numbers(values: NDArray[np.float64], finest: int = FINEST) -> Number
     largest = np.finfo(np.float64).max
     low, high = float(present.min()), float(present.max())
     if low < -largest or high > largest:
-        present, low, high = np.clip(present, -largest, largest), max(low, -largest), min(high, largest)
+        present = np.clip(present, -largest, largest)
+        low, high = float(present.min()), float(present.max())
     lowest, highest = (int(_bins(np.array([end]), finest)[0]) for end in (low, high))
     index, width = _bins(present, finest), highest - lowest + 1
     if width <= MOST_COUNTED:
