@@ -21,4 +21,4 @@ def test_what_is_read_fits_beside_the_function(function: str) -> None:
     assert bounds.seconds == size["timeout_seconds"]
     assert bounds.disk_mb < size["disk_mb"]
     assert 256 << 20 <= limits.max_sent <= size["disk_mb"] << 18
-    assert 20_000_000 <= limits.max_rows <= 22_000_000
+    assert 13_000_000 <= limits.max_rows <= 14_000_000
