@@ -12,7 +12,7 @@ from math import ceil
 from statistics import pstdev
 from typing import Any
 
-from serin.aws.cloud import Cloud, utc_now
+from serin.aws.cloud import PATIENCE, Cloud, utc_now
 from serin.aws.wiring import checker_in, releaser_in
 from serin.cli.drill_report import tell_drill, write_page
 from serin.cli.examples.tables import to_csv
@@ -159,7 +159,9 @@ class Drill:
         cloud, before = self.environment.cloud, self._route().champion.version
         traffic.ask(self._ever_new(self.rows) if injection.has_traffic else iter(()))
         requests_before, failed_before = traffic.asked, traffic.failed
-        number = register(cloud, self.model, {**PLAN, "tolerance": self.spread, **injection.plan}, injection.edit)
+        plan = {**PLAN, "tolerance": self.spread, **injection.plan}
+        # What drifted before may just now ask for a training, whose row this one writes too.
+        number = PATIENCE.retry_on_conflict(lambda: register(cloud, self.model, plan, injection.edit))
         release = releaser_in(cloud, actor="drill").starter.start(self.model, number)
         with self.output.waiting("its release is under way"):
             release = self._until_ended(release, injection, traffic)
