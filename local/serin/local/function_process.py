@@ -2,7 +2,8 @@
 
 The process is AWS's own runtime client, `python -m awslambdaric`. Each has a Lambda Runtime API to itself, on
 a socket of its own, so that whoever invokes the function talks to the process directly: no queue and no
-second thread stands between an event and its handler.
+second thread stands between an event and its handler. Past its time-out it is killed here; what is answered then is
+in `limits.py`.
 """
 
 import contextlib
