@@ -26,14 +26,14 @@ from serin.contract.model import Contract
 from serin.contract.serving_spec import label_text
 from serin.data.border import mix
 from serin.data.infer import infer_contract
-from serin.data.intake import judge_upload
 from serin.data.ridge import Columns
 from serin.data.row_keys import HashedFrame, place_rows
-from serin.data.split import as_columns
+from serin.data.storage import as_columns
 from serin.serving.rows.encode import encode_columns
 from serin.serving.runtime.model import LoadedModel
 from serin.training.measure import measure
 from serin.training.train import train
+from tests.judging import judge_upload
 
 ROUNDS = int(os.environ.get("ROUNDS", "30"))
 QUICK = {"folds": 2, "budget": 8, "candidates": ["linear", "boosting"]}
