@@ -18,7 +18,7 @@ def test_what_is_read_fits_beside_the_function(function: str) -> None:
     }
     bounds, limits = bounds_of(environment), limits_of(environment)
     assert bounds.memory_mb <= size["memory_mb"]
-    assert bounds.seconds == size["timeout_seconds"]
+    assert bounds.seconds < size["timeout_seconds"], "so that there is time for a receipt"
     assert bounds.disk_mb < size["disk_mb"]
     assert 256 << 20 <= limits.max_sent <= size["disk_mb"] << 18
     assert 13_000_000 <= limits.max_rows <= 14_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 
 from serin.aws.failures import translated
 from serin.errors import Conflict, NotFound, Unavailable
-from serin.registry.ids import sha256_file
 from serin.registry.ports import StoredObject
 
 PART = 8 << 20  # bytes that are read at once
@@ -29,11 +29,13 @@ class S3Objects:
         return content
 
     def fetch(self, key: str, version: str | None, path: Path) -> str:
+        digest = hashlib.sha256()
         with translated(self._name(key)), path.open("wb") as file:
             body = self._client.get_object(**self._place(key, version))["Body"]
             for part in body.iter_chunks(PART):
                 file.write(part)
-        return sha256_file(path)
+                digest.update(part)
+        return digest.hexdigest()
 
     def size(self, key: str, version: str | None = None) -> int:
         with translated(self._name(key)):

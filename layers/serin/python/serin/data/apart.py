@@ -22,11 +22,13 @@ _OVER = (signal.SIGKILL, signal.SIGXCPU, signal.SIGXFSZ)  # how a process ends t
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the other process may take. memory_mb: of address space; seconds: of CPU; disk_mb: of one file it writes."""
+    """What the other process may take. memory_mb: of address space; seconds: of CPU, and from its start to its end;
+    disk_mb: of one file it writes.
+    """
 
-    memory_mb: int = 2_048
-    seconds: int = 600
-    disk_mb: int = 4_096
+    memory_mb: int
+    seconds: int
+    disk_mb: int
 
 
 def run_apart(work: Callable[..., dict[str, Any]], asked: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def run_apart(work: Callable[..., dict[str, Any]], asked: Mapping[str, Any], bou
             [sys.executable, "-c", _CHILD],
             input=json.dumps(order).encode(),
             capture_output=True,
-            timeout=2 * bounds.seconds,
+            timeout=bounds.seconds,
             check=False,
             env=_environment(),
         )

@@ -16,6 +16,7 @@ from serin.contract.serving_spec import NO_CATEGORY
 
 Mask = NDArray[np.bool_]
 
+FEW = 1_000  # categories
 MISSING = NO_CATEGORY | {"none"}
 _INFINITE = re.compile(r"([-+]?)(?:inf|infinity|∞)", re.IGNORECASE)
 EARLIEST_EPOCH = 1e8  # 1973; a smaller number is a year, a date like 20240531, or no time at all
@@ -156,7 +157,8 @@ def parse_categories(
     it is written.
     """
     if is_coded(cells):
-        numbers, distinct, is_missing = _parse_distinct(tuple(cells.cat.categories), tuple(listed), notation)
+        parse = _parse_distinct if len(cells.cat.categories) <= FEW else _parse_distinct.__wrapped__
+        numbers, distinct, is_missing = parse(tuple(cells.cat.categories), tuple(listed), notation)
         codes = cells.cat.codes.to_numpy()
         return pd.Series(pd.Categorical.from_codes(numbers[codes], distinct), cells.index), is_missing[codes]
     text = as_text(cells).str.strip()
@@ -164,7 +166,7 @@ def parse_categories(
     return without_points(text, listed).mask(missing), missing
 
 
-@lru_cache(maxsize=256)  # the parts of a table have much the same
+@lru_cache(maxsize=256)  # the parts of a table have much the same, where there are few
 def _parse_distinct(
     texts: tuple[str, ...], listed: tuple[str, ...], notation: Notation
 ) -> tuple[NDArray[np.int64], pd.Index, Mask]:
