@@ -150,12 +150,15 @@ class FunctionProcess:
             self._connection.close()
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def memory_mb(self) -> float:
-        """Measure the resident memory of it and of those it started, and keep the most; 0 once it is gone."""
+    def memory_mb(self, *, with_children: bool = False) -> float:
+        """Measure its resident memory, and keep the most that was ever measured; 0 once it is gone.
+
+        with_children: also of the processes that it started, which takes as long as an answer.
+        """
         try:
             process = psutil.Process(self.pid)
             memory = process.memory_info().rss / 2**20
-            for child in process.children(recursive=True):
+            for child in process.children(recursive=True) if with_children else ():
                 with contextlib.suppress(psutil.Error):  # it may end just now
                     memory += child.memory_info().rss / 2**20
         except psutil.Error:

@@ -28,6 +28,7 @@ _PATIENCE_SECONDS = 0.1  # how long an event waits for a process to come free be
 _QUEUE_SECONDS = 60.0  # how long an event waits where the function has as many processes as it may
 _IDLE_SECONDS = 300.0
 _LOOK_SECONDS = 0.05  # how often the memory of busy processes is measured
+_LOOKS_AT_CHILDREN = 10  # each so many times, that of what they started too
 _KEPT_RECORDS = 2000  # of one function
 _KEPT_BYTES = 4 * 1024 * 1024  # of their events, but for the last one's
 
@@ -273,10 +274,12 @@ class Functions:
 
     def _keep_watch(self) -> None:
         """Kill what takes too much memory, and let go of what has long been idle."""
+        looks = 0
         while not self._is_stopping:
             self._something_busy.wait(timeout=_IDLE_SECONDS / 10)
+            looks += 1
             for process in list(self._busy):
-                if process.memory_mb() > process.spec.memory_mb:
+                if process.memory_mb(with_children=looks % _LOOKS_AT_CHILDREN == 0) > process.spec.memory_mb:
                     process.kill("memory")
             if not self._busy:
                 self._something_busy.clear()
