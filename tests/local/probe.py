@@ -33,6 +33,11 @@ def act(event, context=None):
         case "eat":
             _ = [os.urandom(1024 * 1024) for _ in range(event["mb"])]
             time.sleep(1)
+        case "have eaten":
+            import subprocess
+
+            eat = f"import os, time; _ = [os.urandom(1024 * 1024) for _ in range({event['mb']})]; time.sleep(3)"
+            subprocess.run([sys.executable, "-c", eat], check=True)
         case "print":
             sys.stdout.write(event["text"] + "\n")
         case "count":

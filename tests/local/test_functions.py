@@ -74,6 +74,10 @@ def test_is_killed_when_it_takes_more_memory_than_it_has(invoke):
     assert invoke("small", {"do": "eat", "mb": 1} | {"do": "echo"})[1] is None
 
 
+def test_memory_of_what_it_started_is_its_own(invoke):
+    assert invoke("small", {"do": "have eaten", "mb": 400})[1] == "Runtime.OutOfMemory"
+
+
 def test_memory_within_the_limit_is_left_alone(invoke):
     assert invoke("small", {"do": "eat", "mb": 30})[1] is None
 
